@@ -1,0 +1,1 @@
+"""Rules about an issue and about what it becomes."""

@@ -1,0 +1,19 @@
+"""Arguments in, text out: one module per command group."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code: 0 done, 1 findings or failure, 2 usage, 130 interrupted."""
+    # Answered before the command line framework is imported: it is asked by scripts, often.
+    if sys.argv[1:] in (["--version"], ["-V"]):
+        from newsletter import __version__
+
+        print(f"newsletter {__version__}")
+        raise SystemExit(0)
+    from newsletter.cli.root import run
+
+    run()

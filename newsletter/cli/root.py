@@ -1,0 +1,108 @@
+"""The root command: a table of commands whose modules are imported when they are called."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from newsletter.cli.output import print_error
+from newsletter.errors import NewsletterError
+
+# Command → the module below `newsletter.cli` whose `app` has it, in the order of the help.
+COMMANDS = {
+    "init": "init",
+    "new": "new",
+    "check": "check",
+    "explain": "check",
+    "schema": "check",
+    "preview": "preview",
+    "send": "send",
+    "status": "progress",
+    "pause": "progress",
+    "resume": "send",
+    "cancel": "progress",
+    "reconcile": "progress",
+    "subscribers": "subscribers",
+    "demo": "demo",
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module only to run it or to list its help."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the framework's signature
+        """The command, its module imported now; None where there is no such command."""
+        module_name = COMMANDS.get(cmd_name)
+        if module_name is None:
+            return None
+        app: typer.Typer = import_module(f"newsletter.cli.{module_name}").app
+        group = typer.main.get_group(app)
+        return group.commands.get(cmd_name, group)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="newsletter",
+    help="Write a weekly email as Markdown, preview it, send it, and own the list.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", "-V", help="Print the version and leave."),
+) -> None:
+    if version:
+        from newsletter import __version__
+
+        typer.echo(f"newsletter {__version__}")
+        raise typer.Exit
+
+
+def run() -> NoReturn:
+    """Run the command line; every failure a user can cause is two lines and an exit code, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except NewsletterError as error:
+        print_error(error.message, error.hint)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print_error("interrupted", "")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        # The reader of our output left (`newsletter … | head`): say nothing, and don't let the
+        # interpreter complain while it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except OSError as error:
+        print_error(*explain_os_error(error))
+        raise SystemExit(1) from None
+    raise SystemExit(0)
+
+
+def explain_os_error(error: OSError) -> tuple[str, str]:
+    """What happened and what to do, for a failure of the file system or the network nobody caught closer by."""
+    where = f"{error.filename}: " if error.filename else ""
+    message = f"{where}{error.strerror or error}"
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return message, "make room on the disk and run the command again; what was committed is kept"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return message, "give yourself permission to write there, or work in another folder"
+        case errno.EADDRINUSE:
+            return message, "another program listens there: choose another --port"
+        case _:
+            return message, ""

@@ -1,0 +1,295 @@
+"""From `newsletter.toml` (or `[tool.newsletter]`) and the environment to `Settings`.
+
+Nothing below this module imports it: settings reach the other parts as arguments.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from newsletter.content.kinds import kinds_from_table
+from newsletter.errors import UsageError
+from newsletter.model.issue import DEFAULT_KINDS, SectionKind
+from newsletter.model.publication import Publication, Theme
+
+CONFIG_NAME = "newsletter.toml"
+_HEX_COLOUR = r"^#[0-9a-fA-F]{6}$"
+# A display name and an address in angle brackets, or a bare address.
+_FROM = re.compile(r"^\s*(?:(?P<name>[^<>]*?)\s*<(?P<bracketed>[^<>\s]+)>|(?P<bare>[^<>\s]+))\s*$")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class ProviderSettings(_Table):
+    """`[provider]`: how messages leave."""
+
+    name: str = "outbox"
+    base_url: str = ""
+    host: str = ""
+    port: int = Field(default=0, ge=0, le=65535)
+    username: str = ""
+    starttls: bool | None = None
+    tls: bool | None = None
+    dkim_selector: str = ""
+    dkim_domain: str = ""
+
+
+class SendingSettings(_Table):
+    """`[sending]`: how fast, and when."""
+
+    rate: float = Field(default=0, ge=0, description="At most so many messages a second; 0 for no limit.")
+    batch: int = Field(default=0, ge=0, description="Recipients per call; 0 for what the provider takes.")
+    connections: int = Field(default=0, ge=0, le=64, description="Parallel connections; 0 to let us choose.")
+    hold: int = Field(default=0, ge=0, description="Seconds to wait before the first message leaves.")
+    day: Literal["", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = ""
+    images: Literal["auto", "attach", "link"] = "auto"
+
+
+_DEFAULT_THEME = Theme()
+
+
+class ThemeSettings(_Table):
+    """`[theme]`: accent, fonts, logo."""
+
+    accent: str = Field(default=_DEFAULT_THEME.accent, pattern=_HEX_COLOUR)
+    accent_dark: str = Field(default="", pattern=r"^$|" + _HEX_COLOUR)
+    font: str = _DEFAULT_THEME.font
+    font_mono: str = _DEFAULT_THEME.font_mono
+    logo: str = Field(default="", pattern=r"^$|^https://")
+    logo_alt: str = ""
+    logo_width: int = Field(default=_DEFAULT_THEME.logo_width, ge=16, le=600)
+
+    @field_validator("font", "font_mono")
+    @classmethod
+    def _is_a_font_stack(cls, value: str) -> str:
+        # The stack lands in a style attribute: anything that could end it is refused.
+        if re.search(r'[";{}<>\\]', value):
+            msg = "a font stack holds names, commas and single quotes only"
+            raise ValueError(msg)
+        return value
+
+
+class InterviewSettings(_Table):
+    """`[interview]`: the interview question in email."""
+
+    answer_in_email: bool = False
+
+
+class ChecksSettings(_Table):
+    """`[checks]`: rules turned off or up."""
+
+    off: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+class Settings(_Table):
+    """Everything `newsletter.toml` says, validated."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, arbitrary_types_allowed=True
+    )
+
+    name: str = "Untitled newsletter"
+    tagline: str = ""
+    from_: str = Field(default="", alias="from")
+    reply_to: str = ""
+    postal_address: str = ""
+    base_url: str = Field(default="", pattern=r"^$|^https?://[^\s/]+")
+    list_id: str = Field(default="", pattern=r"^$|^[A-Za-z0-9.-]+$")
+    language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    timezone: str = "UTC"
+    provider: ProviderSettings = ProviderSettings()
+    sending: SendingSettings = SendingSettings()
+    sections: dict[str, Any] = {}
+    theme: ThemeSettings = ThemeSettings()
+    interview: InterviewSettings = InterviewSettings()
+    site: dict[str, Any] = {}
+    web: dict[str, Any] = {}
+    checks: ChecksSettings = ChecksSettings()
+
+    @field_validator("from_", "reply_to", "postal_address", "name", "tagline")
+    @classmethod
+    def _is_one_line(cls, value: str) -> str:
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069]", value):
+            msg = "control characters, line breaks and direction overrides are not allowed here"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("from_")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        match = _FROM.match(value)
+        if value and (match is None or "@" not in (match["bracketed"] or match["bare"])):
+            msg = 'write it as "Name <address@example.com>" or as a bare address'
+            raise ValueError(msg)
+        return value
+
+    @property
+    def kinds(self) -> tuple[SectionKind, ...]:
+        """The section kinds of this newsletter, in the order an issue has them."""
+        return kinds_from_table(self.sections) if self.sections else DEFAULT_KINDS
+
+    @property
+    def publication(self) -> Publication:
+        """The identity, as the lower layers know it."""
+        match = _FROM.match(self.from_)
+        address = (match["bracketed"] or match["bare"]) if match else ""
+        from_name = ((match["name"] or "").strip().strip('"')) if match else ""
+        domain = address.rpartition("@")[2]
+        return Publication(
+            name=self.name,
+            from_email=address,
+            from_name=from_name or self.name,
+            postal_address=self.postal_address,
+            base_url=self.base_url.rstrip("/"),
+            tagline=self.tagline,
+            reply_to=self.reply_to,
+            list_id=self.list_id or (f"newsletter.{domain}" if domain else "newsletter.invalid"),
+            language=self.language,
+        )
+
+    @property
+    def look(self) -> Theme:
+        """The theme, as the lower layers know it."""
+        return Theme(**self.theme.model_dump())
+
+
+class Secrets:
+    """Keys and passwords, from the process's environment and then from `.env`; never printed, never written."""
+
+    def __init__(self, home: Path, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._dotenv_path = home / ".env"
+        self._dotenv: dict[str, str | None] | None = None
+
+    def get(self, name: str) -> SecretStr | None:
+        """The secret called `name` (`NEWSLETTER_…`), or None where it isn't set or empty."""
+        value = self._environ.get(name)
+        if value is None:
+            if self._dotenv is None:
+                self._dotenv = _read_dotenv(self._dotenv_path)
+            value = self._dotenv.get(name)
+        return SecretStr(value) if value else None
+
+
+def _read_dotenv(path: Path) -> dict[str, str | None]:
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    return dict(dotenv_values(path, interpolate=False))
+
+
+def find_home(start: Path, environ: Mapping[str, str] | None = None) -> Path:
+    """The folder of the newsletter: `NEWSLETTER_HOME`, else the nearest folder upwards with settings, else `start`.
+
+    Raises:
+        UsageError: `NEWSLETTER_HOME` names something that is not a folder.
+    """
+    named = (os.environ if environ is None else environ).get("NEWSLETTER_HOME")
+    if named:
+        home = Path(named).expanduser()
+        if not home.is_dir():
+            raise UsageError(
+                f"NEWSLETTER_HOME names {named}, which is not a folder", hint="unset it or make the folder"
+            )
+        return home
+    for folder in (start, *start.parents):
+        if (folder / CONFIG_NAME).is_file() or _pyproject_table(folder / "pyproject.toml") is not None:
+            return folder
+    return start
+
+
+def _pyproject_table(path: Path) -> dict[str, Any] | None:
+    """`[tool.newsletter]` of a pyproject.toml, or None; another project's broken file is not our business."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+    if "[tool.newsletter" not in text:
+        return None
+    table = _parse_toml(text, path).get("tool", {}).get("newsletter")
+    return table if isinstance(table, dict) else None
+
+
+def _parse_toml(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from None
+
+
+def load_settings(home: Path) -> Settings:
+    """The settings of the newsletter in `home`; all defaults where it has none.
+
+    Raises:
+        UsageError: the file can't be read or parsed, has an unknown key or a wrong value.
+    """
+    path = home / CONFIG_NAME
+    if path.is_file():
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} can't be read: {error}") from None
+        return settings_from_table(_parse_toml(text, path), path, text)
+    pyproject = home / "pyproject.toml"
+    table = _pyproject_table(pyproject)
+    if table is None:
+        return Settings()
+    return settings_from_table(table, pyproject, pyproject.read_text("utf-8"))
+
+
+def settings_from_table(table: Mapping[str, Any], path: Path, text: str = "") -> Settings:
+    """Validate a parsed table; `text` is its source, to say the line of what is wrong.
+
+    Raises:
+        UsageError: an unknown key or a wrong value, all of them in one message.
+    """
+    try:
+        settings = Settings.model_validate(dict(table))
+    except ValidationError as error:
+        lines = [_explain(problem, path, text) for problem in error.errors(include_url=False)]
+        raise UsageError("\n".join(lines)) from None
+    _ = settings.kinds  # a wrong [sections] table is refused here, not when the first issue is read
+    return settings
+
+
+def _explain(problem: Any, path: Path, text: str) -> str:
+    keys = [str(part) for part in problem["loc"]]
+    dotted = ".".join(keys)
+    where = f"{path}{_line_of(keys[-1], text)}"
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), n=1)
+        suggestion = f"; did you mean `{near[0]}`?" if near else ""
+        return f"{where}: unknown key `{dotted}`{suggestion}"
+    return f"{where}: `{dotted}`: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _known_keys(parents: list[str]) -> list[str]:
+    model: Any = Settings
+    for parent in parents:
+        field = model.model_fields.get(parent)
+        if field is None or not (
+            isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        ):
+            return []
+        model = field.annotation
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _line_of(key: str, text: str) -> str:
+    """`:LINE` of the first assignment to `key`; tomllib keeps no positions."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[?[\w.]*\b{re.escape(key)}\b\s*(=|\])", line):
+            return f":{number}"
+    return ""

@@ -1,0 +1,56 @@
+"""The shape of a finding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How much a finding matters: a send refuses on errors and shows warnings."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A replacement that is safe to make without asking.
+
+    Attributes:
+        start: offset in characters into the file's text where the replacement begins.
+        end: offset where it ends, exclusive.
+        text: what stands there afterwards.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding about one place in one file.
+
+    Attributes:
+        code: the stable code, as in `NL102`.
+        severity: error, warning or info.
+        message: what is wrong, one clause without a full stop.
+        path: the file as the user named it.
+        line: line number, from 1; 0 where the finding is about the whole file.
+        column: column in characters, from 1; 0 where it is about the whole line.
+        length: how many characters the carets cover.
+        help: the way out; may be empty.
+        fix: a safe replacement, where there is one.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    path: str
+    line: int = 0
+    column: int = 0
+    length: int = 1
+    help: str = ""
+    fix: Fix | None = None

@@ -1,0 +1,1 @@
+"""Frozen types every other part speaks in: issues, messages, subscribers, deliveries."""

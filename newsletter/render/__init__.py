@@ -1,0 +1,1 @@
+"""From an issue to the bytes that leave: HTML, text, segments, headers, MIME."""

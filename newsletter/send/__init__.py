@@ -1,0 +1,1 @@
+"""Sending: claim, send, record, in that order, whatever happens."""

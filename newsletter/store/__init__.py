@@ -1,0 +1,1 @@
+"""Where the list and the ledger are kept."""
