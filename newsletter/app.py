@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import os
+import re
+import secrets as random
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from newsletter.clock import Clock, SystemClock
 from newsletter.config import Secrets, Settings, find_home, load_settings
+from newsletter.errors import NewsletterError, UsageError
+
+if TYPE_CHECKING:
+    # Imported when asked for: a command pays only for what it uses.
+    from newsletter.audience.tokens import TokenSigner
+    from newsletter.providers.base import Provider
+    from newsletter.render.dkim import DkimSigner
+    from newsletter.render.email import EmailRenderer
+    from newsletter.store.sqlite import SqliteDatabase
 
 PACKAGE = Path(__file__).parent
 
@@ -40,7 +55,7 @@ class Workspace:
         return self.home / ".newsletter"
 
     @property
-    def database(self) -> Path:
+    def database_path(self) -> Path:
         """The SQLite file."""
         return self.state_dir / "newsletter.db"
 
@@ -59,6 +74,174 @@ class Workspace:
         """Where templates are looked for: the user's own first, then ours."""
         own = self.home / "templates"
         return (own, shipped("templates")) if own.is_dir() else (shipped("templates"),)
+
+    def open_database(self) -> SqliteDatabase:
+        """The store, its schema brought up to date; close it when done.
+
+        Raises:
+            StoreError: it can't be opened or is from a newer version.
+        """
+        from newsletter.store.sqlite import SqliteDatabase
+
+        return SqliteDatabase(self.database_path)
+
+    @cached_property
+    def secret_key(self) -> bytes:
+        """What tokens and suppressions are keyed with: `NEWSLETTER_SECRET_KEY`, else a random one kept beside the store.
+
+        Raises:
+            UsageError: the variable holds fewer than 32 characters.
+            OSError: no key can be kept there.
+        """
+        named = self.secrets.get("NEWSLETTER_SECRET_KEY")
+        if named is not None:
+            value = named.get_secret_value()
+            if len(value) < 32:
+                raise UsageError(
+                    "NEWSLETTER_SECRET_KEY is too short to be safe",
+                    hint="use 32 characters or more: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+                )
+            return value.encode()
+        return _kept_key(self.state_dir / "secret.key")
+
+    @cached_property
+    def signer(self) -> TokenSigner:
+        """Makes unsubscribe tokens and delivery ids."""
+        from newsletter.audience.tokens import TokenSigner
+
+        return TokenSigner(self.secret_key)
+
+    def issue_files(self) -> list[Path]:
+        """The issue files of this newsletter, by name; guides and other folders aside."""
+        if not self.issues_dir.is_dir():
+            return []
+        return sorted(p for p in self.issues_dir.glob("*.md") if re.match(r"\d", p.name))
+
+    def find_issue(self, name: str) -> Path:
+        """The file an author means by a path, a number (`2`, `002`) or a slug.
+
+        Raises:
+            UsageError: there is no such issue, or a number fits several.
+        """
+        for path in (Path(name), self.home / name):
+            if path.is_file():
+                return path
+        files = self.issue_files()
+        if name.isascii() and name.isdigit():
+            matches = [p for p in files if int(re.match(r"\d+", p.name)[0]) == int(name)]  # type: ignore[index]
+        else:
+            matches = [p for p in files if p.stem == name or re.sub(r"^\d+-", "", p.stem) == name]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            names = ", ".join(p.name for p in matches)
+            raise UsageError(f"`{name}` fits several issues: {names}", hint="name the file")
+        known = ", ".join(p.name for p in files[-5:]) or "none yet"
+        raise UsageError(
+            f"there is no issue `{name}`",
+            hint=f'issues in {self.issues_dir}: {known}; make one with newsletter new "Title"',
+        )
+
+    def renderer(self, images: Literal["attach", "link"] = "attach") -> EmailRenderer:
+        """What turns an issue into HTML and text; one serves many issues and keeps a cache of sections."""
+        from newsletter.render.email import EmailRenderer
+
+        return EmailRenderer(
+            publication=self.settings.publication,
+            theme=self.settings.look,
+            kinds=self.settings.kinds,
+            template_dirs=self.template_dirs,
+            images=images,
+            answer_in_email=self.settings.interview.answer_in_email,
+        )
+
+    def provider(self, name: str = "", send_name: str = "") -> Provider:
+        """The provider of the settings, or the one called `name`.
+
+        Raises:
+            UsageError: there is no such provider, or it lacks a setting or a key.
+        """
+        from newsletter.providers.base import ProviderOptions
+        from newsletter.providers.registry import make_provider
+
+        table = self.settings.provider
+        name = name or table.name
+        variable = "NEWSLETTER_SMTP_PASSWORD" if name == "smtp" else f"NEWSLETTER_{name.upper()}_API_KEY"
+        return make_provider(
+            ProviderOptions(
+                name=name,
+                base_url=table.base_url,
+                host=table.host,
+                port=table.port,
+                username=table.username,
+                starttls=table.starttls,
+                tls=table.tls,
+                secret=self.secrets.get(variable),
+                outbox_dir=self.outbox,
+                send_name=send_name,
+            )
+        )
+
+    def dkim(self) -> DkimSigner | None:
+        """What signs messages for SMTP, where `dkim_selector` is set; providers with an API sign themselves.
+
+        Raises:
+            UsageError: the key is missing or can't be read.
+        """
+        table = self.settings.provider
+        if not table.dkim_selector:
+            return None
+        from newsletter.render.dkim import DkimSigner
+
+        key = self.secrets.get("NEWSLETTER_DKIM_PRIVATE_KEY")
+        if key is None:
+            raise UsageError(
+                "`provider.dkim_selector` is set but NEWSLETTER_DKIM_PRIVATE_KEY isn't",
+                hint="put the private key, in PEM or as the path of a PEM file, into the environment or .env",
+            )
+        domain = table.dkim_domain or self.settings.publication.from_email.rpartition("@")[2]
+        pem = key.get_secret_value()
+        if "-----BEGIN" not in pem:
+            try:
+                pem = (self.home / Path(pem).expanduser()).read_text("ascii")
+            except (OSError, UnicodeDecodeError):
+                # The value itself stays unsaid: it may be the key, only mangled.
+                raise UsageError(
+                    "NEWSLETTER_DKIM_PRIVATE_KEY is neither a PEM key nor the path of a readable PEM file"
+                ) from None
+        return DkimSigner(
+            selector=table.dkim_selector, domain=domain, private_key_pem=pem.replace("\\n", "\n")
+        )
+
+
+def _kept_key(path: Path) -> bytes:
+    """The random key kept in `path`, made at first need; two processes at once agree on one."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = base64.urlsafe_b64encode(random.token_bytes(32))
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    if not path.exists():
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, fresh + b"\n")
+            os.fsync(descriptor)
+            # A hard link appears whole or not at all, and never replaces a key that is in use.
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+        finally:
+            os.close(descriptor)
+            draft.unlink(missing_ok=True)
+    try:
+        key = base64.urlsafe_b64decode(path.read_bytes().strip())
+    except binascii.Error:
+        key = b""
+    if len(key) < 16:
+        raise NewsletterError(
+            f"{path} doesn't hold a key",
+            hint="restore it from a backup: links in mails already sent depend on it",
+        )
+    return key
 
 
 def open_workspace(start: Path | None = None) -> Workspace:

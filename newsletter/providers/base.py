@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+from pydantic import SecretStr
 
 from newsletter.model.message import Message, Outcome
 
@@ -46,6 +49,28 @@ class Capabilities:
     look_up: bool = False
     non_ascii_mailbox: bool = False
     messages_per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """What `[provider]` and the environment say; each provider reads what concerns it.
+
+    Attributes:
+        secret: the API key or the SMTP password, or None.
+        outbox_dir: where the outbox provider writes.
+        send_name: names this send's folder in the outbox; empty outside a send.
+    """
+
+    name: str
+    base_url: str = ""
+    host: str = ""
+    port: int = 0
+    username: str = ""
+    starttls: bool | None = None
+    tls: bool | None = None
+    secret: SecretStr | None = None
+    outbox_dir: Path = Path()
+    send_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,105 @@
+"""Where does a text address its reader? Finds `{{ subscriber.name | default("there") }}` outside code.
+
+Code is left alone on purpose: an author who writes about templates writes braces in code spans
+and fences, and means them literally.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# Fields every recipient has; `subscriber.metadata.KEY` is open-ended.
+FIELDS = (
+    "subscriber.name",
+    "subscriber.email",
+    "subscriber.tags",
+    "unsubscribe_url",
+    "preferences_url",
+)
+METADATA_PREFIX = "subscriber.metadata."
+
+_EXPRESSION = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
+_INNER = re.compile(
+    r"""^\s*(?P<field>[A-Za-z_][\w.-]*)\s*
+        (?:\|\s*default\(\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)')\s*\)\s*)?$""",
+    re.VERBOSE,
+)
+_FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotExpression:
+    """One `{{ … }}` in a text.
+
+    Attributes:
+        start: offset of the first brace.
+        end: offset past the last.
+        field: what it names, empty where the expression can't be read.
+        default: its `default("…")`, or empty.
+        known: whether the field exists.
+    """
+
+    start: int
+    end: int
+    field: str
+    default: str
+    known: bool
+
+
+def code_ranges(text: str) -> list[tuple[int, int]]:
+    """Where `text` is code: fenced blocks and code spans, as (start, end) offsets in order."""
+    ranges: list[tuple[int, int]] = []
+    position = 0
+    open_at, open_mark = -1, ""
+    prose_from = 0
+    for line in text.splitlines(keepends=True):
+        match = _FENCE.match(line.rstrip("\r\n"))
+        if open_at < 0:
+            # A backtick fence can't have a backtick in its info string (CommonMark 4.5).
+            if match and not (match["mark"][0] == "`" and "`" in match["info"]):
+                ranges += [
+                    (prose_from + m.start(), prose_from + m.end())
+                    for m in _CODE_SPAN.finditer(text[prose_from:position])
+                ]
+                open_at, open_mark = position, match["mark"]
+        elif match and match["mark"].startswith(open_mark) and not match["info"].strip():
+            ranges.append((open_at, position + len(line)))
+            open_at, prose_from = -1, position + len(line)
+        position += len(line)
+    if open_at >= 0:
+        ranges.append((open_at, len(text)))
+    else:
+        ranges += [
+            (prose_from + m.start(), prose_from + m.end()) for m in _CODE_SPAN.finditer(text[prose_from:])
+        ]
+    return ranges
+
+
+def parse_expression(inner: str) -> tuple[str, str] | None:
+    """The field and the default of what stands between the braces; None where it can't be read."""
+    match = _INNER.match(inner)
+    if match is None:
+        return None
+    return match["field"], match["double"] or match["single"] or ""
+
+
+def is_known(field: str) -> bool:
+    """Whether recipients have a field of this name."""
+    return field in FIELDS or (field.startswith(METADATA_PREFIX) and len(field) > len(METADATA_PREFIX))
+
+
+def find_slots(text: str) -> list[SlotExpression]:
+    """Every `{{ … }}` of `text` that is not inside code, in order."""
+    if "{{" not in text:
+        return []
+    code = code_ranges(text)
+    found: list[SlotExpression] = []
+    for match in _EXPRESSION.finditer(text):
+        if any(start <= match.start() < end for start, end in code):
+            continue
+        parsed = parse_expression(match["inner"])
+        field, default = parsed or ("", "")
+        found.append(SlotExpression(match.start(), match.end(), field, default, is_known(field)))
+    return found

@@ -1,0 +1,38 @@
+"""Fixtures every test may ask for, and the rule that a missing tool skips by name, but fails in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Official specifications and corpora kept beside the project, never inside it.
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+
+def missing(tool: str) -> NoReturn:
+    """Skip because `tool` is missing; with CI=true that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{tool} is missing, and CI has to have it")
+    pytest.skip(f"{tool} is missing")
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Path of Debian's Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        missing("chromium")
+    return path
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Folder of the test oracles; absent in a checkout that stands alone."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("../shared/data is not here: the official specs and corpora stand beside the project")
+    return SHARED_DATA
