@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
 import re
 import secrets as random
@@ -225,10 +226,8 @@ def _kept_key(path: Path) -> bytes:
             os.write(descriptor, fresh + b"\n")
             os.fsync(descriptor)
             # A hard link appears whole or not at all, and never replaces a key that is in use.
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(draft, path)
-            except FileExistsError:
-                pass
         finally:
             os.close(descriptor)
             draft.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from newsletter.errors import StoreError
 from newsletter.store.base import Parameters, Row
@@ -154,7 +155,7 @@ class SqliteDatabase:
         with self._lock:
             self._connection.close()
 
-    def __enter__(self) -> SqliteDatabase:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
