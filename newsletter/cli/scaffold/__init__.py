@@ -1,0 +1,69 @@
+"""What a new newsletter's folder starts with: settings, a first issue, and what git should not see."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from importlib import resources
+from pathlib import Path
+
+_SETTINGS = """\
+# Everything but `name`, `from`, `postal_address` and `base_url` may stay as it is.
+name = {name}
+tagline = {tagline}
+from = {sender}
+# Printed at the end of every issue; CAN-SPAM asks for one.
+postal_address = {postal_address}
+# Where the archive and the unsubscribe page live.
+base_url = {base_url}
+
+# Messages go to .newsletter/outbox until you choose a provider. The key or password comes
+# from the environment or from .env: NEWSLETTER_SMTP_PASSWORD, NEWSLETTER_RESEND_API_KEY.
+# [provider]
+# name = "smtp"
+# host = "smtp.example.com"
+# username = "you"
+
+# [theme]
+# accent = "#1f5fbf"
+"""
+_IGNORED = (".newsletter/", ".env")
+
+
+def settings_text(*, name: str, sender: str, postal_address: str, base_url: str, tagline: str = "") -> str:
+    """The text of a new `newsletter.toml`."""
+    # A JSON string of printable text is a TOML basic string.
+    return _SETTINGS.format(
+        name=json.dumps(name, ensure_ascii=False),
+        tagline=json.dumps(tagline, ensure_ascii=False),
+        sender=json.dumps(sender, ensure_ascii=False),
+        postal_address=json.dumps(postal_address, ensure_ascii=False),
+        base_url=json.dumps(base_url, ensure_ascii=False),
+    )
+
+
+def first_issue(date: dt.date) -> str:
+    """The text of the first issue: complete, so that it checks clean and can be sent."""
+    text = (resources.files(__package__) / "001-hello.md").read_text("utf-8")
+    return text.replace("@DATE@", date.isoformat())
+
+
+def write_new(path: Path, text: str) -> bool:
+    """Write a file unless it exists; whether it was written."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def ignore_state(home: Path) -> None:
+    """Keep the list and the secrets out of git: add what `.gitignore` lacks."""
+    path = home / ".gitignore"
+    text = path.read_text("utf-8") if path.exists() else ""
+    missing = [name for name in _IGNORED if name not in text.splitlines()]
+    if missing:
+        if text and not text.endswith("\n"):
+            text += "\n"
+        path.write_text(text + "\n".join(missing) + "\n", "utf-8")

@@ -1,0 +1,71 @@
+"""`newsletter init`: nothing asked, nothing overwritten, ready at once."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run
+
+FLAGS = ("--name", 'Notes "N"', "--from", "Ada <ada@example.com>", "--postal-address", "1 Street\\Town")
+
+
+def test_a_new_folder_checks_clean_and_sends_at_once(tmp_path: Path, run: Run) -> None:
+    made = run("init", "letter", *FLAGS)
+    assert made.returncode == 0, made.stderr
+    home = tmp_path / "letter"
+    settings = tomllib.loads((home / "newsletter.toml").read_text("utf-8"))
+    assert settings["name"] == 'Notes "N"'
+    assert settings["postal_address"] == "1 Street\\Town"
+    assert settings["base_url"] == "https://example.com"
+    assert (home / ".gitignore").read_text().splitlines() == [".newsletter/", ".env"]
+
+    checked = run("check", cwd=home)
+    assert checked.returncode == 0, checked.stdout
+    assert run("subscribers", "add", "reader@example.org", cwd=home).returncode == 0
+    sent = run("send", "1", "--yes", "--expect-count", "1", "--json", cwd=home)
+    assert sent.returncode == 0, sent.stderr
+    assert json.loads(sent.stdout)["accepted"] == 1
+    assert len(list((home / ".newsletter" / "outbox").glob("*/*.eml"))) == 1
+
+
+def test_what_exists_is_left_alone(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "issues").mkdir()
+    (tmp_path / "issues" / "009-mine.md").write_text("mine")
+    (tmp_path / ".gitignore").write_text("mine\n.env")
+    assert run("init", *FLAGS).returncode == 0
+    assert [p.name for p in (tmp_path / "issues").iterdir()] == ["009-mine.md"]
+    assert (tmp_path / ".gitignore").read_text().splitlines() == ["mine", ".env", ".newsletter/"]
+    before = (tmp_path / "newsletter.toml").read_bytes()
+    again = run("init", *FLAGS)
+    assert again.returncode == 2
+    assert "is a newsletter already" in again.stderr
+    assert (tmp_path / "newsletter.toml").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (FLAGS[:2], "--from is missing"),
+        ((*FLAGS[:3], "nobody", *FLAGS[4:]), "address"),
+        ((*FLAGS[:3], "a@b@c", *FLAGS[4:]), "not a valid address"),
+        (("--name", "a\nb", *FLAGS[2:]), "line breaks"),
+        ((*FLAGS, "--base-url", "ftp://x"), "base_url"),
+    ],
+)
+def test_a_wrong_answer_makes_nothing(tmp_path: Path, run: Run, flags: tuple[str, ...], words: str) -> None:
+    refused = run("init", "letter", *flags)
+    assert refused.returncode == 2
+    assert words in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "letter").exists()
+
+
+def test_a_file_where_the_folder_should_be_is_a_clear_error(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "letter").write_text("")
+    refused = run("init", "letter", *FLAGS)
+    assert refused.returncode in (1, 2)
+    assert "letter" in refused.stderr
+    assert "Traceback" not in refused.stderr

@@ -1,0 +1,83 @@
+"""The workspace: which file an author means, and the key everything else is signed with."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from newsletter.app import Workspace
+from newsletter.config import Secrets, Settings
+from newsletter.errors import NewsletterError, UsageError
+
+
+def workspace(home: Path, **environ: str) -> Workspace:
+    return Workspace(home=home, settings=Settings(), secrets=Secrets(home, environ))
+
+
+@pytest.mark.parametrize("name", ["2", "002", "second-one", "002-second-one", "issues/002-second-one.md"])
+def test_an_issue_is_found_by_number_slug_or_path(tmp_path: Path, name: str) -> None:
+    (tmp_path / "issues").mkdir()
+    for file in ("001-first.md", "002-second-one.md"):
+        (tmp_path / "issues" / file).touch()
+    assert workspace(tmp_path).find_issue(name) == tmp_path / "issues" / "002-second-one.md"
+
+
+def test_an_unknown_or_ambiguous_issue_says_which_there_are(tmp_path: Path) -> None:
+    (tmp_path / "issues").mkdir()
+    for file in ("001-a.md", "01-b.md"):
+        (tmp_path / "issues" / file).touch()
+    with pytest.raises(UsageError, match=r"fits several issues: 001-a\.md, 01-b\.md"):
+        workspace(tmp_path).find_issue("1")
+    with pytest.raises(UsageError, match="there is no issue `7`") as caught:
+        workspace(tmp_path).find_issue("7")
+    assert "001-a.md" in caught.value.hint
+
+
+def test_the_key_is_made_once_kept_private_and_stays(tmp_path: Path) -> None:
+    first = workspace(tmp_path).secret_key
+    path = tmp_path / ".newsletter" / "secret.key"
+    assert workspace(tmp_path).secret_key == first
+    assert len(first) == 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [p.name for p in path.parent.iterdir()] == ["secret.key"]
+
+
+def test_processes_that_make_the_key_at_once_agree(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from newsletter.app import _kept_key;"
+        "sys.stdout.write(_kept_key(Path(sys.argv[1])).hex())"
+    )
+    path = tmp_path / "secret.key"
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) for _ in range(6)
+    ]
+    keys = {process.communicate(timeout=60)[0] for process in started}
+    assert len(keys) == 1
+    assert len(keys.pop()) == 64
+
+
+def test_a_damaged_key_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / ".newsletter" / "secret.key"
+    path.parent.mkdir()
+    path.write_text("???")
+    with pytest.raises(NewsletterError, match="doesn't hold a key"):
+        _ = workspace(tmp_path).secret_key
+    assert path.read_text() == "???"
+
+
+def test_the_environment_s_key_wins_and_must_be_long(tmp_path: Path) -> None:
+    assert workspace(tmp_path, NEWSLETTER_SECRET_KEY="k" * 32).secret_key == b"k" * 32
+    assert not (tmp_path / ".newsletter").exists()
+    with pytest.raises(UsageError, match="too short") as caught:
+        _ = workspace(tmp_path, NEWSLETTER_SECRET_KEY="hunter2").secret_key
+    assert "hunter2" not in caught.value.message + caught.value.hint
+
+
+def test_a_place_where_no_key_can_be_kept_is_an_os_error(tmp_path: Path) -> None:
+    (tmp_path / ".newsletter").write_text("in the way")
+    with pytest.raises(OSError, match=r"\.newsletter"):
+        _ = workspace(tmp_path).secret_key

@@ -1,0 +1,107 @@
+"""Settings: what a file says, and what is said back where it is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from newsletter.config import Secrets, Settings, find_home, load_settings
+from newsletter.errors import UsageError
+
+
+def write(home: Path, text: str) -> Path:
+    (home / "newsletter.toml").write_text(text, "utf-8")
+    return home
+
+
+def test_a_folder_without_settings_has_defaults(tmp_path: Path) -> None:
+    assert load_settings(tmp_path) == Settings()
+
+
+def test_an_unknown_key_is_refused_with_its_line_and_a_suggestion(tmp_path: Path) -> None:
+    write(tmp_path, 'name = "N"\n\n[sending]\nrat = 3\n')
+    with pytest.raises(
+        UsageError, match=r"newsletter\.toml:4: unknown key `sending\.rat`; did you mean `rate`\?"
+    ):
+        load_settings(tmp_path)
+
+
+def test_every_wrong_value_is_named_at_once(tmp_path: Path) -> None:
+    write(tmp_path, 'base_url = "nope"\n[theme]\naccent = "red"\n[provider]\nport = 99999\n')
+    with pytest.raises(UsageError) as caught:
+        load_settings(tmp_path)
+    lines = caught.value.message.splitlines()
+    assert [line.split(": ")[0].rsplit(":", 1)[1] for line in lines] == ["1", "5", "3"]
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'name = "unclosed',
+        'from = "no address here"',
+        'from = "Two <a@example.com>, <b@example.com>"',
+        'name = "a\\nb"',
+        'postal_address = "a\\u202eb"',
+        '[theme]\nfont = "Arial; } body { display: none"',
+        '[theme]\nlogo = "javascript:alert(1)"',
+        '[sections.concept]\nheadin = "Konzept"',
+    ],
+)
+def test_a_wrong_setting_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match="newsletter"):
+        load_settings(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_text_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "newsletter.toml").write_bytes(b"name = '\xff\xfe'")
+    with pytest.raises(UsageError, match="can't be read"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "email", "name"),
+    [
+        ("Ada <ada@example.com>", "ada@example.com", "Ada"),
+        ("ada@example.com", "ada@example.com", "N"),
+        ('"Lovelace, Ada" <ada@example.com>', "ada@example.com", "Lovelace, Ada"),
+    ],
+)
+def test_the_sender_is_split_into_name_and_address(
+    tmp_path: Path, written: str, email: str, name: str
+) -> None:
+    write(tmp_path, f"name = 'N'\nfrom = '{written}'\n")
+    publication = load_settings(tmp_path).publication
+    assert (publication.from_email, publication.from_name) == (email, name)
+    assert publication.list_id == "newsletter.example.com"
+
+
+def test_settings_may_live_in_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.newsletter]\nname = "From pyproject"\n')
+    assert load_settings(tmp_path).name == "From pyproject"
+
+
+def test_the_home_is_found_from_a_folder_inside(tmp_path: Path) -> None:
+    inside = tmp_path / "issues" / "images"
+    inside.mkdir(parents=True)
+    write(tmp_path, 'name = "N"')
+    assert find_home(inside, {}) == tmp_path
+
+
+def test_the_home_named_by_the_environment_wins_and_must_exist(tmp_path: Path) -> None:
+    assert find_home(Path("/"), {"NEWSLETTER_HOME": str(tmp_path)}) == tmp_path
+    with pytest.raises(UsageError, match="not a folder"):
+        find_home(Path("/"), {"NEWSLETTER_HOME": str(tmp_path / "gone")})
+
+
+def test_a_secret_comes_from_the_environment_before_dotenv_and_never_shows(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("NEWSLETTER_RESEND_API_KEY=from-file\nNEWSLETTER_SMTP_PASSWORD='p$x'\n")
+    secrets = Secrets(tmp_path, {"NEWSLETTER_RESEND_API_KEY": "from-environment"})
+    key, password = secrets.get("NEWSLETTER_RESEND_API_KEY"), secrets.get("NEWSLETTER_SMTP_PASSWORD")
+    assert key is not None
+    assert password is not None
+    assert key.get_secret_value() == "from-environment"
+    assert password.get_secret_value() == "p$x"
+    assert "from-environment" not in repr(key)
+    assert secrets.get("NEWSLETTER_SECRET_KEY") is None
