@@ -1,27 +1,19 @@
-"""The catalogue of codes: what each finding means and why it matters, for `newsletter explain`."""
+"""The catalogue of codes: what each finding means and why it matters, for `newsletter explain`.
+
+One module per hundred; a new code is an entry in its module's tuple.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from newsletter.diagnostics.codes_front_matter import FRONT_MATTER
+from newsletter.diagnostics.codes_newsletter import NEWSLETTER
+from newsletter.diagnostics.codes_output import OUTPUT
+from newsletter.diagnostics.codes_structure import STRUCTURE
+from newsletter.diagnostics.codes_text import TEXT
+from newsletter.diagnostics.types import Code
 
-from newsletter.diagnostics.types import Severity
+__all__ = ["CODES", "Code"]
 
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """One kind of finding.
-
-    Attributes:
-        code: `NL` and three digits; never reused for another meaning.
-        title: a short name in a few words.
-        severity: what it is unless the settings say otherwise.
-        explanation: why it matters and how to mend it, in Markdown.
-    """
-
-    code: str
-    title: str
-    severity: Severity
-    explanation: str
-
-
-CODES: dict[str, Code] = {}
+CODES: dict[str, Code] = {
+    code.code: code for group in (FRONT_MATTER, STRUCTURE, TEXT, OUTPUT, NEWSLETTER) for code in group
+}

@@ -1,4 +1,4 @@
-"""The shape of a finding."""
+"""The shape of a finding, and of the code that names its kind."""
 
 from __future__ import annotations
 
@@ -12,6 +12,23 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One kind of finding.
+
+    Attributes:
+        code: `NL` and three digits; never reused for another meaning.
+        title: a short name in a few words.
+        severity: what it is unless the settings say otherwise.
+        explanation: why it matters and how to mend it, in Markdown.
+    """
+
+    code: str
+    title: str
+    severity: Severity
+    explanation: str
 
 
 @dataclass(frozen=True, slots=True)
