@@ -13,7 +13,8 @@ CREATE TABLE subscribers (
     status     TEXT NOT NULL CHECK (status IN ('pending', 'active', 'unsubscribed', 'bounced', 'complained')),
     metadata   TEXT NOT NULL DEFAULT '{}',          -- a JSON object of strings
     created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL
+    updated_at TEXT NOT NULL,
+    import_id  INTEGER                              -- the import that brought the person; NULL for who joined alone
 );
 
 CREATE TABLE subscriber_tags (
@@ -23,12 +24,33 @@ CREATE TABLE subscriber_tags (
 ) WITHOUT ROWID;
 CREATE INDEX subscriber_tags_by_tag ON subscriber_tags (tag, subscriber_id);
 
+-- Files brought in by the operator. A row appears once the whole file is validated and staged; from then on
+-- the import is finished whatever happens: a merge that was cut short goes on where merged_to says.
+-- For the people it brought, the row is also the first entry of their consent history.
+CREATE TABLE imports (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    file_name   TEXT NOT NULL,
+    sha256      TEXT NOT NULL,
+    started_at  TEXT NOT NULL,
+    finished_at TEXT NOT NULL DEFAULT '',           -- empty while it is being merged
+    staged_file TEXT NOT NULL,                      -- beside the store, deleted when finished
+    status      TEXT NOT NULL,                      -- of the rows that name none themselves
+    tags        TEXT NOT NULL,                      -- a JSON array, given to every row
+    attestation TEXT NOT NULL DEFAULT '',           -- what the operator said about consent
+    merged_to   TEXT NOT NULL DEFAULT '',           -- match_key of the last row merged
+    added       INTEGER NOT NULL DEFAULT 0,
+    updated     INTEGER NOT NULL DEFAULT 0,
+    unchanged   INTEGER NOT NULL DEFAULT 0,
+    suppressed  INTEGER NOT NULL DEFAULT 0,
+    rejected    INTEGER NOT NULL DEFAULT 0,
+    errors_file TEXT NOT NULL DEFAULT ''
+);
+
 -- Append-only proof of what each person agreed to or withdrew (GDPR Art. 7(1)).
--- Bulk imports write one row for the file and a reference in each subscriber's first event.
 CREATE TABLE consent_events (
     id            INTEGER PRIMARY KEY,
     subscriber_id INTEGER,                          -- kept after erasure as a bare number
-    action        TEXT NOT NULL,                    -- imported | added | confirmed | unsubscribed | resubscribed | erased | …
+    action        TEXT NOT NULL,                    -- added | confirmed | unsubscribed | resubscribed | erased | …
     at            TEXT NOT NULL,
     source        TEXT NOT NULL DEFAULT '',         -- URL, 'cli', or 'import:<sha256 of the file>'
     actor         TEXT NOT NULL DEFAULT '',         -- subscriber | operator | provider
@@ -93,6 +115,8 @@ CREATE TABLE deliveries (
     reason        TEXT,
     PRIMARY KEY (send_id, subscriber_id)
 ) WITHOUT ROWID;
+-- Who is to be tried again, and when: the few deferred ones among a million settled.
+CREATE INDEX deliveries_deferred ON deliveries (send_id, retry_at) WHERE state = 4;
 
 -- What providers and readers reported, each once.
 CREATE TABLE events (
