@@ -1,0 +1,117 @@
+"""Which headers tell a mailbox provider that this is a newsletter, and how to leave it?
+
+RFC 2369 (`List-*`), RFC 2919 (`List-Id`), RFC 8058 (one-click unsubscribe), RFC 3834 and Microsoft's
+`X-Auto-Response-Suppress` (no holiday replies), Gmail's `Feedback-ID`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from newsletter.errors import NewsletterError
+from newsletter.model.delivery import Recipient
+from newsletter.model.publication import Publication
+from newsletter.render.headers import MAX_LINE, literal, mailbox, phrase
+
+ONE_CLICK_FIELD = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+ONE_CLICK_HEADER = literal(*ONE_CLICK_FIELD)
+
+_ONE_CLICK_URL = re.compile(
+    r"(?:https://[A-Za-z0-9.\[\]:-]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:[/?#][!-;=?-~]*)?"
+).fullmatch
+_MAILTO = re.compile(r"mailto:[!-;=?-~]+").fullmatch
+_LONGEST_URL = MAX_LINE - len("List-Unsubscribe: <>")
+
+
+def unsubscribe_url(recipient: Recipient) -> tuple[str, bool]:
+    """What stands in `List-Unsubscribe`, and whether `List-Unsubscribe-Post` goes with it.
+
+    RFC 8058 §3.1 wants an HTTPS address. Plain HTTP passes for this machine alone (localhost, 127.0.0.1,
+    [::1]), where somebody tries the service out: no mailbox provider can reach it anyway. A `mailto:`
+    address is RFC 2369's and gets no `List-Unsubscribe-Post`. Everything else is refused, because a
+    newsletter without a way out must not leave.
+
+    Raises:
+        NewsletterError: there is no such address, or it is too long for one line.
+    """
+    url = recipient.values.get("unsubscribe_url", "")
+    if len(url) <= _LONGEST_URL:
+        if _ONE_CLICK_URL(url):
+            return url, True
+        if _MAILTO(url):
+            return url, False
+    whom = f"the message to {ascii(recipient.email)[1:-1]}"
+    if not url:
+        raise NewsletterError(
+            f"{whom} has no unsubscribe address", hint="set `base_url` to where `newsletter serve` is reached"
+        )
+    if len(url) > _LONGEST_URL:
+        raise NewsletterError(
+            f"{whom} has an unsubscribe address of {len(url)} characters; a header line holds {_LONGEST_URL}",
+            hint="use a shorter `base_url`",
+        )
+    raise NewsletterError(
+        f"{whom} has an unsubscribe address that is not one-click: {ascii(url)[1:-1]}",
+        hint="set `base_url` to an https:// address in ASCII: RFC 8058 and the large mailbox providers want it",
+    )
+
+
+def fixed_fields(
+    publication: Publication, web_url: str, send_key: str, domain: str
+) -> tuple[tuple[str, str], ...]:
+    """The list headers that are the same for everybody, as names and unfolded ASCII values.
+
+    `List-Post: NO` is RFC 2369 §3.4's mark of a list that only announces. The archive and the help
+    are named where there is a `base_url`.
+
+    Args:
+        publication: who sends.
+        web_url: the issue's own address, for `Archived-At` (RFC 5064), or empty.
+        send_key: names the send.
+        domain: the sending domain, in ASCII.
+
+    Raises:
+        NewsletterError: an address or the name can't stand in a header.
+    """
+    listed = [("List-Post", "NO")]
+    if publication.list_id:
+        words = phrase("List-Id", publication.name, MAX_LINE) if publication.name else []
+        listed.insert(0, ("List-Id", " ".join([*words, f"<{publication.list_id}>"])))
+    if publication.base_url:
+        listed += [
+            ("List-Archive", f"<{publication.base_url}/>"),
+            ("List-Help", f"<{publication.base_url}/>"),
+        ]
+    if web_url:
+        listed.append(("Archived-At", f"<{web_url}>"))
+    return (
+        *listed,
+        ("Precedence", "bulk"),
+        ("X-Auto-Response-Suppress", "OOF, AutoReply"),
+        ("Feedback-ID", feedback_id(publication, send_key, domain)),
+    )
+
+
+def fixed_lines(publication: Publication, fields: tuple[tuple[str, str], ...]) -> bytes:
+    """`fields` as header lines; `List-Id` is folded, the others stand literally on one line each.
+
+    Raises:
+        NewsletterError: an address is not ASCII or too long.
+    """
+    return b"".join(
+        mailbox(name, publication.name, publication.list_id)
+        if name == "List-Id" and publication.name
+        else literal(name, value)
+        for name, value in fields
+    )
+
+
+def feedback_id(publication: Publication, send_key: str, domain: str) -> str:
+    """Gmail's `campaign:customer:mailtype:senderid`; the last is the sending domain in 5 to 15 letters and digits."""
+    sender = re.sub(r"[^a-z0-9]", "", domain.lower())[:15].ljust(5, "0")
+    customer = publication.list_id or domain
+    return f"{_identifier(send_key)}:{_identifier(customer)}:newsletter:{sender}"
+
+
+def _identifier(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:64] or "none"

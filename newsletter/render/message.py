@@ -1,0 +1,352 @@
+"""What leaves for one person? A compiled issue spliced into a whole MIME message, or into fields for an API.
+
+Everything that is the same for all recipients is encoded once, when the writer is made; a message is
+then a copy of a list of byte strings, a few of them replaced, and one join.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import blake2b
+
+from newsletter.errors import NewsletterError
+from newsletter.model.delivery import Recipient
+from newsletter.model.message import Message
+from newsletter.model.publication import Publication
+from newsletter.model.template import CompiledIssue, InlineImage, Template
+from newsletter.render.dkim import SIGNED, DkimSigner, relaxed_header, relaxed_lines
+from newsletter.render.escape import fill
+from newsletter.render.headers import (
+    display_mailbox,
+    format_date,
+    mailbox,
+    require_safe,
+    unstructured,
+    wire_address,
+)
+from newsletter.render.list_headers import (
+    ONE_CLICK_FIELD,
+    ONE_CLICK_HEADER,
+    fixed_fields,
+    fixed_lines,
+    unsubscribe_url,
+)
+from newsletter.render.quoted_printable import SOFT_BREAK, encode_literal, encode_value
+from newsletter.render.splice import Filler, Skeleton
+
+_DELIVERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}").fullmatch
+_SPACES = re.compile(r"[ \t]+")
+# In the order of `SIGNED`, which is the order in which `mime` hands them over.
+_PERSONAL = ("To", "Subject", "Date", "Message-ID", "List-Unsubscribe")
+
+
+class MessageWriter:
+    """Writes the messages of one send; safe to use from several threads.
+
+    Args:
+        compiled: the frozen issue.
+        publication: who sends.
+        send_key: names the send in `Feedback-ID`; the same send always has the same.
+        dkim: signs whole messages; None where the provider signs.
+        subject_prefix: stands before the subject, such as `[Test] `.
+        non_ascii_mailbox: whether the provider reaches non-ASCII local parts (RFC 6531).
+
+    Raises:
+        NewsletterError: the sender, the subject or an image can't be expressed in a message.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledIssue,
+        publication: Publication,
+        *,
+        send_key: str,
+        dkim: DkimSigner | None = None,
+        subject_prefix: str = "",
+        non_ascii_mailbox: bool = False,
+    ) -> None:
+        if not publication.from_email:
+            raise NewsletterError(
+                "the newsletter has no sender", hint='set `from = "Name <address@example.com>"`'
+            )
+        self._publication = publication
+        self._dkim = dkim
+        self._non_ascii_mailbox = non_ascii_mailbox
+        self._sender = wire_address(publication.from_email, non_ascii_mailbox=non_ascii_mailbox)
+        self._domain = self._sender.rpartition("@")[2]
+        self._reply_to = (
+            wire_address(publication.reply_to, non_ascii_mailbox=non_ascii_mailbox)
+            if publication.reply_to
+            else ""
+        )
+        self._from_header = display_mailbox(publication.from_name, self._sender)
+        self._subject = _subject_template(compiled.subject, subject_prefix)
+        self._fixed_subject = "" if self._subject.slots else self._subject_for({})
+        self._date: tuple[int, bytes] = (-1, b"")
+        self._lay_out_headers(compiled, send_key)
+        self._lay_out_body(compiled, send_key)
+        self._lay_out_fields(compiled)
+
+    def mime(self, recipient: Recipient, at: datetime) -> Message:
+        """The whole message: CRLF line ends, no line over 998 characters, nothing to dot-stuff.
+
+        Args:
+            recipient: whom it is for; `values["unsubscribe_url"]` is needed.
+            at: what `Date:` says.
+
+        Raises:
+            NewsletterError: this recipient can't be written to: the address needs RFC 6531, or there
+                is no unsubscribe address that RFC 8058 allows.
+        """
+        values = recipient.values
+        address = wire_address(recipient.email, non_ascii_mailbox=self._non_ascii_mailbox)
+        delivery = _delivery_id(recipient)
+        url, one_click = unsubscribe_url(recipient)
+        date = self._date_bytes(at)
+        subject = self._fixed_subject or self._subject_for(values)
+        subject_header = self._fixed_subject_header or unstructured("Subject", subject)
+
+        head = self._head.copy()
+        to, subject_at, date_at, message_id, list_unsubscribe, post, ours = self._head_holes
+        head[to] = to_bytes = address.encode()
+        head[subject_at] = subject_header
+        head[date_at] = date
+        head[message_id] = head[ours] = delivery_bytes = delivery.encode()
+        head[list_unsubscribe] = url_bytes = url.encode()
+        head[post] = ONE_CLICK_HEADER if one_click else b""
+
+        body = self._body.copy()
+        self._body_filler.fill(body, values)
+
+        if self._dkim is not None:
+            signed = [
+                b"to:%s\r\n" % to_bytes,
+                relaxed_header("Subject", subject_header[len("Subject:") :]),
+                b"date:%s\r\n" % date,
+                b"message-id:<%s@%s>\r\n" % (delivery_bytes, self._domain_bytes),
+                b"list-unsubscribe:<%s>\r\n" % url_bytes,
+            ]
+            head.insert(0, self._signature(signed, body, at, one_click=one_click))
+        return Message(
+            delivery,
+            self._sender,
+            address,
+            b"".join(head + body),
+            self._from_header,
+            self._reply_to,
+            subject,
+        )
+
+    def fields(self, recipient: Recipient, at: datetime) -> Message:  # noqa: ARG002 - called as `mime` is
+        """The same message for a provider that builds MIME itself: subject, headers and JSON-escaped parts.
+
+        Args:
+            recipient: whom it is for; `values["unsubscribe_url"]` is needed.
+            at: unused: the provider dates it.
+
+        Raises:
+            NewsletterError: as `mime`.
+        """
+        values = recipient.values
+        address = wire_address(recipient.email, non_ascii_mailbox=self._non_ascii_mailbox)
+        delivery = _delivery_id(recipient)
+        url, one_click = unsubscribe_url(recipient)
+        html, text = self._html_json.copy(), self._text_json.copy()
+        self._html_filler.fill(html, values)
+        self._text_filler.fill(text, values)
+        return Message(
+            delivery,
+            self._sender,
+            address,
+            b"",
+            self._from_header,
+            self._reply_to,
+            self._fixed_subject or self._subject_for(values),
+            (
+                ("List-Unsubscribe", f"<{url}>"),
+                *((ONE_CLICK_FIELD,) if one_click else ()),
+                *self._fixed_fields,
+                ("X-Newsletter-Delivery", delivery),
+            ),
+            tuple(html),
+            tuple(text),
+        )
+
+    def _subject_for(self, values: Mapping[str, str]) -> str:
+        """The subject on one line, its white space collapsed: a missing name leaves no gap."""
+        joined = "".join(
+            part if isinstance(part, str) else fill(part, values.get(part.field))
+            for part in self._subject.parts
+        )
+        return _SPACES.sub(" ", joined).strip(" ")
+
+    def _date_bytes(self, at: datetime) -> bytes:
+        second = int(at.timestamp())
+        known = self._date
+        if known[0] != second:
+            # One assignment of one tuple: threads see the old pair or the new one.
+            self._date = known = (second, format_date(at).encode("ascii"))
+        return known[1]
+
+    def _lay_out_headers(self, compiled: CompiledIssue, send_key: str) -> None:
+        publication = self._publication
+        self._domain_bytes = self._domain.encode("ascii")
+        self._fixed_fields = fixed_fields(publication, compiled.web_url, send_key, self._domain)
+        self._fixed_subject_header = (
+            unstructured("Subject", self._fixed_subject) if self._fixed_subject else b""
+        )
+        sender = mailbox("From", publication.from_name, self._sender)
+        reply_to = mailbox("Reply-To", "", self._reply_to) if self._reply_to else b""
+        listed = fixed_lines(publication, self._fixed_fields)
+        described = b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="%s"\r\n' % (
+            _boundary("alternative", send_key)
+        )
+
+        head = Skeleton()
+        head.literal(sender + b"To: ")
+        to = head.hole()
+        head.literal(b"\r\n" + reply_to)
+        subject = head.hole()
+        head.literal(b"Date: ")
+        date = head.hole()
+        head.literal(b"\r\nMessage-ID: <")
+        message_id = head.hole()
+        head.literal(b"@%s>\r\nList-Unsubscribe: <" % self._domain_bytes)
+        list_unsubscribe = head.hole()
+        head.literal(b">\r\n")
+        post = head.hole()
+        head.literal(listed + b"X-Newsletter-Delivery: ")
+        ours = head.hole()
+        head.literal(b"\r\n" + described + b"\r\n")
+        head.close()
+        self._head = head.parts
+        self._head_holes = (to, subject, date, message_id, list_unsubscribe, post, ours)
+        if self._dkim is not None:
+            self._lay_out_signed(sender + reply_to + listed + described)
+
+    def _lay_out_signed(self, lines: bytes) -> None:
+        """The signed headers that are the same for all, in relaxed form."""
+        unfolded = lines.replace(b"\r\n ", b" ").splitlines()
+        fixed = {
+            line.partition(b":")[0].decode("ascii"): line.partition(b":")[2] for line in unfolded if line
+        }
+        self._signed: list[tuple[str, bytes]] = []
+        for name in SIGNED:
+            if name in _PERSONAL:
+                self._signed.append((name, b""))
+            elif name == "List-Unsubscribe-Post":
+                self._signed.append((name, relaxed_header(name, ONE_CLICK_FIELD[1].encode("ascii"))))
+            elif name in fixed:
+                self._signed.append((name, relaxed_header(name, fixed[name])))
+
+    def _signature(self, personal: list[bytes], body: list[bytes], at: datetime, *, one_click: bool) -> bytes:
+        assert self._dkim is not None
+        each = iter(personal)
+        names: list[str] = []
+        headers: list[bytes] = []
+        for name, canonical in self._signed:
+            if name == "List-Unsubscribe-Post" and not one_click:
+                continue
+            names.append(name)
+            headers.append(canonical or next(each))
+        # Every piece is whole lines, so the body's relaxed form is its pieces' relaxed forms joined;
+        # it ends with the closing boundary, never with an empty line.
+        relaxed = self._relaxed_body.copy()
+        for indices in self._body_filler.holes():
+            piece = relaxed_lines(body[indices[0]])
+            for index in indices:
+                relaxed[index] = piece
+        return self._dkim.sign_canonical(names, headers, b"".join(relaxed), int(at.timestamp()))
+
+    def _lay_out_body(self, compiled: CompiledIssue, send_key: str) -> None:
+        alternative, related = _boundary("alternative", send_key), _boundary("related", send_key)
+        body = Skeleton()
+        body.literal(b"--%s\r\n%s" % (alternative, _part_head("text/plain")))
+        body.template(compiled.text, _quoted_printable)
+        body.literal(b"\r\n--%s\r\n" % alternative)
+        if compiled.images:
+            body.literal(
+                b'Content-Type: multipart/related; type="text/html"; boundary="%s"\r\n\r\n--%s\r\n'
+                % (related, related)
+            )
+        body.literal(_part_head("text/html"))
+        body.template(compiled.html, _quoted_printable)
+        if compiled.images:
+            for image in compiled.images:
+                body.literal(b"\r\n--%s\r\n%s" % (related, _image_part(image)))
+            body.literal(b"\r\n--%s--\r\n" % related)
+        body.literal(b"\r\n--%s--\r\n" % alternative)
+        body.close()
+        self._body = body.parts
+        self._body_filler = body.filler(encode_value, SOFT_BREAK)
+        self._relaxed_body = [relaxed_lines(part) for part in body.parts] if self._dkim else []
+
+    def _lay_out_fields(self, compiled: CompiledIssue) -> None:
+        self._html_json, self._html_filler = _json_parts(compiled.html)
+        self._text_json, self._text_filler = _json_parts(compiled.text)
+
+
+def _delivery_id(recipient: Recipient) -> str:
+    if not _DELIVERY_ID(recipient.delivery_id):
+        msg = f"a delivery id is made of letters, digits, - and _, not {recipient.delivery_id!r}"
+        raise ValueError(msg)
+    return recipient.delivery_id
+
+
+def _subject_template(subject: Template, prefix: str) -> Template:
+    for part in (prefix, *subject.parts):
+        if isinstance(part, str):
+            require_safe("the subject", part)
+    return Template((prefix, *subject.parts)) if prefix else subject
+
+
+def _boundary(part: str, send_key: str) -> bytes:
+    # `=_` occurs neither in quoted-printable nor in base64 (RFC 2045 §6.7), so no content can hold it.
+    digest = blake2b(send_key.encode("utf-8", "replace"), digest_size=8, person=b"nl:boundary").hexdigest()
+    return f"=_{part}_{digest}".encode("ascii")
+
+
+def _part_head(media_type: str) -> bytes:
+    return (
+        f"Content-Type: {media_type}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    ).encode("ascii")
+
+
+def _quoted_printable(text: str, followed: bool) -> bytes:  # noqa: FBT001 - `Skeleton.template` calls it
+    return encode_literal(text, closed=followed)
+
+
+def _image_part(image: InlineImage) -> bytes:
+    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]{1,200}", image.content_id):
+        raise NewsletterError(f"the picture {image.filename!a} has no usable content id")
+    if not re.fullmatch(r"image/[A-Za-z0-9.+-]+", image.media_type):
+        raise NewsletterError(f"{image.filename!a} is not a picture: {image.media_type!a}")
+    filename = re.sub(r"[^A-Za-z0-9._-]", "-", image.filename)[-120:]
+    encoded = base64.b64encode(image.data)
+    lines = [encoded[at : at + 76] for at in range(0, len(encoded), 76)]
+    return b"\r\n".join(
+        [
+            f'Content-Type: {image.media_type}; name="{filename}"'.encode("ascii"),
+            b"Content-Transfer-Encoding: base64",
+            f"Content-ID: <{image.content_id}>".encode("ascii"),
+            f'Content-Disposition: inline; filename="{filename}"'.encode("ascii"),
+            b"",
+            *lines,
+        ]
+    )
+
+
+def _json_parts(template: Template) -> tuple[list[bytes], Filler]:
+    skeleton = Skeleton()
+    skeleton.template(template, lambda text, _: _json_escape(text))
+    skeleton.close()
+    return skeleton.parts, skeleton.filler(_json_escape)
+
+
+def _json_escape(text: str) -> bytes:
+    """`text` as it stands inside a JSON string, in UTF-8."""
+    return json.dumps(text, ensure_ascii=False)[1:-1].encode()

@@ -1,0 +1,113 @@
+"""How is a template filled a million times? A row of byte strings with holes, copied, filled and joined."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from newsletter.model.template import Context, Slot, Template
+from newsletter.render.escape import clean_literal, fill
+
+# Values most people have: no escaping changes them in their place, and they fit on one
+# quoted-printable line, so they are spliced as they are.
+_PLAIN_TEXT = re.compile(r"(?!From )[A-Za-z0-9](?:[A-Za-z0-9 _,!+-]{0,73}[A-Za-z0-9])?").fullmatch
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/-]{0,66}").fullmatch
+_PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,74}").fullmatch
+_PLAIN = {Context.URL: _PLAIN_URL, Context.URL_COMPONENT: _PLAIN_COMPONENT}
+
+
+class Skeleton:
+    """A text with holes.
+
+    Attributes:
+        parts: literals, neighbouring ones merged, and `b""` for each hole.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self._pending: list[bytes] = []
+        self._spots: dict[Slot, list[int]] = {}
+
+    def literal(self, data: bytes) -> None:
+        """Add text that is the same for everybody."""
+        self._pending.append(data)
+
+    def hole(self) -> int:
+        """Add a hole; returns its index in `parts`."""
+        self.close()
+        self.parts.append(b"")
+        return len(self.parts) - 1
+
+    def close(self) -> None:
+        """Say that nothing follows."""
+        if self._pending:
+            self.parts.append(b"".join(self._pending))
+            self._pending.clear()
+
+    def template(self, template: Template, encode: Callable[[str, bool], bytes]) -> None:
+        """Add literals by `encode(text, whether a slot follows)` and slots as holes.
+
+        A part that doesn't end with a line end gets one: a soft break must not end a body.
+        """
+        parts = list(template.parts)
+        last = parts[-1] if parts else ""
+        if not (isinstance(last, str) and last.endswith(("\n", "\r"))):
+            parts.append("\n")
+        # Neighbouring literals are one, so that a CRLF or a line is never cut between them.
+        run: list[str] = []
+        for part in parts:
+            if isinstance(part, str):
+                run.append(part)
+                continue
+            if run:
+                self.literal(encode(clean_literal("".join(run)), True))  # noqa: FBT003 - positional in the type
+                run.clear()
+            self._spots.setdefault(part, []).append(self.hole())
+        self.literal(encode(clean_literal("".join(run)), False))  # noqa: FBT003 - ditto
+
+    def filler(self, encode: Callable[[str], bytes], ending: bytes = b"") -> Filler:
+        """What fills the holes of this skeleton's templates.
+
+        Args:
+            encode: turns an escaped value into what is spliced.
+            ending: what `encode` puts after a value that needs no encoding.
+        """
+        return Filler(self._spots, encode, ending)
+
+
+class Filler:
+    """Fills holes with one person's values, each distinct slot encoded once."""
+
+    def __init__(
+        self, spots: Mapping[Slot, Sequence[int]], encode: Callable[[str], bytes], ending: bytes
+    ) -> None:
+        self._encode = encode
+        self._ending = ending
+        self._fills = tuple(
+            (
+                slot.field,
+                _PLAIN.get(slot.context, _PLAIN_TEXT),
+                slot,
+                encode(fill(slot, None)),
+                tuple(indices),
+            )
+            for slot, indices in spots.items()
+        )
+
+    def fill(self, parts: list[bytes], values: Mapping[str, str]) -> None:
+        """Put the values where they belong in `parts`, a copy of a skeleton's."""
+        ending = self._ending
+        for field, plain, slot, missing, indices in self._fills:
+            value = values.get(field)
+            if not value:
+                piece = missing
+            elif plain(value):
+                piece = value.encode() + ending
+            else:
+                piece = self._encode(fill(slot, value))
+            for index in indices:
+                parts[index] = piece
+
+    def holes(self) -> list[tuple[int, ...]]:
+        """The indices each distinct slot fills."""
+        return [indices for _, _, _, _, indices in self._fills]
