@@ -94,7 +94,7 @@ class ProjectIdea(Section):
     heading: ClassVar[str] = "Project idea"
     kind: Literal["project-idea"] = "project-idea"
     difficulty: Annotated[Literal["easy", "medium", "hard"], Bullet("Difficulty")]
-    time: Annotated[str, Field(pattern=r"^[1-9]\d*(m|h|d)$"), Bullet("Time")]
+    time: Annotated[str, Field(pattern=r"^[1-9]\d*(m|h|d)$", examples=["30m", "4h", "2d"]), Bullet("Time")]
     stack: Annotated[tuple[str, ...], Field(min_length=1, max_length=8), Bullet("Stack")]
     outcome: Annotated[Prose, Bullet("Outcome")] = Prose()
 
