@@ -28,7 +28,7 @@ _FORBIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{BIDI_CONTROLS}\ud800-\
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+"
-_ASCII_ADDRESS = re.compile(_ATEXT + r"@[A-Za-z0-9](?:[A-Za-z0-9-]*\.)*[A-Za-z0-9-]*[A-Za-z0-9]")
+_ASCII_ADDRESS = re.compile(_ATEXT + r"@(?:[A-Za-z0-9-]+\.)*[A-Za-z0-9-]*[A-Za-z0-9]").fullmatch
 _LOCAL_PART = re.compile(rf'{_ATEXT}|"(?:[ !#-\[\]-~]|\\[ -~])*"')
 _UTF8_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u00a1-\U0010ffff-]+")
 
@@ -224,7 +224,7 @@ def wire_address(address: str, *, non_ascii_mailbox: bool = False) -> str:
     Raises:
         NewsletterError: it isn't an address, or its local part needs RFC 6531 and the provider can't.
     """
-    if _ASCII_ADDRESS.fullmatch(address) and len(address) <= 320:
+    if _ASCII_ADDRESS(address) and len(address) <= 320:
         return address
     shown = ascii(address)[1:-1]
     local, at, domain = address.rpartition("@")

@@ -86,9 +86,10 @@ class MessageWriter:
         self._from_header = display_mailbox(publication.from_name, self._sender)
         self._subject = _subject_template(compiled.subject, subject_prefix)
         self._fixed_subject = "" if self._subject.slots else self._subject_for({})
-        self._date: tuple[int, bytes] = (-1, b"")
-        self._lay_out_headers(compiled, send_key)
-        self._lay_out_body(compiled, send_key)
+        self._date: tuple[datetime | None, int, bytes] = (None, -1, b"")
+        message = Skeleton()
+        self._lay_out_headers(message, compiled, send_key)
+        self._lay_out_body(message, compiled, send_key)
         self._lay_out_fields(compiled)
 
     def mime(self, recipient: Recipient, at: datetime) -> Message:
@@ -110,17 +111,16 @@ class MessageWriter:
         subject = self._fixed_subject or self._subject_for(values)
         subject_header = self._fixed_subject_header or unstructured("Subject", subject)
 
-        head = self._head.copy()
-        to, subject_at, date_at, message_id, list_unsubscribe, post, ours = self._head_holes
-        head[to] = to_bytes = address.encode()
-        head[subject_at] = subject_header
-        head[date_at] = date
-        head[message_id] = head[ours] = delivery_bytes = delivery.encode()
-        head[list_unsubscribe] = url_bytes = url.encode()
-        head[post] = ONE_CLICK_HEADER if one_click else b""
+        parts = self._parts.copy()
+        signature_at, to, subject_at, date_at, message_id, list_unsubscribe, post, ours = self._holes
+        parts[to] = to_bytes = address.encode()
+        parts[subject_at] = subject_header
+        parts[date_at] = date
+        parts[message_id] = parts[ours] = delivery_bytes = delivery.encode()
+        parts[list_unsubscribe] = url_bytes = url.encode()
+        parts[post] = ONE_CLICK_HEADER if one_click else b""
 
-        body = self._body.copy()
-        self._body_filler.fill(body, values)
+        self._filler.fill(parts, values)
 
         if self._dkim is not None:
             signed = [
@@ -130,12 +130,12 @@ class MessageWriter:
                 b"message-id:<%s@%s>\r\n" % (delivery_bytes, self._domain_bytes),
                 b"list-unsubscribe:<%s>\r\n" % url_bytes,
             ]
-            head.insert(0, self._signature(signed, body, at, one_click=one_click))
+            parts[signature_at] = self._signature(signed, parts, at, one_click=one_click)
         return Message(
             delivery,
             self._sender,
             address,
-            b"".join(head + body),
+            b"".join(parts),
             self._from_header,
             self._reply_to,
             subject,
@@ -185,14 +185,16 @@ class MessageWriter:
         return _SPACES.sub(" ", joined).strip(" ")
 
     def _date_bytes(self, at: datetime) -> bytes:
-        second = int(at.timestamp())
-        known = self._date
-        if known[0] != second:
-            # One assignment of one tuple: threads see the old pair or the new one.
-            self._date = known = (second, format_date(at).encode("ascii"))
-        return known[1]
+        known_at, second, written = self._date
+        if at is known_at:
+            return written
+        if second != (second := int(at.timestamp())):
+            written = format_date(at).encode("ascii")
+        # One assignment of one tuple: other threads see the old three or the new three.
+        self._date = (at, second, written)
+        return written
 
-    def _lay_out_headers(self, compiled: CompiledIssue, send_key: str) -> None:
+    def _lay_out_headers(self, head: Skeleton, compiled: CompiledIssue, send_key: str) -> None:
         publication = self._publication
         self._domain_bytes = self._domain.encode("ascii")
         self._fixed_fields = fixed_fields(publication, compiled.web_url, send_key, self._domain)
@@ -206,7 +208,7 @@ class MessageWriter:
             _boundary("alternative", send_key)
         )
 
-        head = Skeleton()
+        signature = head.hole()
         head.literal(sender + b"To: ")
         to = head.hole()
         head.literal(b"\r\n" + reply_to)
@@ -223,8 +225,7 @@ class MessageWriter:
         ours = head.hole()
         head.literal(b"\r\n" + described + b"\r\n")
         head.close()
-        self._head = head.parts
-        self._head_holes = (to, subject, date, message_id, list_unsubscribe, post, ours)
+        self._holes = (signature, to, subject, date, message_id, list_unsubscribe, post, ours)
         if self._dkim is not None:
             self._lay_out_signed(sender + reply_to + listed + described)
 
@@ -243,7 +244,9 @@ class MessageWriter:
             elif name in fixed:
                 self._signed.append((name, relaxed_header(name, fixed[name])))
 
-    def _signature(self, personal: list[bytes], body: list[bytes], at: datetime, *, one_click: bool) -> bytes:
+    def _signature(
+        self, personal: list[bytes], parts: list[bytes], at: datetime, *, one_click: bool
+    ) -> bytes:
         assert self._dkim is not None
         each = iter(personal)
         names: list[str] = []
@@ -256,15 +259,15 @@ class MessageWriter:
         # Every piece is whole lines, so the body's relaxed form is its pieces' relaxed forms joined;
         # it ends with the closing boundary, never with an empty line.
         relaxed = self._relaxed_body.copy()
-        for indices in self._body_filler.holes():
-            piece = relaxed_lines(body[indices[0]])
+        for indices in self._filler.holes():
+            piece = relaxed_lines(parts[indices[0]])
             for index in indices:
                 relaxed[index] = piece
         return self._dkim.sign_canonical(names, headers, b"".join(relaxed), int(at.timestamp()))
 
-    def _lay_out_body(self, compiled: CompiledIssue, send_key: str) -> None:
+    def _lay_out_body(self, body: Skeleton, compiled: CompiledIssue, send_key: str) -> None:
         alternative, related = _boundary("alternative", send_key), _boundary("related", send_key)
-        body = Skeleton()
+        start = len(body.parts)
         body.literal(b"--%s\r\n%s" % (alternative, _part_head("text/plain")))
         body.template(compiled.text, _quoted_printable)
         body.literal(b"\r\n--%s\r\n" % alternative)
@@ -281,9 +284,10 @@ class MessageWriter:
             body.literal(b"\r\n--%s--\r\n" % related)
         body.literal(b"\r\n--%s--\r\n" % alternative)
         body.close()
-        self._body = body.parts
-        self._body_filler = body.filler(encode_value, SOFT_BREAK)
-        self._relaxed_body = [relaxed_lines(part) for part in body.parts] if self._dkim else []
+        self._parts = body.parts
+        self._filler = body.filler(encode_value, SOFT_BREAK)
+        # The headers' places stay empty, so that a hole has the same index in both.
+        self._relaxed_body = [b""] * start + [relaxed_lines(part) for part in body.parts[start:]]
 
     def _lay_out_fields(self, compiled: CompiledIssue) -> None:
         self._html_json, self._html_filler = _json_parts(compiled.html)

@@ -11,6 +11,7 @@ A `.` at the start of a physical line is written `=2E`, so SMTP has nothing to d
 from __future__ import annotations
 
 import re
+from binascii import b2a_qp
 
 SOFT_BREAK = b"=\r\n"
 # Room for the `=` of a soft break within RFC 2045's 76.
@@ -42,6 +43,10 @@ def encode_literal(text: str, *, closed: bool = False) -> bytes:
 
 def encode_value(text: str) -> bytes:
     """A value with the soft break that ends it, or nothing for an empty value."""
+    encoded = b2a_qp(text.encode())
+    # Short ones, nearly all, are one line; only a long result can have been wrapped in the C function's way.
+    if len(encoded) <= _WIDTH and not encoded.startswith((b".", b"From ")) and b"\n" not in encoded:
+        return encoded + SOFT_BREAK
     return encode_literal(text, closed=True)
 
 

@@ -10,7 +10,7 @@ from newsletter.render.escape import clean_literal, fill
 
 # Values most people have: no escaping changes them in their place, and they fit on one
 # quoted-printable line, so they are spliced as they are.
-_PLAIN_TEXT = re.compile(r"(?!From )[A-Za-z0-9](?:[A-Za-z0-9 _,!+-]{0,73}[A-Za-z0-9])?").fullmatch
+_PLAIN_TEXT = re.compile(r"(?!From )[A-Za-z0-9][A-Za-z0-9 _,!+:/.@?()-]{0,74}").fullmatch
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/-]{0,66}").fullmatch
 _PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,74}").fullmatch
 _PLAIN = {Context.URL: _PLAIN_URL, Context.URL_COMPONENT: _PLAIN_COMPONENT}
