@@ -51,6 +51,8 @@ class FakeSmtp:
         certificate: PEM chain and key paths; offers STARTTLS, or speaks TLS at once with `implicit_tls`.
         users: login → password; offers AUTH where there are any (after STARTTLS where a certificate is given).
         per_connection: messages after which it says 421 and closes; 0 for no limit.
+        accept_empty: answer DATA with 354 although every recipient was refused (RFC 2920, section 3.1).
+        cut_text_after: drop the connection, once, so many bytes into a text; 0 for never.
         latency: seconds before each batch of replies.
         keep: whether to keep whole messages in `messages`.
     """
@@ -64,12 +66,15 @@ class FakeSmtp:
     users: dict[str, str] = field(default_factory=dict)
     auth_mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
     per_connection: int = 0
+    accept_empty: bool = False
+    cut_text_after: int = 0
     latency: float = 0.0
     keep: bool = True
     port: int = 0
     messages: list[Received] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)  # as received, without secrets
     connections: int = 0
+    round_trips: int = 0  # groups of replies written
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
@@ -159,6 +164,8 @@ class _Conversation:
         while True:
             line = self._read_line()
             verb = line[:4].upper()
+            if self._server.keep:
+                self._server.commands.append("AUTH …" if verb == b"AUTH" else line.decode("utf-8", "replace"))
             if verb == b"QUIT":
                 self._reply("221 2.0.0 bye")
                 self._flush()
@@ -166,8 +173,6 @@ class _Conversation:
             self._command(verb, line)
 
     def _command(self, verb: bytes, line: bytes) -> None:
-        if self._server.keep:
-            self._server.commands.append("AUTH …" if verb == b"AUTH" else line.decode("utf-8", "replace"))
         match verb:
             case b"EHLO" | b"HELO":
                 self._reset()
@@ -264,8 +269,14 @@ class _Conversation:
         if self._strike("DATA", envelope):
             return
         if not self._recipients:
-            # RFC 2920, 3.2: a server may refuse here or answer 354; the client must cope with both.
-            self._reply("554 5.5.1 no valid recipients")
+            # RFC 2920, section 3.1: a server may refuse here or answer 354; the client must cope with both.
+            if self._sender is not None and self._server.accept_empty:
+                self._reply("354 end with a dot")
+                self._read_message()
+                self._reset()
+                self._reply("554 5.5.1 no valid recipients")
+            else:
+                self._reply("554 5.5.1 no valid recipients")
             return
         self._reply("354 end with a dot")
         data = self._read_message()
@@ -293,7 +304,7 @@ class _Conversation:
         """Do the fault; whether it has answered for the command."""
         match fault.do:
             case "close" | "accept-close":
-                self._replies.clear()
+                self._flush()
                 raise _Dropped
             case "hang" | "accept-hang":
                 time.sleep(fault.seconds)
@@ -319,6 +330,7 @@ class _Conversation:
         if self._replies:
             if self._server.latency:
                 time.sleep(self._server.latency)
+            self._server.round_trips += 1
             self._stream.sendall(b"".join(self._replies))
             self._replies.clear()
 
@@ -345,6 +357,9 @@ class _Conversation:
         searched = 0
         while (end := self._buffer.find(b"\r\n.\r\n", searched)) < 0:
             searched = max(0, len(self._buffer) - 4)
+            if 0 < self._server.cut_text_after <= len(self._buffer):
+                self._server.cut_text_after = 0
+                raise _Dropped
             self._fill()
         data = bytes(self._buffer[: end + 2])
         del self._buffer[: end + 5]

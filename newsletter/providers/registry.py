@@ -1,0 +1,44 @@
+"""Which providers are there, and what makes one? A provider's module is imported when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from typing import NamedTuple, cast
+
+from newsletter.errors import UsageError
+from newsletter.providers.base import Provider, ProviderOptions
+
+
+class Entry(NamedTuple):
+    """Where a provider lives, and what it is in one clause."""
+
+    module: str
+    attribute: str
+    summary: str
+
+
+PROVIDERS: Mapping[str, Entry] = {
+    "outbox": Entry("newsletter.providers.outbox", "OutboxProvider", "a folder of .eml files; sends nothing"),
+    "smtp": Entry("newsletter.providers.smtp", "SmtpProvider", "any SMTP server, with STARTTLS and a login"),
+    "resend": Entry("newsletter.providers.resend", "ResendProvider", "resend.com, a hundred messages a call"),
+}
+
+
+def make_provider(options: ProviderOptions) -> Provider:
+    """The provider called `options.name`.
+
+    Raises:
+        UsageError: there is no such provider, or it lacks a setting or a key.
+    """
+    entry = PROVIDERS.get(options.name)
+    if entry is None:
+        close = difflib.get_close_matches(options.name.lower(), PROVIDERS, n=1)
+        known = ", ".join(f"`{name}`" for name in PROVIDERS)
+        raise UsageError(
+            f"there is no provider `{options.name}`",
+            hint=f"did you mean `{close[0]}`?" if close else f"`provider.name` is one of {known}",
+        )
+    factory = getattr(import_module(entry.module), entry.attribute)
+    return cast("Provider", factory(options))
