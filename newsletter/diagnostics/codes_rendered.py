@@ -1,0 +1,86 @@
+"""NL400 to NL499: what can only be found while an issue is rendered."""
+
+from __future__ import annotations
+
+from newsletter.diagnostics.codes import Code
+from newsletter.diagnostics.types import Severity
+
+RENDERED_CODES: dict[str, Code] = {
+    code.code: code
+    for code in (
+        Code(
+            "NL401",
+            "personal field lost",
+            Severity.ERROR,
+            "A `{{ … }}` of the issue is missing from what would be sent, so every reader would get a text with "
+            "a hole. It stands where Markdown drops text (an unused footnote or link definition), or a template "
+            "of your own leaves out the part that holds it. Move the field into running text, or put the part "
+            "back into the template.",
+        ),
+        Code(
+            "NL402",
+            "personal field doubled",
+            Severity.ERROR,
+            "A `{{ … }}` of the issue appears more often in what would be sent than it was written. A template "
+            "of your own prints the same part twice; print it once.",
+        ),
+        Code(
+            "NL403",
+            "picture not found",
+            Severity.ERROR,
+            "The issue shows a picture whose file doesn't exist. Paths are read from the folder of the issue's "
+            "own file. In the rendered issue its alternative text stands in its place.",
+        ),
+        Code(
+            "NL404",
+            "picture outside the newsletter",
+            Severity.ERROR,
+            "The issue shows a picture from outside the newsletter's folder. Such a file would be sent to every "
+            "reader by mistake of one path, so it is refused. Copy it next to the issue.",
+        ),
+        Code(
+            "NL405",
+            "picture in a format mail doesn't show",
+            Severity.ERROR,
+            "Mail programs show PNG, JPEG and GIF. SVG is shown by none of the big ones, WebP and AVIF not by "
+            "Outlook for Windows. Convert the picture, best to PNG at twice the size it is shown at.",
+        ),
+        Code(
+            "NL406",
+            "accent too faint for text",
+            Severity.WARNING,
+            "Text needs a contrast of 4.5 : 1 against its ground (WCAG 2.2, success criterion 1.4.3). The accent "
+            "of `[theme]` has less, so links and marks use the nearest shade that has enough. Choose a darker "
+            "`accent`, or a lighter `accent_dark`, to decide yourself.",
+        ),
+        Code(
+            "NL407",
+            "address can't be made absolute",
+            Severity.WARNING,
+            "An email has no address of its own, so a link such as `../about` or `#concept` leads nowhere in it. "
+            "Set `base_url` and such links lead to the archive, or write the whole address.",
+        ),
+        Code(
+            "NL408",
+            "linked picture without an address",
+            Severity.ERROR,
+            "Pictures are to be linked instead of attached, but without `base_url` there is no address they "
+            'could be linked at. Set `base_url`, or `images = "attach"` in `[sending]`.',
+        ),
+        Code(
+            "NL409",
+            "picture elsewhere on the web",
+            Severity.WARNING,
+            "A picture with a web address is loaded from there by each reader: its owner can count your readers "
+            "or change the picture, and its width isn't known, so Outlook for Windows may show it too wide. "
+            "Keep a copy next to the issue.",
+        ),
+        Code(
+            "NL410",
+            "link that isn't for mail",
+            Severity.ERROR,
+            "A link in an email leads to `https:`, `http:`, `mailto:` or `tel:`. Mail programs remove others, "
+            "and `javascript:` or `data:` makes filters suspicious of the whole message.",
+        ),
+    )
+}

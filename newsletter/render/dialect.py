@@ -1,0 +1,140 @@
+"""What do authors write that Python-Markdown reads otherwise than GitHub does?
+
+An issue is read on GitHub as well. Before parsing, the habits where the two differ are put into
+the form both read alike: a list right under a paragraph, lists nested by two or three spaces,
+fences inside lists, comments, and definitions that hold for the whole file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from newsletter.content.slots import code_ranges
+
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_ITEM = re.compile(r"^( *)([-*+]|\d{1,9}[.)]) +(?=\S)")
+_FENCE = re.compile(r"^ *(`{3,}|~{3,})")
+# What ends a list item without a blank line before it (CommonMark 5.2).
+_INTERRUPTS = re.compile(r"^ *(?:#{1,6} |>|`{3}|~{3}|(?:[-*_] *){3,}$)")
+
+_LINK_DEFINITION = re.compile(r"^ {0,3}\[(?!\^)([^\[\]\n]+)\]:[ \t]*\S+.*$", re.MULTILINE)
+_NOTE_DEFINITION = re.compile(
+    r"^ {0,3}\[\^([^\]\n]+)\]:.*(?:\n(?:(?: {2,}|\t).*|[ \t]*(?=\n(?: {2,}|\t))))*", re.MULTILINE
+)
+# A paragraph of its own that parts two quotes, and is taken out again afterwards.
+SEPARATOR = "\ue002"
+_LABEL = re.compile(r"\[(\^?[^\[\]\n]+)\]")
+
+
+def _label(written: str) -> str:
+    return " ".join(written.lower().split())
+
+
+def take_definitions(text: str) -> tuple[str, dict[str, str]]:
+    """`text` without its link and footnote definitions, and those by label (`^1` for a footnote).
+
+    Definitions hold for the whole issue, as on GitHub, though each part is converted on its own.
+    """
+    if "]:" not in text:
+        return text, {}
+    found: dict[str, str] = {}
+
+    for pattern, mark in ((_NOTE_DEFINITION, "^"), (_LINK_DEFINITION, "")):
+        code = code_ranges(text)
+        pieces: list[str] = []
+        position = 0
+        for match in pattern.finditer(text):
+            if any(start <= match.start() < end for start, end in code):
+                continue
+            # Python-Markdown wants four spaces before a footnote's further paragraphs.
+            definition = re.sub(r"(?m)^(?: {2,}|\t)", "    ", match[0].strip())
+            found.setdefault(mark + _label(match[1]), definition)
+            pieces.append(text[position : match.start()])
+            position = match.end()
+        text = "".join([*pieces, text[position:]])
+    return text.strip("\n"), found
+
+
+def with_definitions(text: str, definitions: Mapping[str, str]) -> str:
+    """`text` followed by those of `definitions` that it refers to, and those that they refer to."""
+    if not definitions or "[" not in text:
+        return text
+    wanted: dict[str, str] = {}
+    queue = [text]
+    while queue:
+        for match in _LABEL.finditer(queue.pop()):
+            label = _label(match[1])
+            if label in definitions and label not in wanted:
+                wanted[label] = definitions[label]
+                queue.append(definitions[label].partition("]:")[2])
+    return "\n\n".join([text, *wanted.values()])
+
+
+def to_python_markdown(text: str) -> str:
+    """`text` in the form that Python-Markdown reads as GitHub reads the original."""
+    if "<!--" in text:
+        text = "".join(_without_comments(text))
+    return "\n".join(_lists(text.expandtabs(4).split("\n")))
+
+
+def _without_comments(text: str) -> Iterator[str]:
+    position = 0
+    for start, end in [*code_ranges(text), (len(text), len(text))]:
+        yield _COMMENT.sub("", text[position:start])
+        yield text[start:end]
+        position = end
+
+
+def _lists(lines: list[str]) -> Iterator[str]:
+    """Lines with list nesting at four spaces a level, and a blank line before each list."""
+    contents: list[int] = []  # the column where the content of each open item starts
+    fence = ""
+    blank_before, loose, quoted = True, False, False
+    for line in lines:
+        text = line.lstrip(" ")
+        indent = len(line) - len(text)
+        opening = _FENCE.match(line)
+        if fence:
+            closes = opening is not None and opening[1].startswith(fence) and not text.strip("`~ ")
+            if not contents:
+                yield line
+            elif not closes:
+                # Python-Markdown knows fences in the first column only: in a list it is indented code.
+                yield " " * (4 * len(contents) + 4) + line[min(indent, contents[-1]) :]
+            if closes:
+                fence, loose = "", bool(contents)
+            continue
+        if not text:
+            blank_before = True
+            yield ""
+            continue
+        item = _ITEM.match(line)
+        in_list = bool(contents)
+        if item or blank_before or _INTERRUPTS.match(line):
+            while contents and indent < contents[-1]:
+                contents.pop()
+        if quoted and blank_before and text.startswith(">"):
+            # CommonMark 5.1: a blank line ends a quote; Python-Markdown would go on with it.
+            yield from (SEPARATOR, "")
+        quoted = text.startswith(">")
+        if item and (contents or indent < 4):
+            # CommonMark 5.2: a numbered list interrupts a paragraph only where it starts with 1.
+            if not in_list and not blank_before and item[2] not in {"-", "*", "+", "1.", "1)"}:
+                yield line
+                continue
+            if not blank_before and (loose or not in_list):
+                yield ""
+            loose = False
+            marker = item[2].replace(")", ".")
+            yield " " * (4 * len(contents)) + marker + " " + line[item.end() :]
+            contents.append(item.end())
+        elif opening:
+            fence = opening[1]
+            yield "" if contents else line
+        elif contents:
+            loose = loose or blank_before
+            yield " " * (4 * len(contents) + max(0, indent - contents[-1])) + text
+        else:
+            yield line
+        blank_before = False

@@ -1,0 +1,229 @@
+"""What does an issue look like in the mail? Markdown, then templates, then inlined styles; and the text part.
+
+Everything but what differs between readers is done once per issue; those places are slots, counted
+after every stage.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from markupsafe import Markup
+
+from newsletter.diagnostics import Diagnostic
+from newsletter.model.issue import Issue, SectionKind
+from newsletter.model.publication import Publication, Theme
+from newsletter.model.template import InlineImage
+from newsletter.render import highlight
+from newsletter.render.colour import palette
+from newsletter.render.html import Place
+from newsletter.render.images import COLUMN, Pictures
+from newsletter.render.inline_css import inlined
+from newsletter.render.pieces import IssueConverter, PieceStore, tokens
+from newsletter.render.sections import Content, SectionView, duration, section_views
+from newsletter.render.slots import SlotTable
+from newsletter.render.templates import Templates
+from newsletter.render.text import COLUMNS, Links, heading
+
+# An inbox shows this much after the subject, and goes on with the body unless it is filled.
+_PREHEADER_LENGTH = 200
+_FILLER = "&#8199;&#65279;&#847; "
+_RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+# Where our templates print the title: `<title>` and the heading.
+_TITLE_PLACES = 2
+
+
+@dataclass(frozen=True)
+class RenderedIssue:
+    """An issue as it will be sent, but for what differs between readers.
+
+    Attributes:
+        subject: text; may hold slot tokens of `render.slots`, as may the next three.
+        preheader: what an inbox shows after the subject.
+        html: the HTML part.
+        text: the plain-text part.
+        slots: what the tokens stand for.
+        images: pictures to attach, each once; empty where they are linked.
+        web_url: the issue's address in the archive, or empty.
+        diagnostics: what was found while rendering; a send refuses on errors.
+    """
+
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    slots: SlotTable
+    images: tuple[InlineImage, ...]
+    web_url: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+class EmailRenderer:
+    """Renders issues of one newsletter, and remembers their pieces; threads that share it take turns.
+
+    Args:
+        publication: whose newsletter it is.
+        theme: how it looks.
+        kinds: its section kinds; each may have a template `email/section-NAME.html.j2`.
+        template_dirs: searched in order for each template.
+        images: pictures travel with the message, or are linked under `{base_url}/assets/`.
+        answer_in_email: show the answer of a question instead of a link to it.
+    """
+
+    def __init__(
+        self,
+        *,
+        publication: Publication,
+        theme: Theme,
+        kinds: tuple[SectionKind, ...],
+        template_dirs: Sequence[Path],
+        images: Literal["attach", "link"],
+        answer_in_email: bool,
+    ) -> None:
+        self._publication = publication
+        self._kinds = kinds
+        self._mode: Literal["attach", "link"] = images
+        self._answer_in_email = answer_in_email
+        self._palette = palette(theme)
+        self._templates = Templates(
+            template_dirs,
+            {"duration": duration, "heading": heading, "inline": lambda content: content.inline},
+        )
+        self._pieces = PieceStore()
+        self._turn = threading.Lock()
+        language = publication.language
+        self._values: dict[str, Any] = {
+            "publication": publication,
+            "theme": theme,
+            "light": self._palette.light,
+            "dark": self._palette.dark,
+            "code": {"ground": highlight.GROUND, "text": highlight.TEXT, "label": highlight.LABEL},
+            "language": language,
+            "direction": "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr",
+            "column": COLUMN,
+            "columns": COLUMNS,
+        }
+
+    def render(self, issue: Issue) -> RenderedIssue:
+        """The issue as HTML and text, with everything wrong that only rendering can find.
+
+        Raises:
+            NewsletterError: a template has a mistake; the message names its file and line.
+        """
+        with self._turn:
+            return self._render(issue)
+
+    def _render(self, issue: Issue) -> RenderedIssue:
+        base_url = self._publication.base_url
+        web_url = f"{base_url}/{issue.slug}/" if base_url else ""
+        domain = self._publication.from_email.rpartition("@")[2] or "newsletter.invalid"
+        pictures = Pictures(Path(issue.path), self._mode, base_url, domain)
+        convert = IssueConverter(issue, Place(pictures, base_url, web_url), self._pieces)
+        title = convert.slots.mark(issue.front.title)
+        preheader = convert.slots.mark(issue.front.preheader or issue.front.description)
+        # Without an archive there is nowhere else the answer could be read.
+        answer_here = self._answer_in_email or not web_url
+        filler = _FILLER * max(0, _PREHEADER_LENGTH - len(preheader))
+        values = self._values | {
+            "issue": issue.front,
+            "date": _spelled_date(issue, self._publication.language),
+            "title": title,
+            "preheader": preheader,
+            "filler": Markup(filler),  # noqa: S704 - a constant
+            "intro": convert.content(issue.intro) if issue.intro else None,
+            "sections": section_views(issue.sections, self._kinds, convert, answer_here=answer_here),
+            "web_url": web_url,
+            "answer_url": "" if answer_here else f"{web_url}#answer",
+            "unsubscribe_url": convert.slots.token("unsubscribe_url"),
+            "preferences_url": convert.slots.token("preferences_url"),
+        }
+        html = self._html(values, convert)
+        text = self._text(values, convert)
+        for key, colour, used, ratio in self._palette.faint:
+            convert.note(
+                "NL406",
+                f"`theme.{key}` {colour} has a contrast of {ratio:.1f} as text, less than 4.5; links use {used}",
+                f'set `{key} = "{used}"`, or another colour that reads',
+            )
+        return RenderedIssue(
+            subject=title,
+            preheader=preheader,
+            html=html,
+            text=text,
+            slots=convert.slots,
+            images=tuple(convert.images.values()),
+            web_url=web_url,
+            diagnostics=tuple(dict.fromkeys(convert.diagnostics)),
+        )
+
+    def _html(self, values: dict[str, Any], convert: IssueConverter) -> str:
+        bodies = [
+            Markup(self._templates.render(values | {"section": section}, *section.template_names("html")))  # noqa: S704
+            for section in values["sections"]
+        ]
+        page = self._templates.render(values | {"section_bodies": bodies}, "email/issue.html.j2")
+        convert.compare(
+            page,
+            convert.written + tokens(values["title"]),
+            _most(values, convert, page),
+            "the templates of the HTML part",
+        )
+        html = inlined(page, self._templates.render(values, "email/style.css.j2"))
+        convert.compare(html, tokens(page), tokens(page), "the inlining of styles")
+        return html
+
+    def _text(self, values: dict[str, Any], convert: IssueConverter) -> str:
+        links = Links()
+        values = values | {"write": _writer(links), "links": links.listing}
+        # In reading order, since links are numbered as they are written.
+        values["intro_text"] = values["write"](values["intro"]) if values["intro"] else ""
+        values["intro_links"] = links.listing()
+        sections: list[SectionView] = values["sections"]
+        values["section_texts"] = [
+            self._templates.render(values | {"section": section}, *section.template_names("txt")).strip("\n")
+            for section in sections
+        ]
+        text = self._templates.render(values, "email/issue.txt.j2").strip("\n") + "\n"
+        convert.compare(
+            text, convert.written + tokens(values["title"]), None, "the templates of the text part"
+        )
+        return text
+
+
+def _most(values: dict[str, Any], convert: IssueConverter, page: str) -> Counter[str]:
+    """How often each slot may stand on the page: as written, the title twice, the layout's own links as it likes."""
+    most = convert.written + tokens(values["preheader"])
+    for number, count in tokens(values["title"]).items():
+        most[number] += count * _TITLE_PLACES
+    on_page = tokens(page)
+    for own in tokens(values["unsubscribe_url"] + values["preferences_url"]):
+        most[own] = on_page[own]
+    return most
+
+
+def _writer(links: Links) -> Callable[..., str]:
+    def write(content: Content, indent: str = "", first: str | None = None) -> str:
+        """`content` as text whose lines start with `indent`, but the first with `first`."""
+        lines = links.write(content.semantic, COLUMNS - len(indent)).split("\n")
+        lead = indent if first is None else first
+        return "\n".join(
+            (lead if at == 0 else indent) + line if line else "" for at, line in enumerate(lines)
+        )
+
+    return write
+
+
+def _spelled_date(issue: Issue, language: str) -> str:
+    date = issue.front.date
+    if language.lower().startswith("en"):
+        return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"
+    return date.isoformat()

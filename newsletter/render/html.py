@@ -1,0 +1,317 @@
+"""What does a piece of an issue's Markdown say, as plain semantic HTML?
+
+The result knows nothing of mail clients: the email, the text part and a web page each make their
+own of it. Raw HTML is shown, not obeyed. One `MarkdownConverter` serves one thread at a time.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as etree
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.extensions.footnotes import NBSP_PLACEHOLDER, FootnoteExtension
+from markdown.inlinepatterns import InlineProcessor, SimpleTagInlineProcessor
+from markdown.treeprocessors import Treeprocessor
+from markupsafe import escape
+
+from newsletter.model.template import InlineImage
+from newsletter.render.dialect import SEPARATOR, to_python_markdown
+from newsletter.render.images import Picture, Pictures, Problem
+from newsletter.render.slots import TOKEN
+
+# GitHub's alerts, by the word in `> [!WORD]`.
+ALERTS = {"NOTE": "Note", "TIP": "Tip", "IMPORTANT": "Important", "WARNING": "Warning", "CAUTION": "Caution"}
+
+_ALERT = re.compile(r"^\[!(" + "|".join(ALERTS) + r")\][ \t]*\n?")
+_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+# GFM 6.9, without an address already inside a link, quotes or brackets.
+_BARE_URL = r"(?<![\w\"'=/])(https?://[^\s<>\[\]`\x02\x03]+)"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an issue's links and pictures lead.
+
+    Attributes:
+        pictures: its pictures.
+        base_url: the archive's address without a trailing slash, or empty.
+        web_url: the issue's own, or empty.
+    """
+
+    pictures: Pictures
+    base_url: str
+    web_url: str
+
+    def link(self, href: str) -> tuple[str, Problem | None]:
+        """The absolute address that `href` leads to, empty where there is none, and what is wrong with it."""
+        if TOKEN.match(href):
+            return href, None
+        parts = urlsplit(href)
+        scheme = parts.scheme.lower()
+        if scheme in {"http", "https", "mailto", "tel"}:
+            return href, None
+        if scheme:
+            return "", Problem(
+                "NL410", f"a link to `{href}` doesn't work in email", "use an https:, mailto: or tel: address"
+            )
+        if href.startswith("//"):
+            return f"https:{href}", None
+        if not self.web_url:
+            return "", Problem(
+                "NL407",
+                f"the link `{href}` has no address to start from",
+                "set `base_url`, or write all of it",
+            )
+        path = PurePosixPath(parts.path)
+        if path.suffix == ".md":
+            # An issue or a guide of the same repository: its page has the name without the number.
+            folder = "guides/" if "guides" in path.parts else ""
+            tail = f"#{parts.fragment}" if parts.fragment else ""
+            return f"{self.base_url}/{folder}{re.sub(r'^[0-9]+-', '', path.stem)}/{tail}", None
+        return urljoin(self.web_url, href), None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A problem and the piece of source that has it."""
+
+    problem: Problem
+    source: str
+
+
+@dataclass(slots=True)
+class Fragment:
+    """A converted piece of Markdown.
+
+    Attributes:
+        html: semantic HTML: p, h3 to h6, ul, ol, pre > code, table, blockquote, aside, figure, div.notes.
+        pictures: those it shows, and those it can't.
+        findings: what is wrong with its links and pictures.
+    """
+
+    html: str = ""
+    pictures: list[Picture] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def images(self) -> tuple[InlineImage, ...]:
+        """The pictures that travel with the message."""
+        return tuple(picture.image for picture in self.pictures if picture.image is not None)
+
+
+class MarkdownConverter:
+    """A Python-Markdown instance kept for many conversions (making one costs more than using it)."""
+
+    def __init__(self) -> None:
+        self._shape = _Shape()
+        self._markdown = Markdown(
+            extensions=[
+                "tables",
+                "fenced_code",
+                "sane_lists",
+                FootnoteExtension(USE_DEFINITION_ORDER=False, BACKLINK_TEXT="", UNIQUE_IDS=False),
+                _Dialect(self._shape),
+            ],
+            output_format="html",
+        )
+
+    def convert(self, text: str, place: Place, top: int = 3) -> Fragment:
+        """`text` as semantic HTML whose headings start at level `top` and skip none."""
+        fragment = Fragment()
+        self._shape.begin(place, top, fragment)
+        self._markdown.reset()
+        html = self._markdown.convert(to_python_markdown(text))
+        fragment.html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
+        return fragment
+
+
+class _Dialect(Extension):
+    """Raw HTML shown as it is, struck words and bare addresses as GitHub has them, and our tree's shape."""
+
+    def __init__(self, shape: _Shape) -> None:
+        super().__init__()
+        self._shape = shape
+
+    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - the framework's name
+        md.preprocessors.deregister("html_block")
+        md.inlinePatterns.deregister("html")
+        md.inlinePatterns.register(SimpleTagInlineProcessor(r"(~~)(?=\S)(.+?)(?<=\S)~~", "del"), "del", 65)
+        md.inlinePatterns.register(_BareUrl(_BARE_URL, md), "bare-url", 85)
+        self._shape.md = md
+        # After `unescape`, which is the last to change attributes.
+        md.treeprocessors.register(self._shape, "shape", -10)
+
+
+class _BareUrl(InlineProcessor):
+    ANCESTOR_EXCLUDES = ("a",)
+
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[etree.Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
+        url = m[1].rstrip("?!.,:;*_~'\"")
+        # An unmatched closing parenthesis is the sentence's, not the address's.
+        while url.endswith(")") and url.count(")") > url.count("("):
+            url = url[:-1].rstrip("?!.,:;*_~'\"")
+        link = etree.Element("a", {"href": url})
+        link.text = url
+        return link, m.start(0), m.start(1) + len(url)
+
+
+class _Shape(Treeprocessor):
+    """Gives the tree its meaning: headings in order, alerts, figures, notes, absolute links, known widths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._place: Place
+        self._fragment: Fragment
+        self._top = self._level = 3
+
+    def begin(self, place: Place, top: int, fragment: Fragment) -> None:
+        self._place, self._fragment, self._top = place, fragment, top
+        self._level = top - 1
+
+    def run(self, root: etree.Element) -> None:
+        self._walk(root)
+
+    def _walk(self, parent: etree.Element) -> None:
+        for child in list(parent):
+            tag = child.tag
+            if tag in _HEADINGS:
+                self._level = min(6, self._level + 1, max(self._top, int(str(tag)[1])))
+                child.tag = f"h{self._level}"
+            elif tag == "blockquote":
+                _alert(child)
+            elif tag == "p":
+                self._figure(child)
+            elif tag == "a":
+                self._link(child)
+            elif tag == "img":
+                self._image(child)
+            elif tag == "th":
+                _header_cell(child)
+            elif tag == "sup":
+                _note_reference(child)
+            elif tag == "div" and child.get("class") == "footnote":
+                _notes(child)
+            self._walk(child)
+
+    def _report(self, problem: Problem | None, source: str) -> None:
+        if problem is not None:
+            self._fragment.findings.append(Finding(problem, source))
+
+    def _link(self, link: etree.Element) -> None:
+        written = link.get("href", "")
+        # Python-Markdown spells `<me@example.org>` in entities of its own against harvesters.
+        if "\x02amp\x03" in written:
+            return
+        href, problem = self._place.link(written)
+        self._report(problem, written)
+        if href:
+            link.set("href", href)
+        else:
+            link.tag = "span"
+            link.attrib.clear()
+
+    def _figure(self, paragraph: etree.Element) -> None:
+        if len(paragraph) != 1 or paragraph[0].tag != "img":
+            return
+        image = paragraph[0]
+        if (paragraph.text or "").strip() or (image.tail or "").strip():
+            return
+        paragraph.tag = "figure"
+        caption = image.attrib.pop("title", "")
+        if caption:
+            etree.SubElement(paragraph, "figcaption").text = caption
+
+    def _image(self, image: etree.Element) -> None:
+        source = image.get("src", "")
+        picture = self._place.pictures.find(source)
+        self._fragment.pictures.append(picture)
+        self._report(picture.problem, source)
+        if picture.src:
+            image.set("src", picture.src)
+            if picture.width:
+                image.set("width", str(picture.width))
+        else:
+            # Never a broken path: the words stand in for the picture.
+            image.tag, image.text = "em", image.get("alt") or "[picture]"
+            image.attrib.clear()
+
+
+def _alert(quote: etree.Element) -> None:
+    first = next(iter(quote), None)
+    match = _ALERT.match((first.text or "").lstrip()) if first is not None and first.tag == "p" else None
+    if first is None or match is None:
+        return
+    quote.tag = "aside"
+    quote.set("class", match[1].lower())
+    first.text = (first.text or "").lstrip()[match.end() :]
+    if not first.text and len(first) == 0:
+        quote.remove(first)
+    label = etree.Element("p", {"class": "label"})
+    label.text = ALERTS[match[1]]
+    quote.insert(0, label)
+
+
+def _header_cell(cell: etree.Element) -> None:
+    if (cell.text or "").strip() or len(cell):
+        cell.set("scope", "col")
+    else:
+        cell.tag = "td"  # a header without words names nothing to a screen reader
+
+
+def _note_reference(sup: etree.Element) -> None:
+    # In-page anchors fail in Gmail on iOS and in Yahoo: a number, and the note close by.
+    link = next(iter(sup), None)
+    if link is not None and link.get("class") == "footnote-ref":
+        sup.text = "".join(link.itertext())
+        sup.remove(link)
+        sup.attrib.clear()
+
+
+def _notes(notes: etree.Element) -> None:
+    items = [item for listing in notes.findall("ol") for item in listing]
+    notes.clear()
+    notes.set("class", "notes")
+    for number, item in enumerate(items, 1):
+        paragraphs = list(_paragraphs(item))
+        for paragraph in paragraphs:
+            for link in [child for child in paragraph if child.get("class") == "footnote-backref"]:
+                paragraph.remove(link)
+            paragraph.text = (paragraph.text or "").removesuffix(NBSP_PLACEHOLDER)
+            if len(paragraph):
+                paragraph[-1].tail = (paragraph[-1].tail or "").removesuffix(NBSP_PLACEHOLDER)
+        mark = etree.Element("sup")
+        mark.text = str(number)
+        mark.tail = " " + (paragraphs[0].text or "").lstrip()
+        paragraphs[0].text = ""
+        paragraphs[0].insert(0, mark)
+        notes.extend(paragraphs)
+
+
+def _paragraphs(item: etree.Element) -> Iterator[etree.Element]:
+    blocks = [child for child in item if child.tag in {"p", "ul", "ol", "pre", "blockquote", "table"}]
+    if blocks and blocks[0].tag == "p":
+        yield from blocks
+        return
+    wrapped: Any = etree.Element("p")
+    wrapped.text = item.text
+    yield wrapped
+    yield from blocks
+
+
+def inline(html: str) -> str:
+    """`html` without its paragraph, where it is a single one."""
+    if html.startswith("<p>") and html.endswith("</p>") and html.count("<p>") == 1:
+        return html[3:-4]
+    return html
+
+
+def plain(text: str) -> str | None:
+    """`text` as HTML where it has no Markdown at all, so that nothing need be parsed; else None."""
+    return None if re.search(r"[\\`*_\[\]<>&!~\n]|://|^\s*(?:[-+#>|]|\d+[.)])", text) else str(escape(text))

@@ -1,0 +1,185 @@
+"""Which pieces of an issue must be converted again? Only those whose text, or whose pictures, changed.
+
+Converting Markdown is most of the cost of rendering, so pieces are kept between renderings by
+their text and by what decides how it reads: heading level, folder, address.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from markupsafe import Markup
+
+from newsletter.diagnostics import Diagnostic
+from newsletter.diagnostics.codes_rendered import RENDERED_CODES
+from newsletter.model.issue import Issue, Prose
+from newsletter.model.template import InlineImage
+from newsletter.render.blocks import for_email
+from newsletter.render.dialect import take_definitions, with_definitions
+from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
+from newsletter.render.sections import Content
+from newsletter.render.slots import TOKEN, SlotTable
+
+# A year of weekly issues has some 800 pieces.
+_KEPT = 1024
+
+
+def tokens(text: str) -> Counter[str]:
+    """How often each slot stands in `text`, by its number in the slot table."""
+    return Counter(TOKEN.findall(text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    fragment: Fragment
+    content: Content
+    files: tuple[tuple[int, int] | None, ...]
+
+
+class PieceStore:
+    """Converted pieces of any number of issues; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._markdown = MarkdownConverter()
+        self._kept: OrderedDict[tuple[str, int, Path, str], _Piece] = OrderedDict()
+
+    def converted(self, source: str, top: int, place: Place) -> tuple[Fragment, Content]:
+        """`source` converted now, or earlier if neither it nor a picture it shows changed since."""
+        key = (source, top, place.pictures.issue_path.parent, place.web_url)
+        kept = self._kept.get(key)
+        if kept is not None and kept.files == _signatures(kept.fragment):
+            self._kept.move_to_end(key)
+            return kept.fragment, kept.content
+        fragment = self._markdown.convert(source, place, top)
+        # The author's own HTML was escaped on the way: what is left is ours.
+        content = Content(fragment.html, Markup(for_email(fragment.html)))  # noqa: S704
+        self._kept[key] = _Piece(fragment, content, _signatures(fragment))
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return fragment, content
+
+
+def _signatures(fragment: Fragment) -> tuple[tuple[int, int] | None, ...]:
+    """What tells that a picture changed, vanished or appeared: time and size of each file."""
+    return tuple(_signature(picture.file) for picture in fragment.pictures)
+
+
+def _signature(file: Path | None) -> tuple[int, int] | None:
+    try:
+        status = file.stat() if file is not None else None
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size) if status else None
+
+
+@dataclass(slots=True)
+class IssueConverter:
+    """Converts one issue's Markdown and notes what is wrong with it.
+
+    Attributes:
+        issue: what is being rendered.
+        place: where its links and pictures lead.
+        store: pieces kept between renderings.
+        slots: numbers the slots on the way.
+        written: how often each slot is to appear in what these pieces make up.
+        images: pictures that travel, by content id.
+        diagnostics: findings so far.
+    """
+
+    issue: Issue
+    place: Place
+    store: PieceStore
+    slots: SlotTable = field(default_factory=SlotTable)
+    written: Counter[str] = field(default_factory=Counter)
+    images: dict[str, InlineImage] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    _definitions: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for prose in _all_prose(self.issue):
+            if "]:" in prose.text:
+                for label, definition in take_definitions(self.slots.mark(prose.text))[1].items():
+                    self._definitions.setdefault(label, definition)
+
+    def content(self, prose: Prose, top: int = 3) -> Content:
+        """Running text; its headings start at level `top`."""
+        source = self.slots.mark(prose.text)
+        source = with_definitions(take_definitions(source)[0], self._definitions)
+        fragment, content = self.store.converted(source, top, self.place)
+        expected = tokens(source)
+        self.written += expected
+        self.compare(content.html, expected, expected, "Markdown", prose)
+        for image in fragment.images:
+            self.images.setdefault(image.content_id, image)
+        for finding in fragment.findings:
+            problem = finding.problem
+            self.note(problem.code, problem.message, problem.help, prose, finding.source)
+        return content
+
+    def words(self, text: str, line: int = 0) -> Content:
+        """A few words on one line, such as a heading, without a paragraph around them."""
+        quick = None if "{{" in text else plain(text)
+        if quick is not None:
+            return Content(quick, Markup(quick))  # noqa: S704 - escaped by `plain`
+        whole = self.content(Prose(text, line))
+        return Content(inline(whole.semantic), whole.inline)
+
+    def compare(
+        self,
+        output: str,
+        at_least: Counter[str],
+        at_most: Counter[str] | None,
+        stage: str,
+        prose: Prose | None = None,
+    ) -> None:
+        """Note each slot that `output` holds less or more often than it should; None for no upper bound."""
+        found = tokens(output)
+        if found == at_least:
+            return
+        for number in at_least | found:
+            name, _ = self.slots.entry(int(number))
+            if found[number] < at_least[number]:
+                self.note("NL401", f"`{{{{ {name} }}}}` was lost in {stage}", "", prose, name)
+            elif at_most is not None and found[number] > at_most[number]:
+                self.note("NL402", f"`{{{{ {name} }}}}` was doubled in {stage}", "", prose, name)
+
+    def note(
+        self, code: str, message: str, way_out: str = "", prose: Prose | None = None, source: str = ""
+    ) -> None:
+        """Add a finding about `source`, a piece of `prose`, or about the whole file."""
+        line, column = _position(prose, source) if prose is not None else (0, 0)
+        self.diagnostics.append(
+            Diagnostic(
+                code=code,
+                severity=RENDERED_CODES[code].severity,
+                message=message,
+                path=self.issue.path,
+                line=line,
+                column=column,
+                length=len(source) if column else 1,
+                help=way_out,
+            )
+        )
+
+
+def _position(prose: Prose, source: str) -> tuple[int, int]:
+    """Line and column of `source` in the file; column 0 where it can't be told."""
+    at = prose.text.find(source)
+    if not prose.line or at < 0:
+        return prose.line, 0
+    line = prose.text.count("\n", 0, at)
+    start = prose.text.rfind("\n", 0, at) + 1
+    # In a first line a label may stand before the text, so the column in the file isn't known.
+    return prose.line + line, at - start + 1 if line else 0
+
+
+def _all_prose(issue: Issue) -> Iterator[Prose]:
+    yield issue.intro
+    for section in issue.sections:
+        for _, value in section:
+            for part in value if isinstance(value, tuple) else (value,):
+                if isinstance(part, Prose):
+                    yield part

@@ -1,0 +1,83 @@
+"""Which template is it, and where is its mistake? Jinja with a user's folder before ours, file by file.
+
+A mistake in a template is its author's: it becomes a `NewsletterError` that names the file and
+the line, never a traceback.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
+
+from newsletter.errors import NewsletterError
+
+
+class Templates:
+    """The templates of one newsletter.
+
+    Args:
+        folders: searched in order; a file found first hides those of the same name.
+        filters: named functions the templates may call with `|`.
+    """
+
+    def __init__(self, folders: Sequence[Path], filters: Mapping[str, Any]) -> None:
+        self._folders = [folder.resolve() for folder in folders]
+        self._environment = Environment(
+            loader=FileSystemLoader([str(folder) for folder in self._folders]),
+            autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=False,
+        )
+        self._environment.filters.update(filters)
+
+    def render(self, values: Mapping[str, Any], *names: str) -> str:
+        """The first template of `names` that exists, filled with `values`.
+
+        Raises:
+            NewsletterError: none exists, it isn't valid, or it asks for something there isn't.
+        """
+        with self._explained(names[-1]):
+            return self._environment.select_template(names).render(values)
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except TemplateSyntaxError as error:
+            where = f"{error.filename or error.name or name}:{error.lineno}"
+            raise NewsletterError(
+                f"{where}: not a valid template: {error.message}", hint="mend it, or delete it to use ours"
+            ) from None
+        except TemplateNotFound as error:
+            folders = ", ".join(map(str, self._folders))
+            raise NewsletterError(
+                f"there is no template `{error.name or name}`", hint=f"looked in {folders}"
+            ) from None
+        except NewsletterError:
+            raise
+        except Exception as error:
+            where = self._line_of(error)
+            if where is None and not isinstance(error, TemplateError):
+                raise  # not from a template: a defect of ours, to be seen as one
+            raise NewsletterError(f"{where or name}: {error}", hint="mend the template there") from None
+
+    def _line_of(self, error: Exception) -> str | None:
+        """`file:line` of the innermost template line that `error` went through."""
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if any(Path(frame.filename).is_relative_to(folder) for folder in self._folders):
+                return f"{frame.filename}:{frame.lineno}"
+        return None
