@@ -1,0 +1,107 @@
+"""What did the author just save? Changes of issues, templates and settings, some milliseconds after the write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from watchfiles import DefaultFilter, watch
+
+from newsletter.config import CONFIG_NAME
+
+# A step of 5 ms is what makes a save visible within a few frames; the debounce only groups the
+# several events that one save makes.
+_STEP_MS = 5
+_DEBOUNCE_MS = 40
+
+SETTINGS_FILES = frozenset({CONFIG_NAME, "pyproject.toml"})
+
+
+class Watcher:
+    """Two threads that call `changed` with the paths that were written, made or removed.
+
+    The folders of content are watched with all below them; the newsletter's own folder only for
+    its settings and for a content folder that appears later. Nothing else in it is looked at: it
+    may hold a database being written, or a checkout of anything.
+    """
+
+    def __init__(self, home: Path, files: Iterable[Path], changed: Callable[[set[Path]], None]) -> None:
+        # Events carry real paths; a home reached through a symbolic link must still match.
+        self._home = home.resolve()
+        self._changed = changed
+        self._stop = threading.Event()
+        self._content_moved = threading.Event()
+        outside = {file.resolve().parent for file in files}
+        self._flat = [self._home, *sorted(f for f in outside if not f.is_relative_to(self._home / "issues"))]
+        self._outside = {file.resolve() for file in files}
+        self._threads = [
+            threading.Thread(target=self._watch_content, name="watch-content", daemon=True),
+            threading.Thread(target=self._watch_home, name="watch-home", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to watch."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop watching, within some 20 ms."""
+        self._stop.set()
+        self._content_moved.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout=1)
+
+    def _content_folders(self) -> list[Path]:
+        return [folder for name in ("issues", "templates") if (folder := self._home / name).is_dir()]
+
+    def _watch_content(self) -> None:
+        while not self._stop.is_set():
+            self._content_moved.clear()
+            if (
+                self._stop.is_set()
+            ):  # set between the two lines above: the flag just cleared was the last call
+                return
+            folders = self._content_folders()
+            if not folders:
+                self._content_moved.wait(timeout=1)
+                continue
+            for changes in watch(
+                *folders,
+                watch_filter=DefaultFilter(),
+                step=_STEP_MS,
+                debounce=_DEBOUNCE_MS,
+                rust_timeout=60_000,
+                stop_event=self._content_moved,
+                raise_interrupt=False,
+                ignore_permission_denied=True,
+            ):
+                self._changed({Path(path) for _, path in changes})
+
+    def _watch_home(self) -> None:
+        known = self._content_folders()
+        for changes in watch(
+            *self._flat,
+            watch_filter=self._concerns_us,
+            step=_STEP_MS * 4,
+            debounce=_DEBOUNCE_MS,
+            rust_timeout=60_000,
+            stop_event=self._stop,
+            recursive=False,
+            raise_interrupt=False,
+            ignore_permission_denied=True,
+        ):
+            folders = self._content_folders()
+            if folders != known:
+                known = folders
+                self._content_moved.set()
+            self._changed({Path(path) for _, path in changes})
+
+    def _concerns_us(self, _change: object, path: str) -> bool:
+        place = Path(path)
+        if place in self._outside:
+            return True
+        return place.parent == self._home and (
+            place.name in SETTINGS_FILES or place.name in {"issues", "templates"}
+        )

@@ -1,0 +1,93 @@
+"""The message panel reads what leaves: the stdlib's parser is the oracle."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from newsletter.app import open_workspace
+from newsletter.preview.build import Builder, Picture
+from newsletter.preview.message import folded_source, read_message
+
+
+@pytest.fixture
+def picture(home: Path) -> Picture:
+    found = Builder(open_workspace(home)).build(home / "issues" / "001-first.md")
+    assert isinstance(found, Picture), found
+    return found
+
+
+def test_parts_decode_as_the_standard_library_decodes_them(picture: Picture) -> None:
+    oracle = email.message_from_bytes(picture.message.raw, policy=email.policy.default)
+    leaves = [part for part in oracle.walk() if not part.is_multipart()]
+    assert [part.media_type for part in picture.message.parts] == [p.get_content_type() for p in leaves]
+    assert [part.content for part in picture.message.parts] == [p.get_payload(decode=True) for p in leaves]
+
+
+def test_headers_decode_as_the_standard_library_decodes_them(picture: Picture) -> None:
+    oracle = email.message_from_bytes(picture.message.raw, policy=email.policy.default)
+    assert [(h.name, h.text) for h in picture.message.headers] == [(n, str(v)) for n, v in oracle.items()]
+
+
+def test_sizes_are_those_on_the_wire(picture: Picture) -> None:
+    for part in picture.message.parts:
+        assert part.encoded >= len(part.content)
+    assert sum(part.encoded for part in picture.message.parts) < len(picture.message.raw)
+
+
+def test_a_sample_reader_is_addressed_by_name_in_both_parts(picture: Picture) -> None:
+    assert "Hello Ada Lovelace" in picture.html
+    assert "Hello Ada Lovelace" in picture.text
+    assert picture.message.header("To") == "ada@example.com"
+
+
+def test_the_picture_is_the_message_that_a_send_would_write(home: Path) -> None:
+    """The same parts, put together by hand as a send does, give the same bytes."""
+    from newsletter.clock import FakeClock
+    from newsletter.content.issue import read_issue
+    from newsletter.preview.build import SAMPLE
+    from newsletter.render.compile import compile_issue
+    from newsletter.render.message import MessageWriter
+
+    workspace = open_workspace(home)
+    workspace.clock = FakeClock(datetime(2026, 1, 6, 9, tzinfo=UTC))
+    builder = Builder(workspace)
+    path = home / "issues" / "001-first.md"
+    shown = builder.build(path)
+    assert isinstance(shown, Picture)
+
+    issue = read_issue(path, workspace.settings.kinds).issue
+    assert issue is not None
+    rendered = workspace.renderer().render(issue)
+    compiled = compile_issue(
+        rendered.subject,
+        rendered.html,
+        rendered.text,
+        rendered.slots,
+        rendered.images,
+        rendered.web_url,
+        str(path),
+    ).issue
+    assert compiled is not None
+    writer = MessageWriter(compiled, workspace.settings.publication, send_key=issue.slug)
+    sent = writer.mime(builder.recipient, workspace.clock.now())
+    assert SAMPLE.email == sent.recipient
+    assert shown.message.raw == sent.mime
+
+
+def test_long_base64_is_folded_and_text_is_not() -> None:
+    raw = b"X: y\r\n\r\n" + b"\r\n".join([b"A" * 76] * 20) + b"\r\nplain words"
+    shown = folded_source(raw)
+    assert "more lines of base64" in shown
+    assert shown.endswith("plain words")
+    assert shown.count("A" * 76) == 3
+
+
+def test_a_message_without_parts_is_read_as_one() -> None:
+    view = read_message(b"Subject: =?utf-8?q?caf=C3=A9?=\r\nContent-Type: text/plain\r\n\r\nHi\r\n")
+    assert view.header("subject") == "café"
+    assert [part.text for part in view.parts] == ["Hi\n"]
