@@ -7,7 +7,7 @@ own of it. Raw HTML is shown, not obeyed. One `MarkdownConverter` serves one thr
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as etree
+import xml.etree.ElementTree as ET  # noqa: S405 - the tree is Python-Markdown's, no XML is parsed
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -152,12 +152,12 @@ class _Dialect(Extension):
 class _BareUrl(InlineProcessor):
     ANCESTOR_EXCLUDES = ("a",)
 
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[etree.Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ET.Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
         url = m[1].rstrip("?!.,:;*_~'\"")
         # An unmatched closing parenthesis is the sentence's, not the address's.
         while url.endswith(")") and url.count(")") > url.count("("):
             url = url[:-1].rstrip("?!.,:;*_~'\"")
-        link = etree.Element("a", {"href": url})
+        link = ET.Element("a", {"href": url})
         link.text = url
         return link, m.start(0), m.start(1) + len(url)
 
@@ -175,10 +175,10 @@ class _Shape(Treeprocessor):
         self._place, self._fragment, self._top = place, fragment, top
         self._level = top - 1
 
-    def run(self, root: etree.Element) -> None:
+    def run(self, root: ET.Element) -> None:
         self._walk(root)
 
-    def _walk(self, parent: etree.Element) -> None:
+    def _walk(self, parent: ET.Element) -> None:
         for child in list(parent):
             tag = child.tag
             if tag in _HEADINGS:
@@ -204,7 +204,7 @@ class _Shape(Treeprocessor):
         if problem is not None:
             self._fragment.findings.append(Finding(problem, source))
 
-    def _link(self, link: etree.Element) -> None:
+    def _link(self, link: ET.Element) -> None:
         written = link.get("href", "")
         # Python-Markdown spells `<me@example.org>` in entities of its own against harvesters.
         if "\x02amp\x03" in written:
@@ -217,7 +217,7 @@ class _Shape(Treeprocessor):
             link.tag = "span"
             link.attrib.clear()
 
-    def _figure(self, paragraph: etree.Element) -> None:
+    def _figure(self, paragraph: ET.Element) -> None:
         if len(paragraph) != 1 or paragraph[0].tag != "img":
             return
         image = paragraph[0]
@@ -226,9 +226,9 @@ class _Shape(Treeprocessor):
         paragraph.tag = "figure"
         caption = image.attrib.pop("title", "")
         if caption:
-            etree.SubElement(paragraph, "figcaption").text = caption
+            ET.SubElement(paragraph, "figcaption").text = caption
 
-    def _image(self, image: etree.Element) -> None:
+    def _image(self, image: ET.Element) -> None:
         source = image.get("src", "")
         picture = self._place.pictures.find(source)
         self._fragment.pictures.append(picture)
@@ -243,7 +243,7 @@ class _Shape(Treeprocessor):
             image.attrib.clear()
 
 
-def _alert(quote: etree.Element) -> None:
+def _alert(quote: ET.Element) -> None:
     first = next(iter(quote), None)
     match = _ALERT.match((first.text or "").lstrip()) if first is not None and first.tag == "p" else None
     if first is None or match is None:
@@ -253,19 +253,19 @@ def _alert(quote: etree.Element) -> None:
     first.text = (first.text or "").lstrip()[match.end() :]
     if not first.text and len(first) == 0:
         quote.remove(first)
-    label = etree.Element("p", {"class": "label"})
+    label = ET.Element("p", {"class": "label"})
     label.text = ALERTS[match[1]]
     quote.insert(0, label)
 
 
-def _header_cell(cell: etree.Element) -> None:
+def _header_cell(cell: ET.Element) -> None:
     if (cell.text or "").strip() or len(cell):
         cell.set("scope", "col")
     else:
         cell.tag = "td"  # a header without words names nothing to a screen reader
 
 
-def _note_reference(sup: etree.Element) -> None:
+def _note_reference(sup: ET.Element) -> None:
     # In-page anchors fail in Gmail on iOS and in Yahoo: a number, and the note close by.
     link = next(iter(sup), None)
     if link is not None and link.get("class") == "footnote-ref":
@@ -274,7 +274,7 @@ def _note_reference(sup: etree.Element) -> None:
         sup.attrib.clear()
 
 
-def _notes(notes: etree.Element) -> None:
+def _notes(notes: ET.Element) -> None:
     items = [item for listing in notes.findall("ol") for item in listing]
     notes.clear()
     notes.set("class", "notes")
@@ -286,7 +286,7 @@ def _notes(notes: etree.Element) -> None:
             paragraph.text = (paragraph.text or "").removesuffix(NBSP_PLACEHOLDER)
             if len(paragraph):
                 paragraph[-1].tail = (paragraph[-1].tail or "").removesuffix(NBSP_PLACEHOLDER)
-        mark = etree.Element("sup")
+        mark = ET.Element("sup")
         mark.text = str(number)
         mark.tail = " " + (paragraphs[0].text or "").lstrip()
         paragraphs[0].text = ""
@@ -294,12 +294,12 @@ def _notes(notes: etree.Element) -> None:
         notes.extend(paragraphs)
 
 
-def _paragraphs(item: etree.Element) -> Iterator[etree.Element]:
+def _paragraphs(item: ET.Element) -> Iterator[ET.Element]:
     blocks = [child for child in item if child.tag in {"p", "ul", "ol", "pre", "blockquote", "table"}]
     if blocks and blocks[0].tag == "p":
         yield from blocks
         return
-    wrapped: Any = etree.Element("p")
+    wrapped: Any = ET.Element("p")
     wrapped.text = item.text
     yield wrapped
     yield from blocks

@@ -36,7 +36,7 @@ class Templates:
         self._folders = [folder.resolve() for folder in folders]
         self._environment = Environment(
             loader=FileSystemLoader([str(folder) for folder in self._folders]),
-            autoescape=lambda name: name is not None and name.endswith(".html.j2"),
+            autoescape=_is_html,  # style sheets and the text part are not HTML
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -70,10 +70,10 @@ class Templates:
         except NewsletterError:
             raise
         except Exception as error:
-            where = self._line_of(error)
-            if where is None and not isinstance(error, TemplateError):
+            line = self._line_of(error)
+            if line is None and not isinstance(error, TemplateError):
                 raise  # not from a template: a defect of ours, to be seen as one
-            raise NewsletterError(f"{where or name}: {error}", hint="mend the template there") from None
+            raise NewsletterError(f"{line or name}: {error}", hint="mend the template there") from None
 
     def _line_of(self, error: Exception) -> str | None:
         """`file:line` of the innermost template line that `error` went through."""
@@ -81,3 +81,7 @@ class Templates:
             if any(Path(frame.filename).is_relative_to(folder) for folder in self._folders):
                 return f"{frame.filename}:{frame.lineno}"
         return None
+
+
+def _is_html(name: str | None) -> bool:
+    return name is not None and name.endswith(".html.j2")
