@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from newsletter.model.delivery import DeliveryState, SendState
-from newsletter.store.base import Database, Row, Transaction
+from newsletter.store.base import Database, Row, Transaction, utc_moment, utc_text
 from newsletter.store.send_records import (
     Claim,
     ClaimedBatch,
@@ -23,8 +23,6 @@ from newsletter.store.send_records import (
     Tally,
     Terms,
     fenced,
-    moment,
-    stamp,
 )
 
 _PERSON: Final = "d.subscriber_id, s.email, s.name, s.metadata, s.status, d.attempts"
@@ -39,7 +37,7 @@ def renew(tx: Transaction, send_id: int, epoch: int, until: datetime) -> tuple[S
         FencedError: another process holds it now.
     """
     if not tx.execute(
-        "UPDATE sends SET lease_until = ? WHERE id = ? AND epoch = ?", (stamp(until), send_id, epoch)
+        "UPDATE sends SET lease_until = ? WHERE id = ? AND epoch = ?", (utc_text(until), send_id, epoch)
     ):
         raise fenced(f"send {send_id}")
     [(state, note)] = tx.query("SELECT state, note FROM sends WHERE id = ?", (send_id,))
@@ -65,7 +63,7 @@ def claim_due(tx: Transaction, send_id: int, epoch: int, terms: Terms) -> Claim:
     rows = tx.query(
         f"SELECT {_PERSON} FROM deliveries d LEFT JOIN subscribers s ON s.id = d.subscriber_id "
         "WHERE d.send_id = ? AND d.state = 4 AND d.retry_at <= ? ORDER BY d.retry_at, d.subscriber_id LIMIT ?",
-        (send_id, stamp(terms.at), terms.limit),
+        (send_id, utc_text(terms.at), terms.limit),
     )
     rows.sort(key=_subscriber_id)
     return _claim_rows(tx, (send_id, epoch), terms, rows, DeliveryState.DEFERRED)
@@ -74,7 +72,17 @@ def claim_due(tx: Transaction, send_id: int, epoch: int, terms: Terms) -> Claim:
 def next_due(tx: Transaction, send_id: int) -> datetime | None:
     """When the first deferred recipient is due; None where there is none."""
     [(text,)] = tx.query("SELECT min(retry_at) FROM deliveries WHERE send_id = ? AND state = 4", (send_id,))
-    return moment(text) if text else None
+    return utc_moment(text) if text else None
+
+
+def any_pending(tx: Transaction, send_id: int) -> bool:
+    """Whether somebody is still to be claimed."""
+    return bool(
+        tx.query(
+            "SELECT subscriber_id FROM deliveries WHERE send_id = ? AND state = 0 ORDER BY 1 LIMIT 1",
+            (send_id,),
+        )
+    )
 
 
 def keep_hash(tx: Transaction, batch_id: int, epoch: int, body_hash: str) -> None:
@@ -89,7 +97,7 @@ def accept(
     _set_batch(tx, send_id, batch, "state = 2, reason = NULL")
     tx.execute(
         "UPDATE batches SET provider_ids = ?, finished_at = ? WHERE id = ?",
-        ("\n".join(provider_ids) if any(provider_ids) else "", stamp(at), batch.id),
+        ("\n".join(provider_ids) if any(provider_ids) else "", utc_text(at), batch.id),
     )
 
 
@@ -103,7 +111,7 @@ def settle(tx: Transaction, send_id: int, batch_id: int, rows: Sequence[Settleme
                 int(row.state),
                 row.provider_id or None,
                 row.reason or None,
-                stamp(row.retry_at) if row.retry_at else None,
+                utc_text(row.retry_at) if row.retry_at else None,
                 int(row.uncounted),
                 send_id,
                 row.subscriber_id,
@@ -113,13 +121,13 @@ def settle(tx: Transaction, send_id: int, batch_id: int, rows: Sequence[Settleme
         ],
     )
     if not any(row.state is DeliveryState.UNKNOWN for row in rows):
-        tx.execute("UPDATE batches SET finished_at = ? WHERE id = ?", (stamp(at), batch_id))
+        tx.execute("UPDATE batches SET finished_at = ? WHERE id = ?", (utc_text(at), batch_id))
 
 
 def release(tx: Transaction, send_id: int, batch: ClaimedBatch, at: datetime) -> None:
     """Give back a batch of which nothing has left."""
     _set_batch(tx, send_id, batch, "state = 0, batch_id = NULL, attempts = attempts - 1")
-    tx.execute("UPDATE batches SET finished_at = ? WHERE id = ?", (stamp(at), batch.id))
+    tx.execute("UPDATE batches SET finished_at = ? WHERE id = ?", (utc_text(at), batch.id))
 
 
 def finish(tx: Transaction, send_id: int, state: SendState, note: str, at: datetime) -> None:
@@ -127,14 +135,14 @@ def finish(tx: Transaction, send_id: int, state: SendState, note: str, at: datet
     done = state in (SendState.SENT, SendState.CANCELLED)
     tx.execute(
         "UPDATE sends SET state = ?, note = ?, finished_at = ? WHERE id = ?",
-        (state.value, note, stamp(at) if done else "", send_id),
+        (state.value, note, utc_text(at) if done else "", send_id),
     )
 
 
-def open_batches(tx: Transaction, send_id: int) -> list[OpenBatch]:
+def open_batches(source: Database | Transaction, send_id: int) -> list[OpenBatch]:
     """The batches a process left behind, with who of them is claimed and who is unknown."""
     members: dict[int, tuple[list[int], list[int]]] = {}
-    for batch_id, subscriber_id, state in tx.query(
+    for batch_id, subscriber_id, state in source.query(
         "SELECT batch_id, subscriber_id, state FROM deliveries WHERE send_id = ? AND state IN (1, 5) "
         "ORDER BY subscriber_id",
         (send_id,),
@@ -142,13 +150,11 @@ def open_batches(tx: Transaction, send_id: int) -> list[OpenBatch]:
         members.setdefault(batch_id, ([], []))[0 if state == 1 else 1].append(subscriber_id)
     found = []
     for batch_id, (claimed, unknown) in members.items():
-        [(key, at, body_hash, size)] = tx.query(
+        [(key, at, body_hash, size)] = source.query(
             "SELECT key, first_claimed_at, body_hash, size FROM batches WHERE id = ?", (batch_id,)
         )
         found.append(
-            OpenBatch(
-                batch_id, key, datetime.fromisoformat(at), body_hash, size, tuple(claimed), tuple(unknown)
-            )
+            OpenBatch(batch_id, key, utc_moment(at), body_hash, size, tuple(claimed), tuple(unknown))
         )
     return found
 
@@ -213,7 +219,7 @@ def mark(
 def make_due(tx: Transaction, send_id: int, at: datetime) -> int:
     """Let every deferred delivery be tried now: an operator who resumes means just that."""
     return tx.execute(
-        "UPDATE deliveries SET retry_at = ? WHERE send_id = ? AND state = 4", (stamp(at), send_id)
+        "UPDATE deliveries SET retry_at = ? WHERE send_id = ? AND state = 4", (utc_text(at), send_id)
     )
 
 
@@ -244,7 +250,7 @@ def _claim_rows(
         key = f"nl-{send_id}-{secrets.token_hex(12)}"
         batch_id = tx.insert(
             "INSERT INTO batches (send_id, epoch, key, first_claimed_at, size) VALUES (?, ?, ?, ?, ?)",
-            (send_id, epoch, key, stamp(terms.at), len(people)),
+            (send_id, epoch, key, utc_text(terms.at), len(people)),
         )
         _take(tx, send_id, batch_id, people, state)
         # The stored time has milliseconds; the messages are dated by what a resume would read back.

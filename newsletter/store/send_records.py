@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from newsletter.errors import NewsletterError
 from newsletter.model.delivery import DeliveryState, SendState
@@ -12,16 +12,6 @@ from newsletter.model.delivery import DeliveryState, SendState
 
 class FencedError(NewsletterError):
     """Another process has taken this send over; what this one still wanted to record is not recorded."""
-
-
-def stamp(moment: datetime) -> str:
-    """`moment` as the store keeps it: UTC, ISO 8601 to the millisecond, sorting as text."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def moment(text: str) -> datetime | None:
-    """What `stamp` wrote; None where it is empty."""
-    return datetime.fromisoformat(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)

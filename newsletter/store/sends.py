@@ -14,15 +14,13 @@ from typing import Final
 from newsletter.errors import NewsletterError, StoreError
 from newsletter.model.delivery import SendState
 from newsletter.store import deliveries
-from newsletter.store.base import Database, Row, Transaction
+from newsletter.store.base import Database, Row, Transaction, utc_moment, utc_text
 from newsletter.store.send_records import (
     NewSend,
     SendRecord,
     Tally,
     UnknownDelivery,
     fenced,
-    moment,
-    stamp,
 )
 
 # Unsubscribes wait for at most one chunk: 50,000 rows keep the write lock for some 50 ms.
@@ -79,7 +77,7 @@ class SendLedger:
                     new.content_hash,
                     new.provider,
                     new.tag,
-                    stamp(now),
+                    utc_text(now),
                 ),
             )
 
@@ -92,7 +90,7 @@ class SendLedger:
         with self.db.write() as tx:
             changed = tx.execute(
                 "UPDATE sends SET epoch = epoch + 1, lease_owner = ?, lease_until = ? WHERE id = ? AND epoch = ?",
-                (owner, stamp(until), send.id, send.epoch),
+                (owner, utc_text(until), send.id, send.epoch),
             )
         if changed != 1:
             raise fenced(send.slug)
@@ -127,6 +125,11 @@ class SendLedger:
                 "UPDATE sends SET frozen_to = ?, audience = audience + ? WHERE id = ?", (upto, added, send_id)
             )
             return added
+
+    def count_frozen(self, send_id: int) -> int:
+        """How many were written down."""
+        [(counted,)] = self.db.query("SELECT count(*) FROM deliveries WHERE send_id = ?", (send_id,))
+        return int(counted)
 
     def finish_freezing(self, send_id: int, epoch: int, until: datetime) -> int:
         """Count what was written down against the number kept; then sending may begin. Returns the audience.
@@ -210,7 +213,7 @@ class SendLedger:
     ) -> bool:
         """Move a send to `wanted` if it is in one of `allowed`; a running engine sees it at its next turn."""
         marks = ", ".join("?" * len(allowed))
-        finished = stamp(now) if wanted is SendState.CANCELLED else ""
+        finished = utc_text(now) if wanted is SendState.CANCELLED else ""
         with self.db.write() as tx:
             return bool(
                 tx.execute(
@@ -264,8 +267,12 @@ def _send(row: Row) -> SendRecord:
         audience=audience,
         epoch=epoch,
         lease_owner=owner,
-        lease_until=moment(until),
+        lease_until=_moment(until),
         note=note,
-        created_at=moment(created),
-        finished_at=moment(finished),
+        created_at=_moment(created),
+        finished_at=_moment(finished),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    return utc_moment(text) if text else None

@@ -1,0 +1,457 @@
+"""How does a frozen audience get its mail? Claim, send, record, in that order, until nothing is left.
+
+One thread writes to the store. Each of its turns is one transaction: everything that was finished
+is recorded, and what can be sent next is claimed. Only after the commit do the sender threads get
+what was claimed. Whatever kills this process leaves rows that say what may have left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from queue import Empty
+from typing import Final, assert_never
+
+from newsletter.clock import Clock
+from newsletter.errors import StoreError
+from newsletter.model.delivery import DeliveryState, SendState
+from newsletter.model.message import Outcome, OutcomeKind
+from newsletter.providers.base import Provider
+from newsletter.send.messages import MessageSource
+from newsletter.send.pace import Pace
+from newsletter.send.recovery import KEY_MARGIN, investigate, write_down
+from newsletter.send.retry import Breaker, GiveUp, Pause, RetryAt, after_deferral
+from newsletter.send.senders import Job, Report, Senders, Step
+from newsletter.store import deliveries
+from newsletter.store.base import Database, Transaction
+from newsletter.store.send_records import Claim, FencedError, Settlement, Tally, Terms
+
+LEASE_SECONDS: Final = 120.0
+# A process that slept past this much of its lease lets nothing more leave.
+_LEASE_MARGIN: Final = 20.0
+# How soon a pause or a cancel from another terminal is noticed while nothing else happens.
+_LONGEST_WAIT: Final = 1.0
+_IDLE_STEP: Final = 0.25
+_REPLAYS: Final = 2
+_RECORDING_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How fast a send may go.
+
+    Attributes:
+        batch: recipients per call.
+        connections: sender threads.
+        rate: messages a second; 0 for no limit.
+        hold: seconds before the first message.
+    """
+
+    batch: int
+    connections: int
+    rate: float = 0.0
+    hold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        state: of the send, as the store has it now.
+        note: why it is paused, or empty.
+        hint: what to do about that, or empty.
+        interrupted: whether a signal stopped it.
+    """
+
+    state: SendState
+    tally: Tally
+    note: str = ""
+    hint: str = ""
+    interrupted: bool = False
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one transaction decided; takes effect in memory only when it is committed."""
+
+    state: SendState
+    cursor: int
+    swept: bool
+    note: str = ""
+    jobs: list[Job] = field(default_factory=list)
+    claimed: int = 0
+    settled: int = 0
+    moved: Counter[DeliveryState] = field(default_factory=Counter)
+    due: datetime | None = None
+    ended: bool = False
+
+    def move(self, to: DeliveryState, count: int, origin: DeliveryState = DeliveryState.CLAIMED) -> None:
+        self.moved[origin] -= count
+        self.moved[to] += count
+
+
+class Engine:
+    """One run over one send that this process holds.
+
+    Args:
+        db: the store.
+        send_id: the send, in state sending.
+        epoch: what `SendLedger.take_over` returned.
+        on_turn: told the tally after every turn.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        send_id: int,
+        epoch: int,
+        *,
+        provider: Provider,
+        source: MessageSource,
+        limits: Limits,
+        clock: Clock,
+        on_turn: Callable[[Tally], None] = lambda _: None,
+    ) -> None:
+        self._db, self._send_id, self._epoch = db, send_id, epoch
+        self._provider, self._source, self._limits, self._clock = provider, source, limits, clock
+        self._on_turn = on_turn
+        # Wall-clock time is read once: a clock that is set back or forth while we send moves nothing.
+        self._wall, self._started = clock.now(), clock.monotonic()
+        self._pace = Pace(limits.rate)
+        self._breaker = Breaker()
+        self._batch = self._pace.batch_limit(limits.batch)
+        # Some batches wait for a free connection, so that none is idle while a turn is committed.
+        # An idempotent provider's batches pass the writer once more, for their hash.
+        twice = bool(provider.capabilities.idempotency_ttl)
+        self._room = limits.connections * (2 if twice else 1) + max(1, limits.connections // 2)
+        self._in_flight = 0
+        self._cursor, self._swept = 0, False
+        self._due: datetime | None = None
+        self._blocked_until = self._started + limits.hold
+        self._replays: list[tuple[float, Job]] = []
+        self._counts: Counter[DeliveryState] = Counter()
+        self._reports: list[Report] = []
+        self._lease_until = self._started
+        self._interrupted = False
+        self._halted = False
+        self._pause: Pause | None = None
+        self._error: BaseException | None = None
+        self._senders = Senders(provider, limits.connections, source.maker, self._may_send)
+
+    def stop(self) -> None:
+        """Claim nothing more; what is being sent is finished and recorded. Safe in a signal handler."""
+        self._interrupted = True
+        self._senders.stop()
+        self._senders.reports.put(None)
+
+    def run(self) -> Ending:
+        """Send until nothing is left, or there is a reason to stop.
+
+        Raises:
+            FencedError: another process took the send over.
+            StoreError: the store can't be written; what had left is recorded if it could be.
+        """
+        try:
+            self._recover()
+            turn = self._turn()
+            while not turn.ended:
+                self._wait()
+                turn = self._turn()
+        except FencedError:
+            raise
+        except StoreError as error:
+            self._pause = Pause(error.message, error.hint)
+            self._rescue()
+            raise
+        finally:
+            self._senders.stop()
+            self._senders.close()
+        if self._error is not None:
+            raise self._error
+        tally = deliveries.tally(self._db, self._send_id)
+        hint = self._pause.hint if self._pause else ""
+        return Ending(turn.state, tally, turn.note, hint, self._interrupted)
+
+    # Before the first turn ------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Settle what a process that died left behind, or send it again where that is safe."""
+        left = deliveries.open_batches(self._db, self._send_id)
+        findings = investigate(left, self._provider, self._source, self._now())
+        with self._db.write() as tx:
+            deliveries.renew(tx, self._send_id, self._epoch, self._lease_end())
+            replays = write_down(tx, self._send_id, self._epoch, findings, self._source)
+            deliveries.make_due(tx, self._send_id, self._now())
+            tally = deliveries.tally(tx, self._send_id)
+        self._lease_until = self._clock.monotonic() + LEASE_SECONDS - _LEASE_MARGIN
+        self._counts = Counter({state: getattr(tally, state.name.lower()) for state in DeliveryState})
+        for claimed in replays:
+            self._senders.submit(Job(claimed, uncertain=True))
+            self._in_flight += 1
+
+    # A turn ---------------------------------------------------------------------------------------
+
+    def _turn(self) -> _Turn:
+        """Record what was finished, claim what comes next: one commit; then let the claimed go."""
+        before = self._clock.monotonic()
+        with self._db.write() as tx:
+            state, note = deliveries.renew(tx, self._send_id, self._epoch, self._lease_end())
+            turn = _Turn(state, self._cursor, self._swept, note)
+            for report in self._reports:
+                self._record(tx, report, turn)
+            if state is SendState.SENDING and not self._stopping:
+                self._claim(tx, turn)
+            turn.due = deliveries.next_due(tx, self._send_id)
+            self._end(tx, turn)
+        self._lease_until = before + LEASE_SECONDS - _LEASE_MARGIN
+        self._reports.clear()
+        self._cursor, self._swept, self._due = turn.cursor, turn.swept, turn.due
+        self._in_flight += turn.claimed - turn.settled
+        self._counts.update(turn.moved)
+        if turn.state is not SendState.SENDING:
+            # Paused or cancelled from another terminal: what waits for a connection stays here.
+            self._halted = True
+            self._senders.stop()
+        for job in turn.jobs:
+            self._senders.submit(job)
+        self._on_turn(Tally(**{state.name.lower(): self._counts[state] for state in DeliveryState}))
+        return turn
+
+    @property
+    def _stopping(self) -> bool:
+        return self._interrupted or self._halted or self._pause is not None or self._error is not None
+
+    def _record(self, tx: Transaction, report: Report, turn: _Turn) -> None:
+        job = report.job
+        match report.step:
+            case Step.BUILT if not self._stopping and turn.state is SendState.SENDING:
+                deliveries.keep_hash(tx, job.claimed.id, self._epoch, report.body_hash)
+                job.claimed = replace(job.claimed, body_hash=report.body_hash)
+                turn.jobs.append(job)
+                return
+            case Step.BUILT | Step.UNSENT | Step.BROKEN if not job.uncertain:
+                deliveries.release(tx, self._send_id, job.claimed, self._now())
+                turn.move(DeliveryState.PENDING, len(job.claimed.people))
+                turn.cursor, turn.swept = 0, False
+            case Step.BUILT | Step.UNSENT | Step.BROKEN | Step.CHANGED | Step.DONE:
+                self._settle(tx, report, turn)
+            case _:
+                assert_never(report.step)
+        turn.settled += 1
+
+    def _settle(self, tx: Transaction, report: Report, turn: _Turn) -> None:
+        """Write down each recipient's outcome: one statement where all were accepted."""
+        claimed, outcomes, now = report.job.claimed, report.outcomes, self._now()
+        if all(outcome.kind is OutcomeKind.ACCEPTED for outcome in outcomes):
+            deliveries.accept(tx, self._send_id, claimed, [o.provider_id for o in outcomes], now)
+            turn.move(DeliveryState.ACCEPTED, len(outcomes))
+            return
+        rows = [
+            _settlement(person.subscriber_id, person.attempts, outcome, now, report.wait)
+            for person, outcome in zip(claimed.people, outcomes, strict=True)
+        ]
+        for row in rows:
+            turn.move(row.state, 1)
+        deliveries.settle(tx, self._send_id, claimed.id, rows, now)
+
+    def _claim(self, tx: Transaction, turn: _Turn) -> None:
+        """Claim batches for the connections that are or will soon be free."""
+        elapsed, now = self._clock.monotonic(), self._now()
+        if elapsed < self._blocked_until:
+            return
+        unreachable = None if self._provider.capabilities.non_ascii_mailbox else _unreachable
+        terms = Terms(self._batch, now, self._source.with_tags, unreachable)
+        deferred = self._due is not None and self._due <= now
+        while self._in_flight + turn.claimed - turn.settled < self._room and not self._pace.wait(elapsed):
+            if deferred:
+                claim = deliveries.claim_due(tx, self._send_id, self._epoch, terms)
+                deferred = bool(claim.looked_at)
+                origin = DeliveryState.DEFERRED
+            elif not turn.swept:
+                claim = deliveries.claim(tx, self._send_id, self._epoch, terms, after=turn.cursor)
+                origin = DeliveryState.PENDING
+                # Behind the last one the search begins again at the first: some were given back.
+                turn.swept = not claim.looked_at and not turn.cursor
+                turn.cursor = claim.last_id
+            else:
+                return
+            self._take_on(claim, origin, turn, elapsed)
+
+    def _take_on(self, claim: Claim, origin: DeliveryState, turn: _Turn, elapsed: float) -> None:
+        turn.move(DeliveryState.SKIPPED, claim.skipped, origin)
+        turn.move(DeliveryState.REJECTED, claim.rejected, origin)
+        if claim.batch is not None:
+            turn.move(DeliveryState.CLAIMED, len(claim.batch.people), origin)
+            turn.claimed += 1
+            turn.jobs.append(Job(claim.batch))
+            self._pace.spend(len(claim.batch.people), elapsed)
+
+    def _end(self, tx: Transaction, turn: _Turn) -> None:
+        """Decide whether this was the last turn, and write down how the send ended."""
+        if self._in_flight + turn.claimed - turn.settled:
+            return
+        if turn.state is not SendState.SENDING:
+            turn.ended = True
+        elif self._stopping:
+            turn.ended, turn.state, turn.note = True, SendState.PAUSED, self._why()
+        elif turn.swept and turn.due is None:
+            if deliveries.any_pending(tx, self._send_id):
+                turn.swept = False
+                return
+            turn.ended, turn.state, turn.note = True, SendState.SENT, ""
+        else:
+            return
+        deliveries.finish(tx, self._send_id, turn.state, turn.note, self._now())
+
+    def _why(self) -> str:
+        if self._error is not None:
+            return f"stopped by a defect: {type(self._error).__name__}: {self._error}"
+        return self._pause.reason if self._pause else "interrupted"
+
+    # Between turns --------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Wait for a report, or for the time when something may be claimed."""
+        now = self._clock.monotonic()
+        delay = min(_LONGEST_WAIT, max(0.0, self._next_chance(now) - now))
+        if self._in_flight - len(self._replays):
+            with contextlib.suppress(Empty):
+                self._receive(self._senders.reports.get(timeout=delay) if delay else None)
+        elif delay and not self._stopping:
+            # Nothing is under way that could report: only time, a signal or another terminal can change that.
+            self._clock.sleep(min(delay, _IDLE_STEP))
+        with contextlib.suppress(Empty):
+            while True:
+                self._receive(self._senders.reports.get_nowait())
+        self._send_again()
+
+    def _next_chance(self, now: float) -> float:
+        """When the next claim or replay may be possible, on the monotonic clock."""
+        chances = [at for at, _ in self._replays]
+        if self._in_flight < self._room and not self._stopping:
+            opening = max(self._blocked_until, now + self._pace.wait(now))
+            if not self._swept:
+                chances.append(opening)
+            if self._due is not None:
+                chances.append(max(opening, now + (self._due - self._now()).total_seconds()))
+        return min(chances, default=now + _LONGEST_WAIT)
+
+    def _receive(self, report: Report | None) -> None:
+        """Take in a report: what it means for the whole send is decided here, once."""
+        if report is None:
+            return
+        if report.error is not None:
+            self._error = self._error or report.error
+            self._senders.stop()
+        if report.step is Step.DONE and report.result.outcomes:
+            decision = self._breaker.after(
+                report.result, already=self._clock.monotonic() < self._blocked_until
+            )
+            match decision:
+                case Pause():
+                    self._pause = self._pause or decision
+                    self._senders.stop()
+                case RetryAt():
+                    report.wait = decision.seconds
+                    until = self._clock.monotonic() + decision.seconds
+                    self._blocked_until = max(self._blocked_until, until)
+                case None:
+                    pass
+                case _:
+                    assert_never(decision)
+            if self._may_replay(report):
+                return
+        self._reports.append(report)
+
+    def _may_replay(self, report: Report) -> bool:
+        """Whether a lost answer is asked for again: the same bytes under the same key, while it lives."""
+        job = report.job
+        ttl = self._provider.capabilities.idempotency_ttl
+        lost = any(outcome.kind is OutcomeKind.UNKNOWN for outcome in report.outcomes)
+        age = (self._now() - job.claimed.at).total_seconds()
+        if not lost or not ttl or job.request is None or self._stopping or age > ttl * KEY_MARGIN:
+            return False
+        if not report.wait:
+            job.replays += 1
+        if job.replays > _REPLAYS:
+            return False
+        job.uncertain = True
+        at = max(self._blocked_until, self._clock.monotonic() + 2.0**job.replays)
+        job.last = report.outcomes
+        self._replays.append((at, job))
+        return True
+
+    def _send_again(self) -> None:
+        """Let the replays go whose time has come; when stopping, none may: their answer stays lost."""
+        now = self._clock.monotonic()
+        due = [job for at, job in self._replays if at <= now or self._stopping]
+        self._replays = [(at, job) for at, job in self._replays if at > now and not self._stopping]
+        for job in due:
+            if self._stopping:
+                self._reports.append(Report(job, Step.DONE, outcomes=job.last))
+            else:
+                self._senders.submit(job)
+
+    def _rescue(self) -> None:
+        """The store failed: let nothing more leave, and try to record what had left."""
+        self._senders.stop()
+        self._send_again()
+        while self._in_flight > len(self._reports):
+            self._receive(self._senders.reports.get())
+            self._send_again()
+        for _ in range(_RECORDING_TRIES):
+            self._clock.sleep(1.0)
+            with contextlib.suppress(StoreError):
+                self._turn()
+                return
+
+    # Time -----------------------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        return self._wall + timedelta(seconds=self._clock.monotonic() - self._started)
+
+    def _lease_end(self) -> datetime:
+        return self._now() + timedelta(seconds=LEASE_SECONDS)
+
+    def _may_send(self) -> bool:
+        return self._clock.monotonic() < self._lease_until
+
+
+def _settlement(
+    subscriber_id: int, attempts: int, outcome: Outcome, now: datetime, wait: float
+) -> Settlement:
+    """What a row is to say; `wait` is how long the whole provider asked to be left alone."""
+    match outcome.kind:
+        case OutcomeKind.ACCEPTED:
+            return Settlement(subscriber_id, DeliveryState.ACCEPTED, provider_id=outcome.provider_id)
+        case OutcomeKind.REJECTED:
+            return Settlement(subscriber_id, DeliveryState.REJECTED, reason=outcome.reason)
+        case OutcomeKind.UNKNOWN:
+            return Settlement(subscriber_id, DeliveryState.UNKNOWN, reason=outcome.reason)
+        case OutcomeKind.DEFERRED:
+            if wait:
+                # Nothing about this recipient was tried: it doesn't count against them.
+                due = now + timedelta(seconds=wait)
+                return Settlement(
+                    subscriber_id, DeliveryState.DEFERRED, reason=outcome.reason, retry_at=due, uncounted=True
+                )
+            match after_deferral(attempts, outcome.reason):
+                case GiveUp(reason):
+                    return Settlement(subscriber_id, DeliveryState.REJECTED, reason=reason)
+                case RetryAt(seconds):
+                    due = now + timedelta(seconds=seconds)
+                    return Settlement(
+                        subscriber_id, DeliveryState.DEFERRED, reason=outcome.reason, retry_at=due
+                    )
+        case _:
+            assert_never(outcome.kind)
+
+
+def _unreachable(email: str) -> str:
+    """Why a provider without SMTPUTF8 can't reach an address: only the domain has an ASCII form."""
+    local = email.rpartition("@")[0]
+    return "" if local.isascii() else "this provider can't reach a mailbox with non-ASCII letters (RFC 6531)"

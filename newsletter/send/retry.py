@@ -1,0 +1,106 @@
+"""What to do after something was provably not accepted: try again, give up on one recipient, or hold the send?
+
+Decisions are values, made from numbers alone; nothing here waits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from newsletter.model.message import Outcome, OutcomeKind
+from newsletter.providers.base import BatchResult, Hold
+
+# Greylisting servers let a second try in after one to five minutes (RFC 6647, section 4.3: some up to an hour).
+RECIPIENT_WAITS: Final = (10.0, 60.0, 240.0, 600.0, 1200.0)
+# A provider that is down or says "slow down": doubled each time, this at most.
+_LONGEST_HOLD: Final = 60.0
+# Ten failures in a row without one success are some six minutes of waiting.
+_HOLDS: Final = 10
+# An endpoint that swallows requests without an answer would turn a whole list into "unknown".
+_SILENCES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Try again in so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Stop trying this recipient."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop the whole send until a person resumes it."""
+
+    reason: str
+    hint: str
+
+
+def after_deferral(attempts: int, reason: str) -> RetryAt | GiveUp:
+    """What becomes of one recipient whose message was deferred for the `attempts`-th time, from 1."""
+    if attempts > len(RECIPIENT_WAITS):
+        return GiveUp(
+            f"gave up after {attempts} attempts: {reason}" if reason else f"gave up after {attempts} attempts"
+        )
+    return RetryAt(RECIPIENT_WAITS[attempts - 1])
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Notices when nothing about single recipients is wrong, but everything about the provider.
+
+    Attributes:
+        holds: batches in a row the provider put off as a whole.
+        silences: batches in a row whose answer was lost.
+    """
+
+    holds: int = 0
+    silences: int = 0
+
+    def after(self, result: BatchResult, *, already: bool = False) -> RetryAt | Pause | None:
+        """What the whole send does after a batch: wait, pause, or go on (None).
+
+        `already` says that the send is waiting: what was under way then fails too, and counts once.
+        """
+        if result.hold is not None:
+            return self._after_hold(result.hold, already=already)
+        if result.outcomes and all(o.kind is OutcomeKind.UNKNOWN for o in result.outcomes):
+            self.silences += 1
+            if self.silences >= _SILENCES:
+                return Pause(
+                    f"{self.silences} batches in a row were left without an answer: {result.outcomes[0].reason}",
+                    "look at the provider's status page; what was sent without an answer is held as unknown",
+                )
+            return None
+        if any(_is_an_answer(outcome) for outcome in result.outcomes):
+            self.holds = self.silences = 0
+        return None
+
+    def _after_hold(self, hold: Hold, *, already: bool) -> RetryAt | Pause:
+        self.holds += not already or not self.holds
+        if hold.retry_after is None:
+            return Pause(hold.reason, hold.hint)
+        if self.holds >= _HOLDS:
+            return Pause(
+                f"{hold.reason} ({self.holds} times in a row)",
+                hold.hint or "resume when the provider is well again",
+            )
+        return RetryAt(max(hold.retry_after, min(_LONGEST_HOLD, 2.0 ** (self.holds - 1))))
+
+
+def _is_an_answer(outcome: Outcome) -> bool:
+    """Whether an outcome shows that the provider is there and deals with messages one by one."""
+    match outcome.kind:
+        case OutcomeKind.ACCEPTED | OutcomeKind.REJECTED | OutcomeKind.DEFERRED:
+            return True
+        case OutcomeKind.UNKNOWN:
+            return False
+        case _:
+            assert_never(outcome.kind)

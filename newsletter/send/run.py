@@ -1,0 +1,255 @@
+"""What happens between "send it" and the last message? Freeze, lock, send; and the same again after any interruption."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from newsletter.clock import Clock
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.delivery import SendState
+from newsletter.model.message import Outcome, OutcomeKind
+from newsletter.providers.base import Capabilities, ContentForm, Provider
+from newsletter.render.dkim import DkimSigner
+from newsletter.render.message import MessageWriter
+from newsletter.send.engine import LEASE_SECONDS, Ending, Engine, Limits
+from newsletter.send.frozen import Frozen, thaw
+from newsletter.send.lease import SendLock, owner_name, same_machine
+from newsletter.send.messages import MessageSource
+from newsletter.send.recipients import Tokens
+from newsletter.send.senders import open_session
+from newsletter.store import deliveries
+from newsletter.store.base import Database
+from newsletter.store.send_records import ClaimedBatch, NewSend, Person, SendRecord, Tally
+from newsletter.store.sends import SendLedger
+
+TEST_PREFIX = "[Test] "
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The `[sending]` table; 0 leaves a number to the provider."""
+
+    rate: float = 0.0
+    batch: int = 0
+    connections: int = 0
+    hold: float = 0.0
+
+    def limits(self, capabilities: Capabilities) -> Limits:
+        """What is wished for, within what the provider can do."""
+        return Limits(
+            batch=min(self.batch or capabilities.max_batch, capabilities.max_batch),
+            connections=self.connections or capabilities.connections,
+            rate=self.rate or capabilities.messages_per_second,
+            hold=self.hold,
+        )
+
+
+@dataclass(slots=True)
+class StopSwitch:
+    """Whether somebody wants the send to stop; pressed by a signal handler."""
+
+    pressed: bool = False
+    _engine: Engine | None = None
+
+    def press(self) -> None:
+        """Ask for a clean stop."""
+        self.pressed = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    def connect(self, engine: Engine) -> None:
+        """From now on stop `engine`, also where the switch was pressed before."""
+        self._engine = engine
+        if self.pressed:
+            engine.stop()
+
+
+@dataclass(slots=True)
+class Desk:
+    """What sending needs of its surroundings.
+
+    Attributes:
+        state_dir: where locks are kept.
+        provider: makes the provider of a name, for the send's name.
+        dkim: makes what signs messages, or None.
+        on_turn: told the tally after every turn.
+    """
+
+    db: Database
+    state_dir: Path
+    clock: Clock
+    signer: Tokens
+    provider: Callable[[str, str], Provider]
+    dkim: Callable[[], DkimSigner | None]
+    wishes: Wishes = Wishes()
+    stop: StopSwitch = field(default_factory=StopSwitch)
+    on_turn: Callable[[Tally], None] = lambda _: None
+
+    @property
+    def ledger(self) -> SendLedger:
+        """The ledger of the store."""
+        return SendLedger(self.db)
+
+    def source(self, frozen: Frozen, provider: Provider, send_id: int, prefix: str = "") -> MessageSource:
+        """Makes the messages of `frozen` as `provider` wants them."""
+        capabilities = provider.capabilities
+        # A provider with an API signs itself: it changes what it gets.
+        dkim = self.dkim() if provider.name == "smtp" else None
+
+        def writer() -> MessageWriter:
+            return MessageWriter(
+                frozen.compiled,
+                frozen.publication,
+                send_key=f"send-{send_id}",
+                dkim=dkim,
+                subject_prefix=prefix,
+                non_ascii_mailbox=capabilities.non_ascii_mailbox,
+            )
+
+        return MessageSource(
+            frozen, send_id=send_id, form=capabilities.content, signer=self.signer, writer=writer
+        )
+
+
+def send_name(number: int, slug: str, send_id: int) -> str:
+    """How a send is called outside the store, as in the outbox: `042-hybrid-retrieval-7`."""
+    return f"{number:03}-{slug}-{send_id}"
+
+
+def start(desk: Desk, new: NewSend, *, expect: int | None = None) -> Ending:
+    """Freeze `new` and its audience, and send it.
+
+    Raises:
+        UsageError: the frozen audience is empty, or isn't `expect`; then nothing was sent or kept.
+        NewsletterError: a send of this issue is under way.
+    """
+    send_id = desk.ledger.create(new, desk.clock.now())
+    return _work(desk, send_id, expect=expect, fresh=True)
+
+
+def resume(desk: Desk, send_id: int) -> Ending:
+    """Go on with a send where it stands; as often as needed, also when nothing is left.
+
+    Raises:
+        NewsletterError: another process is at it.
+    """
+    return _work(desk, send_id)
+
+
+def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = False) -> Ending:
+    ledger = desk.ledger
+    with SendLock(desk.state_dir, send_id, ledger.get(send_id).slug):
+        record = ledger.get(send_id)
+        if record.state is SendState.CANCELLED or (
+            record.state is SendState.SENT and not ledger.tally(send_id).unknown
+        ):
+            return Ending(record.state, ledger.tally(send_id), record.note)
+        # Both can fail for a wrong setting: before the send is touched.
+        provider = desk.provider(record.provider, send_name(record.number, record.slug, send_id))
+        frozen = thaw(ledger.content(send_id), record.content_hash)
+        source = desk.source(frozen, provider, send_id)
+        source.maker()
+        epoch = _take_over(desk, record)
+        if record.state is SendState.FREEZING:
+            if not _freeze(desk, send_id, epoch):
+                return Ending(record.state, ledger.tally(send_id), interrupted=True)
+            _check_audience(desk, record, epoch, expect)
+        wishes = (
+            desk.wishes if fresh else Wishes(desk.wishes.rate, desk.wishes.batch, desk.wishes.connections)
+        )
+        with desk.db.write() as tx:
+            deliveries.renew(tx, send_id, epoch, _lease_end(desk))
+            deliveries.finish(tx, send_id, SendState.SENDING, "", desk.clock.now())
+        engine = Engine(
+            desk.db,
+            send_id,
+            epoch,
+            provider=provider,
+            source=source,
+            limits=wishes.limits(provider.capabilities),
+            clock=desk.clock,
+            on_turn=desk.on_turn,
+        )
+        desk.stop.connect(engine)
+        return engine.run()
+
+
+def _lease_end(desk: Desk) -> datetime:
+    return desk.clock.now() + timedelta(seconds=LEASE_SECONDS)
+
+
+def _take_over(desk: Desk, record: SendRecord) -> int:
+    """Become the holder; the lock speaks for this machine, the lease for others."""
+    now = desk.clock.now()
+    if (
+        record.lease_owner
+        and record.lease_until is not None
+        and not same_machine(record.lease_owner)
+        # A lease further away than leases are long comes from a clock that was wrong.
+        and now < record.lease_until <= now + timedelta(seconds=LEASE_SECONDS)
+    ):
+        wait = (record.lease_until - now).total_seconds()
+        raise NewsletterError(
+            f"`{record.slug}` was last sent from another machine, {record.lease_owner.rpartition(':')[0]}",
+            hint=f"if that process is gone, try again in {wait:.0f} seconds, when its lease has run out",
+        )
+    return desk.ledger.take_over(record, owner_name(), _lease_end(desk))
+
+
+def _freeze(desk: Desk, send_id: int, epoch: int) -> bool:
+    """Write the audience down; false where somebody pressed stop."""
+    while not desk.stop.pressed:
+        if desk.ledger.freeze_chunk(send_id, epoch, _lease_end(desk)) is None:
+            return True
+    return False
+
+
+def _check_audience(desk: Desk, record: SendRecord, epoch: int, expect: int | None) -> None:
+    """Count what was frozen against what was asked for, and let sending begin."""
+    audience = desk.ledger.count_frozen(record.id)
+    if not audience:
+        desk.ledger.discard(record.id, epoch)
+        raise UsageError("nobody is left to send to", hint="newsletter subscribers list --status active")
+    if expect is not None and audience != expect:
+        desk.ledger.discard(record.id, epoch)
+        raise UsageError(
+            f"the audience is {audience}, not {expect}: the list changed a moment ago",
+            hint=f"nothing was sent; look at the list, then send with --expect-count {audience}",
+        )
+    desk.ledger.finish_freezing(record.id, epoch, _lease_end(desk))
+
+
+def send_test(desk: Desk, frozen: Frozen, provider: Provider, address: str) -> Outcome:
+    """Send one marked message to `address`; it belongs to no send and leaves no trace in the ledger.
+
+    Raises:
+        NewsletterError: the message can't be written or the provider won't take it now.
+    """
+    source = desk.source(frozen, provider, 0, TEST_PREFIX)
+    person = Person(0, address, "", "{}", 1)
+    made = source.maker()(ClaimedBatch(0, f"nl-test-{secrets.token_hex(12)}", desk.clock.now(), (person,)))
+    if made.refused:
+        raise NewsletterError(made.refused[0][1], hint="choose another address")
+    session = open_session(provider)
+    try:
+        result = session.send(made.batch)
+    finally:
+        session.close()
+    if result.hold is not None:
+        raise NewsletterError(f"{provider.name}: {result.hold.reason}", hint=result.hold.hint)
+    return result.outcomes[0] if result.outcomes else Outcome("", OutcomeKind.UNKNOWN)
+
+
+def sample_mime(
+    frozen: Frozen, person: Person, signer: Tokens, at: datetime, dkim: DkimSigner | None
+) -> bytes:
+    """The whole message one subscriber would get, headers included."""
+    writer = MessageWriter(
+        frozen.compiled, frozen.publication, send_key="send-0", dkim=dkim, non_ascii_mailbox=True
+    )
+    source = MessageSource(frozen, send_id=0, form=ContentForm.MIME, signer=signer, writer=lambda: writer)
+    return writer.mime(source.recipient(person), at).mime

@@ -1,0 +1,141 @@
+"""Did the request leave, and was it answered? One HTTP provider's calls over a connection of their own.
+
+Only a failure before the request was written counts as "not accepted". Everything after that is
+unknown until the provider says otherwise, and nothing here sends an unknown request again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from urllib.parse import urlsplit
+
+import httpx
+
+from newsletter.model.message import Outcome, OutcomeKind
+from newsletter.providers.base import Batch, BatchResult, Hold, HttpProvider, Request, Response
+
+_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+# Idle connections are given up before common servers do so: a request written into a closing one is ambiguous.
+_KEEPALIVE_SECONDS = 4.0
+_LARGEST_ANSWER = 16 * 1024 * 1024
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Raised while no byte of the request was on the wire yet.
+_BEFORE_WRITING = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+
+def body_hash(request: Request) -> str:
+    """SHA-256 of what would leave: a key may only be used again for the same bytes."""
+    digest = hashlib.sha256(f"{request.method} {request.url}\n".encode())
+    for part in request.body:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+class HttpSession:
+    """A `Session` over an `HttpProvider`; made and used in one sender thread.
+
+    Args:
+        provider: the pure translation.
+        timeout: seconds; the default waits 10 for a connection and 60 for an answer.
+    """
+
+    def __init__(self, provider: HttpProvider, timeout: httpx.Timeout = _TIMEOUT) -> None:
+        self._provider = provider
+        self._timeout = timeout
+        self._client: httpx.Client | None = None
+
+    def prepare(self, batch: Batch) -> Request:
+        """The call that would send `batch`."""
+        return self._provider.build_request(batch)
+
+    def send(self, batch: Batch) -> BatchResult:
+        """Build the call, make it, and read the answer."""
+        return self.call(batch, self.prepare(batch))
+
+    def call(self, batch: Batch, request: Request) -> BatchResult:
+        """Make the call once; whatever happens becomes outcomes, never an exception."""
+        try:
+            response = self._exchange(request)
+        except _BEFORE_WRITING as error:
+            return not_sent(batch, f"{_host(request.url)} can't be reached: {_words(error)}", _cause(error))
+        except (httpx.HTTPError, httpx.StreamError, _TooLargeError) as error:
+            return unknown(batch, f"no answer to be trusted from {_host(request.url)}: {_words(error)}")
+        try:
+            return self._provider.parse_response(batch, response)
+        except Exception as error:  # noqa: BLE001 - whatever an answer does to its parser, the messages may be out
+            return unknown(batch, f"the answer ({response.status}) can't be read: {_words(error)}")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def _exchange(self, request: Request) -> Response:
+        client = self._client or self._connect(request.url)
+        body = request.body[0] if len(request.body) == 1 else b"".join(request.body)
+        with client.stream(
+            request.method, request.url, headers=dict(request.headers), content=body
+        ) as answer:
+            data = bytearray()
+            for chunk in answer.iter_bytes():
+                data += chunk
+                if len(data) > _LARGEST_ANSWER:
+                    raise _TooLargeError
+            headers = {name.lower(): value for name, value in answer.headers.items()}
+            return Response(answer.status_code, headers, bytes(data))
+
+    def _connect(self, url: str) -> httpx.Client:
+        self._client = httpx.Client(
+            timeout=self._timeout,
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS),
+            follow_redirects=False,
+            # A proxy of the environment is for the world outside this machine.
+            trust_env=_host(url) not in _LOOPBACK,
+        )
+        return self._client
+
+
+class _TooLargeError(Exception):
+    def __str__(self) -> str:
+        return f"the answer is larger than {_LARGEST_ANSWER // 1024**2} MB"
+
+
+def not_sent(batch: Batch, reason: str, hold: Hold | None = None) -> BatchResult:
+    """Nothing of `batch` left: every message may be tried again."""
+    return BatchResult(
+        [Outcome(m.delivery_id, OutcomeKind.DEFERRED, reason=reason) for m in batch.messages], hold
+    )
+
+
+def unknown(batch: Batch, reason: str) -> BatchResult:
+    """Nobody can tell what became of `batch`."""
+    return BatchResult([Outcome(m.delivery_id, OutcomeKind.UNKNOWN, reason=reason) for m in batch.messages])
+
+
+def _cause(error: Exception) -> Hold:
+    """Whether waiting may help: a name that doesn't resolve or a port that is closed may come back."""
+    words = _words(error)
+    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
+        return Hold(words, "mend `base_url` in `[provider]`")
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in words:
+        return Hold(
+            words, "the provider's certificate isn't trusted: check `base_url` and the system's clock"
+        )
+    return Hold(words, "check the network and `base_url` in `[provider]`", retry_after=1.0)
+
+
+def _words(error: Exception) -> str:
+    return str(error).strip() or type(error).__name__
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or url
