@@ -1,0 +1,236 @@
+"""Do the links and the images of an issue work in a mail?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from newsletter.checks.rule import Rule, Subject
+from newsletter.content.document import Findings
+from newsletter.content.slots import FIELDS, METADATA_PREFIX
+
+# An inline link or image. The address may hold balanced parentheses, one deep, and slots with spaces.
+# Possessive throughout: no text, however made, is tried in more than one way.
+_INLINE = re.compile(
+    r"""(?P<image>!?)\[(?P<text>(?:[^\[\]\\]|\\.|\[[^\[\]]*+\](?:\([^()\n]*+\))?)*+)\]
+        \(\s*+(?P<address><[^<>\n]*+>|(?:\{\{[^{}\n]*+\}\}|[^\s()\\]|\\.|\((?:\{\{[^{}\n]*+\}\}|[^\s()])*+\))*+)
+        (?:\s++(?:"[^"\n]*+"|'[^'\n]*+'|\([^()\n]*+\)))?\s*+\)""",
+    re.VERBOSE,
+)
+_DEFINITION = re.compile(
+    r"^ {0,3}\[(?P<text>[^\]\n^][^\]\n]*)\]:[ \t]*(?P<address><[^<>\n]*>|\S+)", re.MULTILINE
+)
+_AUTOLINK = re.compile(r"<(?P<address>[A-Za-z][A-Za-z0-9+.-]*:[^\s<>]*)>")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_SLOT = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
+_FIELD = re.compile(r"\s*([\w.-]*)")
+
+_SAFE_SCHEMES = frozenset(("http", "https", "mailto", "tel", "cid"))
+_PLACEHOLDERS = frozenset(
+    (
+        "",
+        "#",
+        "tk",
+        "todo",
+        "url",
+        "link",
+        "tbd",
+        "xxx",
+        "http://",
+        "https://",
+        "https://…",
+        "https://...",
+        "...",
+        "…",
+    )
+)
+_LOCAL_HOST = re.compile(r"http://(?:localhost|127\.|\[::1\]|0\.0\.0\.0)", re.IGNORECASE)
+_UNSHOWN = {
+    "svg": "SVG",
+    "svgz": "SVG",
+    "webp": "WebP",
+    "avif": "AVIF",
+    "heic": "HEIC",
+    "tif": "TIFF",
+    "tiff": "TIFF",
+}
+_OWN_ADDRESSES = frozenset(("unsubscribe_url", "preferences_url"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A link or an image; `start` and `end` span the address."""
+
+    image: bool
+    text: str
+    address: str
+    start: int
+    end: int
+    whole_start: int
+
+
+def _targets(subject: Subject) -> Iterator[_Target]:
+    document = subject.document
+    body, masked = document.body_start, document.masked
+    if "](" in masked:
+        for match in _INLINE.finditer(masked, body):
+            yield _target(document.text, match, image=bool(match["image"]))
+            # A picture that is a link: the picture stands in the link's text.
+            if not match["image"] and "![" in match["text"]:
+                for inner in _INLINE.finditer(masked, match.start("text"), match.end("text") + 1):
+                    yield _target(document.text, inner, image=bool(inner["image"]))
+    if "]:" in masked:
+        for match in _DEFINITION.finditer(masked, body):
+            yield _target(document.text, match, image=False)
+    if "<" in masked:
+        for match in _AUTOLINK.finditer(masked, body):
+            yield _target(document.text, match, image=False)
+
+
+def _target(text: str, match: re.Match[str], *, image: bool) -> _Target:
+    start, end = match.span("address")
+    if text[start : start + 1] == "<" and text[end - 1 : end] == ">" and end - start > 1:
+        start, end = start + 1, end - 1
+    words = text[match.start("text") : match.end("text")] if "text" in match.re.groupindex else "·"
+    return _Target(image, words, text[start:end], start, end, match.start())
+
+
+def _check_targets(subject: Subject, findings: Findings) -> None:
+    for target in _targets(subject):
+        if target.image and not target.text.strip():
+            findings.add(
+                "NL305",
+                "the image has no alternative text",
+                target.whole_start,
+                target.end + 1,
+                help="say between the brackets what the picture shows",
+            )
+        if "{{" in target.address:
+            _check_slots(target, findings)
+        else:
+            _check_address(subject, target, findings)
+
+
+def _check_slots(target: _Target, findings: Findings) -> None:
+    """A field may be one component of a query string; our own addresses may be a whole link."""
+    for match in _SLOT.finditer(target.address):
+        named = _FIELD.match(match["inner"])
+        field = named[1] if named else ""
+        whole = match.span() == (0, len(target.address))
+        if field in _OWN_ADDRESSES and whole and not target.image:
+            continue
+        known = field in FIELDS or field.startswith(METADATA_PREFIX)
+        before, after = target.address[: match.start()], target.address[match.end() :]
+        query = before.partition("?")[2]
+        in_query = "?" in before and "#" not in before and query.rpartition("&")[2].endswith("=")
+        ends_component = not after or after[0] in "&#"
+        if not known or (in_query and ends_component and field not in _OWN_ADDRESSES and not target.image):
+            continue
+        if target.image:
+            message, way_out = (
+                "a slot in an image's address",
+                "one picture is shown to everybody: write its path",
+            )
+        elif field in _OWN_ADDRESSES:
+            message, way_out = (
+                f"`{field}` is a whole address",
+                f"make it the whole link: `[…]({{{{ {field} }}}})`",
+            )
+        else:
+            message = f"`{field}` would decide where the link leads"
+            way_out = "a field may only be the value of a query string: `?key={{ … }}`"
+        start = target.start + match.start()
+        findings.add("NL303", message, start, target.start + match.end(), help=way_out)
+
+
+def _check_address(subject: Subject, target: _Target, findings: Findings) -> None:
+    address = target.address.strip()
+    what = "image" if target.image else "link"
+    if address.casefold() in _PLACEHOLDERS:
+        shown = f"`{address}`" if address else "empty"
+        findings.add(
+            "NL308",
+            f"the {what}'s address is {shown}",
+            target.start if address else target.whole_start,
+            target.end if address else target.end + 1,
+            help="put in the address"
+            if target.image
+            else "put in the address, or write the words without a link",
+        )
+        return
+    scheme = _SCHEME.match(address)
+    name = scheme[1].casefold() if scheme else ""
+    if scheme and name not in _SAFE_SCHEMES:
+        findings.add(
+            "NL313",
+            f"mail clients block `{name}:`",
+            target.start,
+            target.start + len(scheme[0]),
+            help="use an `https://` or `mailto:` address",
+        )
+    elif name == "http" and not _LOCAL_HOST.match(address):
+        findings.add(
+            "NL309",
+            f"the {what} is not encrypted",
+            target.start,
+            target.end,
+            help=f"try `https{address[4:80]}`",
+        )
+    path = address.partition("?")[0].partition("#")[0]
+    if target.image:
+        _check_format(path, target, findings)
+    if not scheme and not address.startswith(("/", "#")):
+        _check_file(subject, target, unquote(path), findings)
+
+
+def _check_format(path: str, target: _Target, findings: Findings) -> None:
+    _, dot, ending = path.rpartition(".")
+    name = _UNSHOWN.get(ending.casefold()) if dot else None
+    if name:
+        findings.add(
+            "NL307",
+            f"many mail clients don't show {name} images",
+            target.start,
+            target.end,
+            help="convert it to PNG, or to JPEG for a photograph",
+        )
+
+
+def _check_file(subject: Subject, target: _Target, path: str, findings: Findings) -> None:
+    if subject.folder is None or not path:
+        return
+    try:
+        exists = (subject.folder / path).exists()
+    except (OSError, ValueError):  # a name no file system takes
+        exists = False
+    if not exists:
+        code, what = ("NL306", "image") if target.image else ("NL312", "file")
+        findings.add(
+            code,
+            f"there is no {what} `{path[:80]}`",
+            target.start,
+            target.end,
+            help=_where(subject, path, is_image=target.image),
+        )
+
+
+def _where(subject: Subject, path: str, *, is_image: bool) -> str:
+    """A file nearby that was probably meant, or how paths are read."""
+    from newsletter.content.suggest import nearest
+
+    assert subject.folder is not None
+    wanted = subject.folder / path
+    try:
+        near = nearest(wanted.name, (p.name for p in wanted.parent.iterdir()))
+    except (OSError, ValueError):
+        near = ""
+    if near:
+        return f"did you mean `{path[: len(path) - len(wanted.name)]}{near}`?"
+    return "paths start from the issue's own folder" + (
+        "" if is_image else "; a page on the web begins with `https://`"
+    )
+
+
+RULES = (Rule(("NL303", "NL305", "NL306", "NL307", "NL308", "NL309", "NL312", "NL313"), _check_targets),)

@@ -1,0 +1,173 @@
+"""Check one file or many: the parser's findings, the rules', and what only shows between files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from newsletter.checks.across import check_across
+from newsletter.checks.fix import fix_text, write_whole
+from newsletter.checks.registry import check_issue
+from newsletter.content.issue import MAX_BYTES, ParseResult, by_place, parse_issue, read_issue, read_source
+from newsletter.diagnostics import CODES, Diagnostic, Severity
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
+
+# Without these there is no issue to render, so that nothing is won by not hearing of them.
+_INDISPENSABLE = frozenset(
+    code.code for code in CODES.values() if code.code < "NL213" and code.severity is Severity.ERROR
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file with all that was found in it."""
+
+    path: Path
+    parsed: ParseResult
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check_file(
+    path: Path,
+    *,
+    kinds: tuple[SectionKind, ...] = DEFAULT_KINDS,
+    off: Collection[str] = (),
+    errors: Collection[str] = (),
+    display: str | None = None,
+) -> tuple[Issue | None, list[Diagnostic]]:
+    """The issue in a file (None where an error stands in its way) and all findings about it, by place.
+
+    Args:
+        path: the file.
+        kinds: the sections of this newsletter.
+        off: codes nobody wants to hear of.
+        errors: codes that count as errors.
+        display: what findings call the file; its path as given otherwise.
+
+    Raises:
+        NewsletterError: there is no such file, or it can't be read.
+        UsageError: `off` or `errors` has an unknown code.
+    """
+    validate_codes(off, errors)
+    checked = _check(path, kinds, off, errors, display)
+    return checked.parsed.issue, list(checked.diagnostics)
+
+
+def check_files(
+    paths: Sequence[Path],
+    *,
+    kinds: tuple[SectionKind, ...] = DEFAULT_KINDS,
+    off: Collection[str] = (),
+    errors: Collection[str] = (),
+    beside: Iterable[Path] = (),
+) -> list[Diagnostic]:
+    """All findings about several files, by path and place, with what is wrong between them.
+
+    `beside` names further issues of the newsletter that are compared with these, but not reported on.
+
+    Raises:
+        NewsletterError: a file is missing or can't be read.
+        UsageError: `off` or `errors` has an unknown code.
+    """
+    validate_codes(off, errors)
+    checked = [_check(path, kinds, off, errors, None) for path in paths]
+    found = [diagnostic for one in checked for diagnostic in one.diagnostics]
+    others = [parse for path in beside if (parse := _parsed_quietly(path, kinds))]
+    across = check_across([one.parsed for one in checked], others)
+    return sorted([*found, *settled(across, off, errors)], key=by_place)
+
+
+def check_text(
+    text: str,
+    path: str,
+    *,
+    kinds: tuple[SectionKind, ...] = DEFAULT_KINDS,
+    off: Collection[str] = (),
+    errors: Collection[str] = (),
+    folder: Path | None = None,
+) -> tuple[Issue | None, list[Diagnostic]]:
+    """As `check_file`, for text that need not be on disk; images are looked for in `folder`, if given."""
+    parsed = parse_issue(text, path, kinds)
+    found = settled([*parsed.diagnostics, *check_issue(parsed, folder, off)], off, errors)
+    return parsed.issue, sorted(found, key=by_place)
+
+
+def fix_file(path: Path, *, kinds: tuple[SectionKind, ...] = DEFAULT_KINDS, off: Collection[str] = ()) -> int:
+    """Make the safe replacements in a file and return how many there were; a file without any is not written.
+
+    Raises:
+        NewsletterError: the file is missing or can't be read.
+        OSError: it can't be written; it is as it was.
+    """
+    data = read_source(path, str(path))
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return 0
+    if len(data) > MAX_BYTES:
+        return 0
+    fixed, made = fix_text(
+        text, lambda current: check_text(current, str(path), kinds=kinds, off=off, folder=path.parent)[1]
+    )
+    if made:
+        write_whole(path, fixed.encode())
+    return made
+
+
+def _check(
+    path: Path,
+    kinds: tuple[SectionKind, ...],
+    off: Collection[str],
+    errors: Collection[str],
+    display: str | None,
+) -> Checked:
+    parsed = read_issue(path, kinds, display)
+    found = settled([*parsed.diagnostics, *check_issue(parsed, path.parent, off)], off, errors)
+    return Checked(path, parsed, tuple(sorted(found, key=by_place)))
+
+
+def _parsed_quietly(path: Path, kinds: tuple[SectionKind, ...]) -> ParseResult | None:
+    try:
+        return read_issue(path, kinds)
+    except NewsletterError:
+        return None
+
+
+def settled(found: Iterable[Diagnostic], off: Collection[str], errors: Collection[str]) -> list[Diagnostic]:
+    """Findings as `[checks]` wants them: those that are off left out, others raised to errors."""
+    if not off and not errors:
+        return list(found)
+    return [
+        replace(diagnostic, severity=Severity.ERROR) if diagnostic.code in errors else diagnostic
+        for diagnostic in found
+        if diagnostic.code not in off
+    ]
+
+
+def validate_codes(off: Collection[str], errors: Collection[str]) -> None:
+    """Refuse codes that don't exist, and those without which there is no issue.
+
+    Raises:
+        UsageError: with the code that was probably meant.
+    """
+    for key, codes in (("off", off), ("errors", errors)):
+        for code in codes:
+            if code not in CODES:
+                raise UsageError(f"[checks] {key}: there is no code `{code}`", hint=suggested_code(code))
+    for code in off:
+        if code in _INDISPENSABLE:
+            raise UsageError(
+                f"[checks] off: {code} ({CODES[code].title}) can't be turned off",
+                hint="an issue with this error can't be read, and so not be sent",
+            )
+
+
+def suggested_code(code: str) -> str:
+    """What was probably meant by a code that doesn't exist."""
+    from newsletter.content.suggest import nearest
+
+    near = nearest(re.sub(r"\W", "", code).upper(), CODES)
+    return f"did you mean {near} ({CODES[near].title})?" if near else "newsletter explain lists all codes"

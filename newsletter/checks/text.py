@@ -1,0 +1,114 @@
+"""Is the text fit to send: slots that exist, no raw HTML, nothing left to write?"""
+
+from __future__ import annotations
+
+import re
+
+from newsletter.checks.rule import Rule, Subject
+from newsletter.content.document import Findings
+from newsletter.content.slots import FIELDS, METADATA_PREFIX, is_known, parse_expression
+from newsletter.content.suggest import nearest
+from newsletter.diagnostics import Fix, Severity
+
+_BRACES = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
+_STATEMENT = re.compile(r"\{%[^\n]*?%\}|\{\{(?![^{}\n]*\}\})")
+# A tag, a comment, a declaration; `a < b` and `<https://…>` and `<me@example.com>` are none.
+_HTML = re.compile(r"<(?:!--|![A-Za-z]|/?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>)")
+_LEFT = re.compile(r"\b(?:TK(?:TK)?|TODO|FIXME)\b:?|\b[Ll]orem ipsum\b")
+
+
+def _check_slots(subject: Subject, findings: Findings) -> None:
+    masked = subject.document.masked
+    if "{{" not in masked and "{%" not in masked:
+        return
+    for match in _BRACES.finditer(masked):
+        parsed = parse_expression(match["inner"])
+        if parsed is None:
+            findings.add(
+                "NL302",
+                "this slot can't be read",
+                match.start(),
+                match.end(),
+                help='write `{{ subscriber.name | default("there") }}`, or put the braces into code',
+            )
+            continue
+        field = parsed[0]
+        if is_known(field):
+            continue
+        near = nearest(field, FIELDS) or _metadata(field)
+        start = match.start("inner") + match["inner"].index(field)
+        findings.add(
+            "NL301",
+            f"unknown slot `{field}`",
+            start,
+            start + len(field),
+            help=f"did you mean `{near}`?"
+            if near
+            else f"the fields are {', '.join(FIELDS)}, {METADATA_PREFIX}KEY",
+            fix=Fix(start, start + len(field), near) if near and near in FIELDS else None,
+        )
+    for match in _STATEMENT.finditer(masked, subject.document.body_start):
+        findings.add(
+            "NL302",
+            "this slot can't be read"
+            if match[0].startswith("{{")
+            else "there are no template statements in an issue",
+            match.start(),
+            match.end(),
+            help='a slot is `{{ field }}` or `{{ field | default("…") }}` on one line; text about templates goes into code',
+        )
+
+
+def _metadata(field: str) -> str:
+    """`subscriber.city` was probably meant as `subscriber.metadata.city`."""
+    owner, dot, key = field.rpartition(".")
+    return (
+        f"{METADATA_PREFIX}{key}"
+        if dot and owner in {"subscriber", "metadata", "subscriber.meta"} and key
+        else ""
+    )
+
+
+def _check_html(subject: Subject, findings: Findings) -> None:
+    document = subject.document
+    if "<" not in document.masked:
+        return
+    for match in _HTML.finditer(document.masked, document.body_start):
+        comment = match[0].startswith("<!--")
+        findings.add(
+            "NL304",
+            "an HTML comment" if comment else "raw HTML",
+            match.start(),
+            match.end(),
+            help="remove it: notes to yourself don't belong into what is sent"
+            if comment
+            else f"use Markdown, or write about it in code: `` `{match[0][:40]}` ``",
+        )
+
+
+def _check_left(subject: Subject, findings: Findings) -> None:
+    document = subject.document
+    severity = Severity.ERROR if subject.is_ready else Severity.WARNING
+    last_line_end = -1
+    for match in _LEFT.finditer(document.masked):
+        if match.start() < last_line_end:
+            continue  # one per line is enough
+        last_line_end = document.line_end(match.start())
+        rest = document.text[match.end() : last_line_end].strip().strip("\"'").strip()
+        findings.add(
+            "NL310",
+            f"left to write: {rest[:60]}" if rest else f"`{match[0].rstrip(':')}` is left to write",
+            match.start(),
+            match.end(),
+            help="write it, or set `status: draft`"
+            if subject.is_ready
+            else "write it before the issue is ready",
+            severity=severity,
+        )
+
+
+RULES = (
+    Rule(("NL301", "NL302"), _check_slots),
+    Rule(("NL304",), _check_html),
+    Rule(("NL310",), _check_left),
+)

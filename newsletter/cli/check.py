@@ -1,0 +1,167 @@
+"""`newsletter check`, `explain` and `schema`: what is wrong with the issues, why it matters, what a file may hold."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from newsletter.errors import UsageError
+
+if TYPE_CHECKING:
+    from newsletter.app import Workspace
+    from newsletter.diagnostics import Code
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+# Markdown that lives beside issues and is none.
+_NOT_ISSUES = re.compile(
+    r"(readme|welcome|contributing|changelog|license|code_of_conduct|security|todo|notes|ideas)\.md",
+    re.IGNORECASE,
+)
+
+
+@app.command("check")
+def check(
+    paths: list[Path] = typer.Argument(
+        None, metavar="[PATH]...", help="Files or folders; the newsletter's issues if none is named."
+    ),
+    format_: str = typer.Option("text", "--format", help="text, concise, json, sarif or github."),
+    fix: bool = typer.Option(False, "--fix", help="First make the replacements that are safe to make."),
+) -> None:
+    """Check issues: structure, slots, links, images.
+
+    Leaves with 0 where nothing is to be done, 1 where there are errors or warnings, 2 where it couldn't check.
+
+    Example: newsletter check issues/012-evals.md --fix
+    """
+    from newsletter.app import open_workspace
+    from newsletter.checks.run import check_files, fix_file
+    from newsletter.cli.diagnostic_formats import FORMATS, formatted
+
+    if format_ not in FORMATS:
+        from newsletter.content.suggest import did_you_mean, listed
+
+        raise UsageError(
+            f"there is no format `{format_}`",
+            hint=did_you_mean(format_, FORMATS) or f"it is {listed(FORMATS)}",
+        )
+    workspace = open_workspace()
+    settings = workspace.settings
+    off, errors = settings.checks.off, settings.checks.errors
+    files = _files(workspace, paths or [])
+    _refuse_unreadable(files)
+    if fix:
+        made = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
+        print(f"{made} {'replacement' if made == 1 else 'replacements'} made", file=sys.stderr)
+    named = {path.resolve() for path in files}
+    beside = (
+        [path for path in workspace.issue_files() if path.resolve() not in named] if len(named) < 20 else []
+    )
+    found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside)
+    sys.stdout.write(formatted(found, format_, len(files)))
+    if not files and format_ in {"text", "concise"}:
+        print('there are no issues yet: make one with newsletter new "Title"', file=sys.stderr)
+    if any(diagnostic.severity != "info" for diagnostic in found):
+        raise typer.Exit(1)
+
+
+def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:
+    """The issues meant by the arguments; a file that is named is taken whatever its name is."""
+    if not paths:
+        return [_shorter(path) for path in workspace.issue_files()]
+    files: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*.md") if _is_issue(p.relative_to(path)))
+            files.update(dict.fromkeys(inside))
+        elif path.exists() or path.suffix or len(path.parts) > 1:
+            files[path] = None
+        else:
+            # A number or a slug, as everywhere else.
+            files[_shorter(workspace.find_issue(str(path)))] = None
+    return list(files)
+
+
+def _is_issue(relative: Path) -> bool:
+    """Whether a Markdown file in a folder is an issue: guides, notes and hidden folders aren't."""
+    if any(part == "guides" or part.startswith(".") for part in relative.parts):
+        return False
+    return not _NOT_ISSUES.fullmatch(relative.name)
+
+
+def _shorter(path: Path) -> Path:
+    """`path` as seen from the current folder, where it is below it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def _refuse_unreadable(files: list[Path]) -> None:
+    """A file that isn't there is a wrong command line: say so before anything is done."""
+    for path in files:
+        try:
+            there = path.is_file()
+        except (OSError, ValueError):
+            there = False
+        if not there:
+            raise UsageError(
+                f"{path} doesn't exist" if not path.exists() else f"{path} is not an ordinary file",
+                hint='name an issue or a folder, or make one with newsletter new "Title"',
+            )
+
+
+@app.command("explain")
+def explain(
+    code: str = typer.Argument("", help="A code such as NL102; all of them are listed without one."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Explain a code: what it means, why it matters, how to mend it.
+
+    Example: newsletter explain NL102
+    """
+    from newsletter.checks.run import suggested_code
+    from newsletter.cli.output import paint, print_json
+    from newsletter.diagnostics import CODES
+
+    if not code:
+        if as_json:
+            print_json([_code_json(entry) for entry in sorted(CODES.values(), key=lambda c: c.code)])
+            return
+        for entry in sorted(CODES.values(), key=lambda c: c.code):
+            print(f"{paint(entry.code, 1)}  {entry.severity:<7}  {entry.title}")
+        return
+    entry_or_none = CODES.get(code.strip().upper())
+    if entry_or_none is None:
+        raise UsageError(f"there is no code `{code}`", hint=suggested_code(code))
+    if as_json:
+        print_json(_code_json(entry_or_none))
+        return
+    print(f"{paint(entry_or_none.code, 1)} · {entry_or_none.severity} · {entry_or_none.title}\n")
+    print(entry_or_none.explanation)
+
+
+def _code_json(code: Code) -> dict[str, str]:
+    return {
+        "code": code.code,
+        "title": code.title,
+        "severity": str(code.severity),
+        "explanation": code.explanation,
+    }
+
+
+@app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of an issue: its front matter and the sections this newsletter has.
+
+    Example: newsletter schema > issue.schema.json
+    """
+    from newsletter.app import open_workspace
+    from newsletter.cli.output import print_json
+    from newsletter.content.schema import issue_schema
+
+    print_json(issue_schema(open_workspace().settings.kinds))

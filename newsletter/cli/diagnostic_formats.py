@@ -1,0 +1,274 @@
+"""How findings look: text with an excerpt and carets, one line each, JSON, SARIF 2.1.0, GitHub's workflow commands.
+
+`json` and `sarif` are contracts with other programs.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from newsletter.cli.output import paint
+from newsletter.content.issue import MAX_BYTES
+from newsletter.diagnostics import CODES, Diagnostic, Severity
+
+FORMATS = ("text", "concise", "json", "sarif", "github")
+_COLOURS = {Severity.ERROR: 31, Severity.WARNING: 33, Severity.INFO: 36}
+_SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+_GITHUB_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_TAB_WIDTH = 4
+# A paragraph is one line in Markdown: what is shown of it keeps to a terminal's width.
+_EXCERPT_WIDTH = 96
+_CONTEXT_BEFORE = 32
+_ZERO_WIDTH_JOINER, _EMOJI_PRESENTATION = "\u200d", "\ufe0f"
+
+
+def formatted(found: Sequence[Diagnostic], format_: str, files: int) -> str:
+    """`found` in one of `FORMATS`, with a line break at the end unless it is empty; `files` were checked."""
+    match format_:
+        case "json":
+            return json.dumps([as_json(d) for d in found], ensure_ascii=False, indent=2) + "\n"
+        case "sarif":
+            return json.dumps(as_sarif(found), ensure_ascii=False, indent=2) + "\n"
+        case "github":
+            return "".join(f"{_github(d)}\n" for d in found)
+        case "concise":
+            return "".join(f"{_concise(d)}\n" for d in found) + f"{summary(found, files)}\n"
+        case _:
+            excerpts = Excerpts()
+            return "".join(f"{as_text(d, excerpts)}\n\n" for d in found) + f"{summary(found, files)}\n"
+
+
+def printable(text: str) -> str:
+    """`text` without anything a terminal would obey: control characters and direction overrides become visible."""
+    return text if text.isprintable() else "".join(_shown(character)[0] for character in text)
+
+
+def _shown(character: str) -> tuple[str, int]:
+    """What is printed for a character, and how many columns that takes."""
+    code = ord(character)
+    if 0x20 <= code < 0x7F:
+        return character, 1
+    if character == "\t":
+        return " " * _TAB_WIDTH, _TAB_WIDTH
+    if code < 0x20:
+        return chr(0x2400 + code), 1
+    if code == 0x7F:
+        return "\u2421", 1
+    if character in (_ZERO_WIDTH_JOINER, _EMOJI_PRESENTATION):
+        return character, 0
+    category = unicodedata.category(character)
+    if category in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
+        escaped = f"<U+{code:04X}>"
+        return escaped, len(escaped)
+    if category in {"Mn", "Me"} or 0x1F3FB <= code <= 0x1F3FF:
+        return character, 0
+    return character, 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cells(text: str) -> tuple[str, list[int]]:
+    """`text` as it is printed, and the terminal column (from 0) at which each character begins, plus the end."""
+    pieces: list[str] = []
+    columns: list[int] = []
+    column = 0
+    previous, previous_width = "", 0
+    for character in text:
+        piece, width = _shown(character)
+        if previous == _ZERO_WIDTH_JOINER:
+            width = 0  # joined to the emoji before it
+        elif character == _EMOJI_PRESENTATION and previous_width == 1:
+            # A sign that has an emoji form takes two columns in it.
+            column += 1
+        elif _is_flag_half(previous) and _is_flag_half(character) and previous_width:
+            width = 1 if previous_width == 1 else 0
+        columns.append(column)
+        pieces.append(piece)
+        column += width
+        previous, previous_width = character, width
+    return "".join(pieces), [*columns, column]
+
+
+def _is_flag_half(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+class Excerpts:
+    """The lines findings speak of; each file is read once."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, list[str]] = {}
+
+    def line(self, path: str, number: int) -> str:
+        """Line `number` of a file, or nothing where it can't be had."""
+        if path not in self._lines:
+            try:
+                with Path(path).open("rb") as file:
+                    data = file.read(MAX_BYTES)
+            except OSError:
+                data = b""
+            self._lines[path] = data.decode("utf-8", errors="replace").removeprefix("\ufeff").split("\n")
+        lines = self._lines[path]
+        return lines[number - 1].removesuffix("\r") if 0 < number <= len(lines) else ""
+
+
+def as_text(diagnostic: Diagnostic, excerpts: Excerpts) -> str:
+    """A finding with the line it is about, carets under the place, and the way out."""
+    colour = _COLOURS[diagnostic.severity]
+    head = paint(f"{diagnostic.severity}[{diagnostic.code}]", 1, colour)
+    lines = [f"{head}: {paint(printable(diagnostic.message), 1)}"]
+    number = str(diagnostic.line)
+    margin = " " * len(number) if diagnostic.line else " "
+    lines.append(f"{margin} {paint('-->', 2)} {_where(diagnostic)}")
+    source = excerpts.line(diagnostic.path, diagnostic.line) if diagnostic.line else ""
+    if source.strip():
+        shown, carets = excerpt(source, diagnostic.column, diagnostic.length)
+        bar = paint("|", 2)
+        lines.append(f"{margin} {bar}")
+        lines.append(f"{paint(number, 2)} {bar} {shown}".rstrip())
+        if carets:
+            lines.append(f"{margin} {bar} {paint(carets, 1, colour)}")
+    if diagnostic.help:
+        lines.append(f"{margin} {paint('=', 2)} {paint('help', 1)}: {printable(diagnostic.help)}")
+    return "\n".join(lines)
+
+
+def excerpt(line: str, column: int, length: int) -> tuple[str, str]:
+    """The part of a line around a place, as it is printed, and the carets that go under it."""
+    if not column:
+        shown, _ = cells(line[:_EXCERPT_WIDTH])
+        return (f"{shown}…" if len(line) > _EXCERPT_WIDTH else shown), ""
+    start = min(column - 1, len(line))
+    stop = min(max(start + length, start + 1), max(len(line), start + 1))
+    first = 0
+    if len(line) > _EXCERPT_WIDTH and start > _EXCERPT_WIDTH - _CONTEXT_BEFORE:
+        first = start - _CONTEXT_BEFORE
+    last = min(len(line), first + _EXCERPT_WIDTH)
+    shown, columns = cells(line[first:last])
+    before = "…" if first else ""
+    after = "…" if last < len(line) else ""
+    begin = columns[start - first] + len(before)
+    end = columns[min(stop, last) - first] + len(before)
+    return f"{before}{shown}{after}", " " * begin + "^" * max(1, end - begin)
+
+
+def _where(diagnostic: Diagnostic) -> str:
+    path = printable(diagnostic.path)
+    if not diagnostic.line:
+        return path
+    return (
+        f"{path}:{diagnostic.line}:{diagnostic.column}" if diagnostic.column else f"{path}:{diagnostic.line}"
+    )
+
+
+def _concise(diagnostic: Diagnostic) -> str:
+    colour = _COLOURS[diagnostic.severity]
+    return f"{_where(diagnostic)}: {paint(diagnostic.code, 1, colour)} {printable(diagnostic.message)}"
+
+
+def summary(found: Sequence[Diagnostic], files: int) -> str:
+    """`checked 3 issues: no findings`, or how many of each severity there are in how many files."""
+    if not found:
+        return f"checked {_count(files, 'issue')}: {paint('no findings', 32)}"
+    counts = [
+        _count(number, name) if name != "info" else f"{number} info"
+        for name in ("error", "warning", "info")
+        if (number := sum(d.severity == name for d in found))
+    ]
+    return f"{', '.join(counts)} in {_count(len({d.path for d in found}), 'file')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def as_json(diagnostic: Diagnostic) -> dict[str, Any]:
+    """A finding as scripts read it; the keys are a contract."""
+    return {
+        "code": diagnostic.code,
+        "severity": str(diagnostic.severity),
+        "message": diagnostic.message,
+        "path": diagnostic.path,
+        "line": diagnostic.line,
+        "column": diagnostic.column,
+        "help": diagnostic.help,
+    }
+
+
+def as_sarif(found: Iterable[Diagnostic]) -> dict[str, Any]:
+    """Findings as a SARIF 2.1.0 log (https://docs.oasis-open.org/sarif/sarif/v2.1.0/)."""
+    from urllib.parse import quote
+
+    from newsletter import __version__
+
+    found = list(found)
+    rules = sorted({d.code for d in found})
+    return {
+        "$schema": _SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "newsletter",
+                        "version": __version__,
+                        "rules": [_sarif_rule(code) for code in rules],
+                    }
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [_sarif_result(d, rules.index(d.code), quote) for d in found],
+            }
+        ],
+    }
+
+
+def _sarif_rule(code: str) -> dict[str, Any]:
+    entry = CODES[code]
+    return {
+        "id": code,
+        "shortDescription": {"text": entry.title},
+        "fullDescription": {"text": entry.explanation},
+        "defaultConfiguration": {"level": _SARIF_LEVELS[entry.severity]},
+    }
+
+
+def _sarif_result(diagnostic: Diagnostic, rule: int, quote: Callable[[str], str]) -> dict[str, Any]:
+    location: dict[str, Any] = {"artifactLocation": {"uri": quote(diagnostic.path)}}
+    if diagnostic.line:
+        region = {"startLine": diagnostic.line}
+        if diagnostic.column:
+            region |= {"startColumn": diagnostic.column, "endColumn": diagnostic.column + diagnostic.length}
+        location["region"] = region
+    text = f"{diagnostic.message}: {diagnostic.help}" if diagnostic.help else diagnostic.message
+    return {
+        "ruleId": diagnostic.code,
+        "ruleIndex": rule,
+        "level": _SARIF_LEVELS[diagnostic.severity],
+        "message": {"text": text},
+        "locations": [{"physicalLocation": location}],
+    }
+
+
+def _github(diagnostic: Diagnostic) -> str:
+    """A workflow command; GitHub shows it beside the line in a pull request."""
+    properties = {"file": diagnostic.path}
+    if diagnostic.line:
+        properties["line"] = str(diagnostic.line)
+    if diagnostic.column:
+        properties["col"] = str(diagnostic.column)
+        properties["endColumn"] = str(diagnostic.column + diagnostic.length)
+    properties["title"] = diagnostic.code
+    listed = ",".join(f"{key}={_github_property(value)}" for key, value in properties.items())
+    text = f"{diagnostic.message} ({diagnostic.help})" if diagnostic.help else diagnostic.message
+    return f"::{_GITHUB_LEVELS[diagnostic.severity]} {listed}::{_github_data(printable(text))}"
+
+
+def _github_data(value: str) -> str:
+    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _github_property(value: str) -> str:
+    return _github_data(value).replace(":", "%3A").replace(",", "%2C")
