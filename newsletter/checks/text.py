@@ -97,7 +97,9 @@ def _check_left(subject: Subject, findings: Findings) -> None:
         rest = document.text[match.end() : last_line_end].strip().strip("\"'").strip()
         findings.add(
             "NL310",
-            f"left to write: {rest[:60]}" if rest else f"`{match[0].rstrip(':')}` is left to write",
+            f"left to write: {rest if len(rest) <= 60 else rest[:59] + '…'}"
+            if rest
+            else f"`{match[0].rstrip(':')}` is left to write",
             match.start(),
             match.end(),
             help="write it, or set `status: draft`"

@@ -39,7 +39,7 @@ def parse_issue(text: str, path: str, kinds: tuple[SectionKind, ...] = DEFAULT_K
         return ParseResult(None, (_too_large(path, len(text)),))
     document = Document(text, path)
     front, diagnostics = parse_front_matter(document)
-    intro, sections, more = parse_sections(document, kinds)
+    intro, sections, more = parse_sections(document, kinds, is_draft=front is None or front.status == "draft")
     found = sorted([*document.character_findings(), *diagnostics, *more], key=by_place)
     if front is None or sections is None or any(d.severity == "error" for d in found):
         return ParseResult(None, tuple(found), document, front)

@@ -32,9 +32,13 @@ class _Draft:
 
 
 def parse_sections(
-    document: Document, kinds: tuple[SectionKind, ...]
+    document: Document, kinds: tuple[SectionKind, ...], *, is_draft: bool = False
 ) -> tuple[Prose, tuple[Section, ...] | None, list[Diagnostic]]:
-    """The introduction, the sections in the order of the kinds (None where they aren't valid), and the findings."""
+    """The introduction, the sections in the order of the kinds (None where they aren't valid), and the findings.
+
+    A draft may have a `TK` where a field takes fixed values only: it gets a stand-in, so that it can be
+    previewed, and the checks report the blank.
+    """
     findings = Findings(document)
     if document.open_fence is not None:
         findings.add(
@@ -53,7 +57,7 @@ def parse_sections(
         end = openings[position + 1].start if position + 1 < len(openings) else len(document.text)
         draft = _draft(document, heading, kinds, findings, near_misses)
         if draft is not None:
-            _fill(document, draft, end, findings)
+            _fill(document, draft, end, findings, is_draft=is_draft)
             drafts.append(draft)
     _check_set(document, drafts, kinds, near_misses, findings)
     sections = _validate(document, drafts, kinds, findings)
@@ -102,11 +106,11 @@ def _draft(
     return None
 
 
-def _fill(document: Document, draft: _Draft, end: int, findings: Findings) -> None:
+def _fill(document: Document, draft: _Draft, end: int, findings: Findings, *, is_draft: bool) -> None:
     """Read the section's fields; what no field owns is its body."""
     found = read_fields(document, draft.heading.end, end, plan_of(draft.kind.model), findings)
     for item in found.fields:
-        _store(draft, item)
+        _store(draft, item, is_draft=is_draft)
     body = prose_of_lines(found.body, document.place(draft.heading.end)[0])
     draft.values["body"] = body
     if not body and not found.fields and not found.owns_lines:
@@ -119,7 +123,7 @@ def _fill(document: Document, draft: _Draft, end: int, findings: Findings) -> No
         )
 
 
-def _store(draft: _Draft, item: Found) -> None:
+def _store(draft: _Draft, item: Found, *, is_draft: bool) -> None:
     plan = item.plan
     value: Any
     match plan.shape:
@@ -129,8 +133,7 @@ def _store(draft: _Draft, item: Found) -> None:
             value = tuple(word.strip() for word in item.prose.text.split(",") if word.strip())
         case Shape.TEXT:
             value = " ".join(item.prose.text.split())
-            if is_blank_to_fill(value) and (plan.choices or plan.examples):
-                # A blank of the skeleton: reported as such by the checks, while the preview needs a value.
+            if is_draft and _is_blank_to_fill(value) and (plan.choices or plan.examples):
                 value = (plan.choices or plan.examples)[0]
     if not value:
         draft.places.setdefault(f"{plan.name}?", []).append((item.start, item.end))
@@ -142,7 +145,7 @@ def _store(draft: _Draft, item: Found) -> None:
         draft.values[plan.name] = value
 
 
-def is_blank_to_fill(value: str) -> bool:
+def _is_blank_to_fill(value: str) -> bool:
     """Whether a value is still a `TK`, as `newsletter new` writes them."""
     return value == "TK" or value.startswith("TK ")
 

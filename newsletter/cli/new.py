@@ -1,0 +1,147 @@
+"""`newsletter new "Title"`: the next issue, numbered, dated and ready to be written into."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from newsletter.errors import UsageError
+
+if TYPE_CHECKING:
+    from newsletter.app import Workspace
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DEFAULT_DAY = "tuesday"
+
+
+@app.command("new")
+def new(
+    title: str = typer.Argument(..., help="The issue's title; it becomes the subject line."),
+    date: str = typer.Option(
+        "", "--date", help="When it is sent, such as 2026-03-03; the next send day if not given."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Begin the next issue.
+
+    Example: newsletter new "Hybrid retrieval without the hype"
+    """
+    from newsletter.app import open_workspace
+    from newsletter.cli.output import print_json
+    from newsletter.content.front_matter import slugify
+    from newsletter.content.skeleton import skeleton
+
+    title = " ".join(title.split())
+    if not title or not title.isprintable():
+        raise UsageError(
+            "the title has to be a few printable words", hint='newsletter new "What it is about"'
+        )
+    workspace = open_workspace()
+    number, last_date = _last(workspace)
+    number += 1
+    today = workspace.clock.now().astimezone(_zone(workspace)).date()
+    when = _given_date(date) if date else next_date(today, last_date, workspace.settings.sending.day)
+    slug = slugify(title)[:60].rstrip("-")
+    path = workspace.issues_dir / (f"{number:03}-{slug}.md" if slug else f"{number:03}.md")
+    text = skeleton(number=number, title=title, date=when, kinds=workspace.settings.kinds)
+    _write_new(path, text)
+    shown = _shorter(path)
+    if as_json:
+        print_json(
+            {
+                "path": str(shown),
+                "number": number,
+                "date": when.isoformat(),
+                "slug": slug or f"issue-{number}",
+            }
+        )
+        return
+    print(f"{shown}  (issue {number}, {when:%A} {when.isoformat()})")
+    print(f"\nWrite it, then:\n  newsletter check {shown}\n  newsletter preview {shown}")
+
+
+def next_date(today: dt.date, last: dt.date | None, day: str) -> dt.date:
+    """When the next issue is sent: on `day` of the week; a week after the last one if no day is set; never before today."""
+    if not day and last is not None:
+        following = last + dt.timedelta(days=7)
+        if following >= today:
+            return following
+        # The rhythm was interrupted: the same day of the week again.
+        return following + dt.timedelta(days=-(-(today - following).days // 7) * 7)
+    earliest = today if last is None else max(today, last + dt.timedelta(days=1))
+    ahead = (_DAYS.index(day or _DEFAULT_DAY) - earliest.weekday()) % 7
+    return earliest + dt.timedelta(days=ahead)
+
+
+def _last(workspace: Workspace) -> tuple[int, dt.date | None]:
+    """The highest number, by name and by front matter, and the latest date; of files that can't be read, the name."""
+    from newsletter.content.issue import read_issue
+    from newsletter.errors import NewsletterError
+
+    highest, latest = 0, None
+    for path in workspace.issue_files():
+        named = re.match(r"\d{1,9}", path.name)
+        highest = max(highest, int(named[0]) if named else 0)
+        try:
+            front = read_issue(path, workspace.settings.kinds).front
+        except NewsletterError:
+            continue
+        if front is not None:
+            highest = max(highest, front.number)
+            latest = max(latest, front.date) if latest else front.date
+    return highest, latest
+
+
+def _zone(workspace: Workspace) -> dt.tzinfo:
+    from zoneinfo import ZoneInfo
+
+    name = workspace.settings.timezone
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise UsageError(
+            f"there is no time zone `{name}`", hint="write one such as Europe/Berlin or UTC"
+        ) from None
+
+
+def _given_date(date: str) -> dt.date:
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date):
+            raise ValueError  # noqa: TRY301 - other ISO forms are refused with the same words
+        return dt.date.fromisoformat(date)
+    except ValueError:
+        raise UsageError(f"`{date}` is not a date", hint="write it like 2026-03-03") from None
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write a file that must not exist yet; nothing is left behind if it can't be finished.
+
+    Raises:
+        UsageError: there is such a file.
+        OSError: it can't be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already", hint="choose another title, or edit that file") from None
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _shorter(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
