@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 Row = tuple[Any, ...]
@@ -48,3 +49,13 @@ class Database(Protocol):
     def close(self) -> None:
         """Let go of the file or the connection."""
         ...
+
+
+def utc_text(moment: datetime) -> str:
+    """`moment` as the store writes times: UTC, ISO 8601, milliseconds, a trailing `Z`; sorts as text."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def utc_moment(text: str) -> datetime:
+    """The time that `utc_text` wrote."""
+    return datetime.fromisoformat(text)

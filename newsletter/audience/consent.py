@@ -1,0 +1,75 @@
+"""What did this person agree to or withdraw, when, and through what? Events are added, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from newsletter.store.base import Database, Transaction, utc_moment
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEvent:
+    """One entry of the record (GDPR Art. 7(1): consent has to be demonstrable).
+
+    Attributes:
+        action: added, imported, confirmed, unsubscribed, bounced, complained, erased.
+        at: UTC, see `utc_text`.
+        source: a URL, `cli`, or `import:<sha256 of the file>`.
+        actor: subscriber, operator or provider.
+        ip: of the request, where one was made by the person.
+        user_agent: of that request.
+        form_id: the form that was filled in.
+        text_version: hash of the consent text shown.
+        detail: a sentence for people.
+    """
+
+    action: str
+    at: str
+    source: str
+    actor: str
+    ip: str = ""
+    user_agent: str = ""
+    form_id: str = ""
+    text_version: str = ""
+    detail: str = ""
+
+    @property
+    def moment(self) -> datetime:
+        """`at`, as a time."""
+        return utc_moment(self.at)
+
+
+_COLUMNS = "action, at, source, actor, ip, user_agent, form_id, text_version, detail"
+
+
+def record(tx: Transaction, subscriber_id: int, event: ConsentEvent) -> None:
+    """Append `event` to a person's record, in the transaction that acts on it."""
+    tx.execute(
+        f"INSERT INTO consent_events (subscriber_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
+        (subscriber_id, *asdict(event).values()),
+    )
+
+
+def history(database: Database, subscriber_id: int) -> list[ConsentEvent]:
+    """A person's record, oldest first; it begins with the import that brought them, if one did."""
+    brought = database.query(
+        "SELECT i.started_at, i.sha256, i.file_name, i.attestation FROM subscribers s "
+        "JOIN imports i ON i.id = s.import_id WHERE s.id = ?",
+        (subscriber_id,),
+    )
+    events = [
+        ConsentEvent(
+            action="imported",
+            at=at,
+            source=f"import:{sha256}",
+            actor="operator",
+            detail=f"{name}: {attestation}" if attestation else name,
+        )
+        for at, sha256, name, attestation in brought
+    ]
+    rows = database.query(
+        f"SELECT {_COLUMNS} FROM consent_events WHERE subscriber_id = ? ORDER BY id",  # noqa: S608 - constants
+        (subscriber_id,),
+    )
+    return events + [ConsentEvent(*row) for row in rows]

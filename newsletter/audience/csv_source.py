@@ -1,0 +1,170 @@
+"""Which encoding, which delimiter, which line is the header? What a CSV file doesn't say about itself."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from newsletter.errors import NewsletterError
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+_BLOCK: Final = 1 << 20
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_BOMS: Final = (
+    # The longer ones first: UTF-32's little-endian mark begins with UTF-16's.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_MAX_CELL: Final = 131_072  # csv's own default, stated because an unclosed quote is found by it
+
+
+@dataclass(frozen=True, slots=True)
+class CsvSource:
+    """A CSV file, as it has to be read.
+
+    Attributes:
+        path: the file.
+        sha256: of its bytes, in hex.
+        size: in bytes.
+        encoding: a Python codec.
+        delimiter: between cells.
+        header: the names of the columns, as written.
+        header_line: the line the header ends on, counted from 1.
+    """
+
+    path: Path
+    sha256: str
+    size: int
+    encoding: str
+    delimiter: str
+    header: tuple[str, ...]
+    header_line: int
+
+    def open(self) -> io.TextIOWrapper:
+        """The file as text, line ends kept as `csv` wants them."""
+        return self.path.open("r", encoding=self.encoding, newline="")
+
+    def reader(self, lines: Iterator[str]) -> Reader:
+        """What splits `lines` into rows; `csv.Error` for a row that is broken."""
+        csv.field_size_limit(_MAX_CELL)
+        # Strict: a stray quote would otherwise swallow rows up to the next one, and say nothing.
+        return csv.reader(lines, delimiter=self.delimiter, strict=True)
+
+
+def inspect_csv(path: Path) -> CsvSource:
+    """Read `path` once to learn its hash, encoding, delimiter and header.
+
+    Raises:
+        NewsletterError: it can't be read, is empty, is not text, or is a spreadsheet or an archive.
+    """
+    encoding = ""
+    try:
+        digest, size, encoding = _hash_and_encoding(path)
+        with path.open("r", encoding=encoding, newline="") as stream:
+            delimiter, header, line = _header(stream)
+    except OSError as error:
+        raise NewsletterError(f"{path} can't be read: {error.strerror}", hint="check the path") from error
+    except UnicodeError as error:
+        raise NewsletterError(f"{path} is broken {encoding}: {error}", hint="save it as UTF-8") from error
+    except csv.Error as error:
+        raise NewsletterError(f"{path}: the header line can't be read: {error}") from error
+    if not header:
+        raise NewsletterError(
+            f"{path} is empty", hint="the first line names the columns, one of them `email`"
+        )
+    return CsvSource(path, digest, size, encoding, delimiter, header, line)
+
+
+def _hash_and_encoding(path: Path) -> tuple[str, int, str]:
+    digest, size, utf8 = sha256(), 0, True
+    encoding = ""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            if size == 0:
+                _refuse_binary(path, block)
+                encoding = next((name for mark, name in _BOMS if block.startswith(mark)), "")
+            digest.update(block)
+            size += len(block)
+            if utf8 and not encoding:
+                try:
+                    decoder.decode(block)
+                except UnicodeDecodeError:
+                    utf8 = False
+    if not encoding:
+        try:
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            utf8 = False
+        encoding = "utf-8" if utf8 else "cp1252"
+    return digest.hexdigest(), size, encoding
+
+
+def _refuse_binary(path: Path, block: bytes) -> None:
+    if block.startswith(b"PK\x03\x04"):
+        raise NewsletterError(
+            f"{path} is a spreadsheet or a ZIP archive", hint="export it as CSV, or unpack it first"
+        )
+    if b"\x00" in block and not block.startswith(tuple(mark for mark, _ in _BOMS)):
+        raise NewsletterError(f"{path} is not a text file", hint="export the list as CSV in UTF-8")
+
+
+def _header(stream: io.TextIOWrapper) -> tuple[str, tuple[str, ...], int]:
+    """The delimiter, the first row that isn't blank, and the line it ends on."""
+    before = 0
+    lines = iter(stream)
+    first = next(lines, "")
+    named = ""
+    # Excel's own way to name the delimiter.
+    if first.lower().startswith("sep=") and len(first.rstrip("\r\n")) == 5:
+        named, first, before = first[4], next(lines, ""), 1
+    while first and not first.strip():
+        first, before = next(lines, ""), before + 1
+    rest = [first]
+    rows = []
+    for delimiter in (named,) if named else _DELIMITERS:
+        again = _Replay(rest, lines)
+        reader = csv.reader(again, delimiter=delimiter, strict=True)
+        try:
+            row = next(reader, [])
+        except csv.Error:
+            continue
+        rows.append((len(row), delimiter, row, before + reader.line_num))
+    if not rows:
+        msg = "a quote is opened and not closed"
+        raise csv.Error(msg)
+    width, delimiter, row, line = max(rows, key=lambda found: found[0])
+    del width
+    return delimiter, tuple(cell.strip() for cell in row), line
+
+
+class _Replay:
+    """Lines already read, then fresh ones, which are remembered for the next reader."""
+
+    def __init__(self, seen: list[str], fresh: Iterator[str]) -> None:
+        self._seen = seen
+        self._fresh = fresh
+        self._at = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._at == len(self._seen):
+            # No header has a hundred lines: an unclosed quote would read the whole file into memory.
+            if self._at > 100:
+                raise StopIteration
+            self._seen.append(next(self._fresh))
+        self._at += 1
+        return self._seen[self._at - 1]

@@ -1,0 +1,67 @@
+"""Who must not be mailed again, whatever list they turn up on, known by a keyed hash alone.
+
+The key comes from the workspace's secret, which is not in the database: a copied database tells
+nobody who left. The other side of it: under another key suppressions would match no one, in
+silence; so the store remembers a fingerprint of its key and is not opened with another.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+
+from newsletter.errors import StoreError
+from newsletter.model.subscriber import SubscriberStatus
+from newsletter.store.base import Database, Transaction
+
+_FINGERPRINT_KEY = "suppression_key_fingerprint"
+LEFT = frozenset({SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED})
+
+
+class Suppressions:
+    """The suppressions of one store.
+
+    Args:
+        database: the store.
+        secret: the workspace's secret key.
+
+    Raises:
+        StoreError: the store was made with another key.
+    """
+
+    def __init__(self, database: Database, secret: bytes) -> None:
+        self._pepper = hmac.digest(secret, b"newsletter:suppression", "sha256")
+        fingerprint = sha256(b"newsletter:fingerprint" + self._pepper).hexdigest()[:32]
+        rows = database.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
+        if not rows:
+            with database.write() as tx:
+                tx.execute(
+                    "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                    (_FINGERPRINT_KEY, fingerprint),
+                )
+                rows = tx.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
+        if not hmac.compare_digest(rows[0][0], fingerprint):
+            raise StoreError(
+                "this store was made with another secret key: with the present one, people who left wouldn't be recognised",
+                hint="put the old key back: NEWSLETTER_SECRET_KEY, or the file .newsletter/secret.key",
+            )
+
+    def address_hmac(self, key: str) -> bytes:
+        """What is kept of an address: HMAC-SHA256 of its match key."""
+        return hmac.digest(self._pepper, key.encode(), "sha256")
+
+    def reason(self, tx: Transaction, key: str) -> str:
+        """Why the address with this match key must not be mailed; empty where it may be."""
+        rows = tx.query("SELECT reason FROM suppressions WHERE address_hmac = ?", (self.address_hmac(key),))
+        return str(rows[0][0]) if rows else ""
+
+    def add(self, tx: Transaction, key: str, reason: str, at: str) -> None:
+        """Suppress an address. The caller sets the subscriber's status in the same transaction; the first reason stays."""
+        tx.execute(
+            "INSERT INTO suppressions (address_hmac, reason, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (self.address_hmac(key), reason, at),
+        )
+
+    def remove(self, tx: Transaction, key: str) -> None:
+        """Let an address be mailed again, because the person asked; the caller sets the status and records consent."""
+        tx.execute("DELETE FROM suppressions WHERE address_hmac = ?", (self.address_hmac(key),))
