@@ -273,7 +273,7 @@ class MessageWriter:
         body.literal(b"\r\n--%s\r\n" % alternative)
         if compiled.images:
             body.literal(
-                b'Content-Type: multipart/related; type="text/html"; boundary="%s"\r\n\r\n--%s\r\n'
+                b'Content-Type: multipart/related; type="text/html";\r\n boundary="%s"\r\n\r\n--%s\r\n'
                 % (related, related)
             )
         body.literal(_part_head("text/html"))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from newsletter.model.template import Context
 from newsletter.render.slots import TOKEN
@@ -95,7 +95,7 @@ class _Region:
     kind: str  # text, markup, attribute
     tag: str = ""
     attribute: str = ""
-    http_equiv: bool = False
+    refreshes: bool = False  # in a `<meta http-equiv>`
 
 
 def slot_places(text: str, fields: list[str]) -> list[Context | Refusal]:
@@ -125,7 +125,7 @@ def _judge(text: str, region: _Region, token: re.Match[str], field: str) -> Cont
     name = region.attribute
     where = f"`<{region.tag} {name}>`"
     local = name.rpartition(":")[2]
-    if local.startswith("on") or local in {"style", "srcset", "srcdoc"} or region.http_equiv:
+    if local.startswith("on") or local in {"style", "srcset", "srcdoc"} or region.refreshes:
         return Refusal("NL452", f"{where}, whose value is code and not text")
     if local not in _ADDRESS_ATTRIBUTES:
         return Context.ATTRIBUTE
@@ -165,9 +165,11 @@ def _regions(text: str) -> Iterator[_Region]:
             at = name.end()
             tag = name[0].lower()
             yield _Region(start, at, "markup", attribute="the name of a tag")
-            for region in _tag(text, at, tag):
-                yield region
-                at = region.end
+            regions = list(_tag(text, at, tag))
+            if tag == "meta" and any(region.attribute == "http-equiv" for region in regions):
+                regions = [replace(region, refreshes=True) for region in regions]
+            yield from regions
+            at = regions[-1].end if regions else size
             if opening == "<" and (tag in _RAW_ELEMENTS or tag in _RCDATA_ELEMENTS):
                 closing = re.compile(rf"</{tag}(?=[\t\n\f\r />]|\Z)", re.IGNORECASE).search(text, at)
                 end_at = closing.start() if closing and tag != "plaintext" else size
@@ -187,7 +189,6 @@ def _starts_tag(text: str, at: int) -> bool:
 def _tag(text: str, at: int, tag: str) -> Iterator[_Region]:
     """The regions of a tag's attributes, from the end of its name to past its `>`."""
     size = len(text)
-    http_equiv = False
     while at < size:
         match = _ATTRIBUTE.match(text, at)
         if match is None:
@@ -195,11 +196,10 @@ def _tag(text: str, at: int, tag: str) -> Iterator[_Region]:
             yield _Region(at, size, "markup", attribute="a tag that never ends")
             return
         name = (match["name"] or "").lower()
-        http_equiv = http_equiv or name == "http-equiv"
         for group in ("double", "single"):
             if match[group] is not None:
                 yield _Region(at, match.start(group), "markup", attribute="the name of an attribute")
-                yield _Region(*match.span(group), "attribute", tag, name, http_equiv=http_equiv)
+                yield _Region(*match.span(group), "attribute", tag, name)
                 at = match.end(group)
         bare = match["bare"] is not None
         yield _Region(

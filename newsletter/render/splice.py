@@ -49,13 +49,9 @@ class Skeleton:
 
         A part that doesn't end with a line end gets one: a soft break must not end a body.
         """
-        parts = list(template.parts)
-        last = parts[-1] if parts else ""
-        if not (isinstance(last, str) and last.endswith(("\n", "\r"))):
-            parts.append("\n")
         # Neighbouring literals are one, so that a CRLF or a line is never cut between them.
         run: list[str] = []
-        for part in parts:
+        for part in template.parts:
             if isinstance(part, str):
                 run.append(part)
                 continue
@@ -63,7 +59,8 @@ class Skeleton:
                 self.literal(encode(clean_literal("".join(run)), True))  # noqa: FBT003 - positional in the type
                 run.clear()
             self._spots.setdefault(part, []).append(self.hole())
-        self.literal(encode(clean_literal("".join(run)), False))  # noqa: FBT003 - ditto
+        end = clean_literal("".join(run))
+        self.literal(encode(end if end.endswith("\n") else f"{end}\n", False))  # noqa: FBT003 - ditto
 
     def filler(self, encode: Callable[[str], bytes], ending: bytes = b"") -> Filler:
         """What fills the holes of this skeleton's templates.
