@@ -19,6 +19,7 @@ from newsletter.errors import NewsletterError, UsageError
 
 if TYPE_CHECKING:
     # Imported when asked for: a command pays only for what it uses.
+    from newsletter.audience.membership import Audience
     from newsletter.audience.tokens import TokenSigner
     from newsletter.providers.base import Provider
     from newsletter.render.dkim import DkimSigner
@@ -77,14 +78,33 @@ class Workspace:
         return (own, shipped("templates")) if own.is_dir() else (shipped("templates"),)
 
     def open_database(self) -> SqliteDatabase:
-        """The store, its schema brought up to date; close it when done.
+        """The store, its schema brought up to date and an interrupted import finished; close it when done.
 
         Raises:
-            StoreError: it can't be opened or is from a newer version.
+            StoreError: it can't be opened, is from a newer version, or was made with another secret key.
         """
+        return self.open_audience().database
+
+    def open_audience(self) -> Audience:
+        """The list, ready to be changed; close its database when done.
+
+        Raises:
+            StoreError: see `open_database`.
+        """
+        from newsletter.audience.membership import Audience
+        from newsletter.audience.suppression import Suppressions
+        from newsletter.store.base import utc_text
+        from newsletter.store.imports import finish_interrupted
         from newsletter.store.sqlite import SqliteDatabase
 
-        return SqliteDatabase(self.database_path)
+        database = SqliteDatabase(self.database_path)
+        try:
+            suppressions = Suppressions(database, self.secret_key)
+            finish_interrupted(database, suppressions.address_hmac, at=utc_text(self.clock.now()))
+        except BaseException:
+            database.close()
+            raise
+        return Audience(database, suppressions, self.clock)
 
     @cached_property
     def secret_key(self) -> bytes:
