@@ -14,6 +14,13 @@ ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options are only known to pytest if the root conftest declares them."""
+    parser.addoption(
+        "--update-cases", action="store_true", help="rewrite tests/cases/*/bad.out from what the checks say"
+    )
+
+
 def missing(tool: str) -> NoReturn:
     """Skip because `tool` is missing; with CI=true that is a failure."""
     if os.environ.get("CI") == "true":

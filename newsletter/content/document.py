@@ -27,8 +27,8 @@ _HEADING = re.compile(r"^(#{1,6})(?!#)[ \t]*(.*?)[ \t]*#*[ \t]*$", re.MULTILINE)
 _FENCE_START = re.compile(r" {0,3}(`{3,}|~{3,})")
 _OPENING = re.compile(r"---[ \t]*(?:\n|$)")
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|$)", re.MULTILINE)
-# Where a block whose end is missing must be over at the latest.
-_BODY_BEGINS = re.compile(r"^(?:#|[ \t]*$)", re.MULTILINE)
+# Where a block whose end is missing is over: at a line that is no key and continues none.
+_BODY_BEGINS = re.compile(r"^(?![A-Za-z_][\w-]*[ \t]*:|[ \t]+\S|- |[\]}])", re.MULTILINE)
 _MOST_CONTROL_FINDINGS = 20
 
 

@@ -17,7 +17,7 @@ from newsletter.content.fields import FieldPlan, Shape, fold, plan_of
 from newsletter.content.section_fields import Found, read_fields
 from newsletter.content.suggest import did_you_mean, listed, nearest
 from newsletter.diagnostics import Diagnostic, Fix
-from newsletter.model.issue import Prose, Section, SectionKind
+from newsletter.model.issue import Prose, Section, SectionKind, Subsection
 
 
 @dataclass(slots=True)
@@ -61,6 +61,9 @@ def parse_sections(
             drafts.append(draft)
     _check_set(document, drafts, kinds, near_misses, findings)
     sections = _validate(document, drafts, kinds, findings)
+    if document.open_fence is not None:
+        # What the block swallowed isn't missing.
+        findings.found = [d for d in findings.found if d.code not in {"NL201", "NL206"}]
     if sections is None or any(d.severity == "error" for d in findings.found):
         return intro, None, findings.found
     return intro, sections, findings.found
@@ -257,12 +260,13 @@ def _report_missing(draft: _Draft, plan: FieldPlan, findings: Findings) -> None:
     takes = f": {plan.takes}" if plan.takes else ""
     empty = draft.places.get(f"{plan.name}?")
     start, end = empty[0] if empty else (draft.heading.start, draft.heading.text_end)
+    help_ = "write it below this heading" if empty and isinstance(plan.marker, Subsection) else ""
     findings.add(
         "NL206",
         f"`{plan.label}` of the section `{draft.kind.heading}` is {'empty' if empty else 'missing'}",
         start,
         end,
-        help=f"write `{plan.written()}`{takes}",
+        help=help_ or f"write `{plan.written()}`{takes}",
     )
 
 
@@ -285,6 +289,7 @@ def _report_value(plan: FieldPlan, problem: Any, place: tuple[int, int], finding
             else f"at most {limit['max_length']}"
         )
         message = f"`{plan.label}` has {limit['actual_length']} entries, and takes {count}"
+        help_ = "commas separate the entries"
     elif not plan.takes:
         help_ = problem["msg"]
     findings.add("NL207", message, *place, help=help_, fix=fix)
