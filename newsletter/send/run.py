@@ -161,9 +161,8 @@ def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = 
         wishes = (
             desk.wishes if fresh else Wishes(desk.wishes.rate, desk.wishes.batch, desk.wishes.connections)
         )
-        with desk.db.write() as tx:
-            deliveries.renew(tx, send_id, epoch, _lease_end(desk))
-            deliveries.finish(tx, send_id, SendState.SENDING, "", desk.clock.now())
+        if record.state is not SendState.FREEZING:
+            _reopen(desk, send_id, epoch)
         engine = Engine(
             desk.db,
             send_id,
@@ -198,6 +197,14 @@ def _take_over(desk: Desk, record: SendRecord) -> int:
             hint=f"if that process is gone, try again in {wait:.0f} seconds, when its lease has run out",
         )
     return desk.ledger.take_over(record, owner_name(), _lease_end(desk))
+
+
+def _reopen(desk: Desk, send_id: int, epoch: int) -> None:
+    """Back to sending, unless it was cancelled a moment ago: the engine sees that at its first turn."""
+    with desk.db.write() as tx:
+        state, _ = deliveries.renew(tx, send_id, epoch, _lease_end(desk))
+        if state is not SendState.CANCELLED:
+            deliveries.finish(tx, send_id, SendState.SENDING, "", desk.clock.now())
 
 
 def _freeze(desk: Desk, send_id: int, epoch: int) -> bool:

@@ -126,6 +126,16 @@ class SendLedger:
             )
             return added
 
+    def reached_anybody(self, send_id: int) -> bool:
+        """Whether somebody got this send, or may have."""
+        return bool(
+            self.db.query(
+                "SELECT subscriber_id FROM deliveries WHERE send_id = ? "
+                f"AND state IN ({_REACHED}) ORDER BY 1 LIMIT 1",
+                (send_id,),
+            )
+        )
+
     def count_frozen(self, send_id: int) -> int:
         """How many were written down."""
         [(counted,)] = self.db.query("SELECT count(*) FROM deliveries WHERE send_id = ?", (send_id,))

@@ -1,0 +1,156 @@
+"""What `send`, `resume`, `status`, `pause`, `cancel` and `reconcile` share: which send is meant, and how it is shown."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from newsletter.app import Workspace
+from newsletter.cli.output import paint
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.delivery import SendState
+from newsletter.store.base import utc_text
+from newsletter.store.send_records import SendRecord, Tally
+from newsletter.store.sends import SendLedger
+
+NOT_SENT = "not sent"
+_STATE_COLOURS = {"sent": 32, "sending": 36, "paused": 33, "cancelled": 31}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What an `ISSUE` argument means.
+
+    Attributes:
+        records: its sends, oldest first; empty where it was not sent yet.
+    """
+
+    slug: str
+    number: int
+    title: str
+    records: tuple[SendRecord, ...] = ()
+
+    @property
+    def latest(self) -> SendRecord:
+        """The last send.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not self.records:
+            raise UsageError(f"`{self.slug}` was not sent yet", hint=f"newsletter send {self.number}")
+        return self.records[-1]
+
+
+def find_named(workspace: Workspace, ledger: SendLedger, name: str) -> Named:
+    """The issue meant by a path, a number or a slug: the ledger knows it even when its file is gone.
+
+    Raises:
+        UsageError: neither the ledger nor the folder knows it.
+    """
+    stem = re.sub(r"^\d+-", "", Path(name).name.removesuffix(".md"))
+    records = ledger.sends_numbered(int(name)) if name.isascii() and name.isdigit() else []
+    records = records or ledger.sends(name) or ledger.sends(stem)
+    if records:
+        last = records[-1]
+        return Named(last.slug, last.number, last.title, tuple(ledger.sends(last.slug)))
+    path = workspace.find_issue(name)
+    from newsletter.content.issue import read_issue
+
+    front = read_issue(path, workspace.settings.kinds).front
+    if front is None:
+        raise NewsletterError(f"{path} can't be read as an issue", hint=f"newsletter check {path}")
+    return Named(front.slug, front.number, front.title, tuple(ledger.sends(front.slug)))
+
+
+def as_json(named: Named, record: SendRecord | None, tally: Tally, process: int = 0) -> dict[str, Any]:
+    """The state of a send; the keys are a contract with scripts."""
+    return {
+        "issue": named.slug,
+        "number": named.number,
+        "title": record.title if record else named.title,
+        "send": record.id if record else None,
+        "state": record.state.value if record else NOT_SENT,
+        "audience": tally.total,
+        **tally.as_dict(),
+        "provider": record.provider if record else "",
+        "tag": record.tag if record else "",
+        "note": record.note if record else "",
+        "process": process,
+        "started_at": utc_text(record.created_at) if record and record.created_at else "",
+        "finished_at": utc_text(record.finished_at) if record and record.finished_at else "",
+        "next": next_command(record, tally, process) if record else f"newsletter send {named.number}",
+    }
+
+
+def next_command(record: SendRecord, tally: Tally, process: int = 0) -> str:
+    """What to type next, or empty where nothing is left to do."""
+    if record.unfinished:
+        return f"newsletter status {record.slug}" if process else f"newsletter resume {record.slug}"
+    return f"newsletter reconcile {record.slug}" if tally.unknown else ""
+
+
+def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
+    """Every count of a send, and what to do next."""
+    state = paint(record.state.value, 1, _STATE_COLOURS.get(record.state.value, 0))
+    segment = f" to `{record.tag}`" if record.tag else ""
+    lines = [f"{paint(record.title, 1)} · {state}{segment} through {record.provider}"]
+    if record.note:
+        lines.append(f"  {record.note}")
+    counts = {"audience": tally.total, **tally.as_dict()}
+    width = len(f"{max(counts.values()):,}")
+    for name, count in counts.items():
+        if count or name in ("audience", "accepted", "unknown"):
+            lines.append(f"  {name:<10} {count:>{width},}{_explained(name, count)}")
+    if process:
+        lines.append(f"  process {process} is sending")
+    elif record.state in (SendState.SENDING, SendState.FREEZING):
+        lines.append("  no process is sending it")
+    command = next_command(record, tally, process)
+    if command and not process:
+        lines.append(f"Next: {paint(command, 1)}")
+    return "\n".join(lines)
+
+
+def _explained(name: str, count: int) -> str:
+    if not count:
+        return ""
+    said = {
+        "rejected": "refused for good",
+        "deferred": "to be tried again",
+        "skipped": "left since the audience was frozen",
+        "unknown": "the answer was lost; not sent again by itself",
+    }.get(name)
+    return f"   {paint(said, 2)}" if said else ""
+
+
+def at_a_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def confirm(question: str, *, count: int, yes: bool, expect: int | None, verb: str) -> bool:
+    """Whether to go on: asked at a terminal, or said by `--yes --expect-count N`.
+
+    Raises:
+        UsageError: nobody can be asked and it wasn't said, or the count is another.
+    """
+    if expect is not None and expect != count:
+        raise UsageError(
+            f"there are {count}, not {expect}", hint=f"look again, then use --expect-count {count}"
+        )
+    if yes:
+        if expect is None:
+            raise UsageError(
+                f"--yes needs --expect-count: how many people you mean to {verb}",
+                hint=f"--yes --expect-count {count}",
+            )
+        return True
+    if not at_a_terminal():
+        raise UsageError(
+            "there is no terminal to ask at", hint=f"unattended, say --yes --expect-count {count}"
+        )
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

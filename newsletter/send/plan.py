@@ -1,0 +1,284 @@
+"""What would sending this issue do, and what stands in its way? Checked, rendered and compiled, nothing sent.
+
+Whatever can be known before the first message is refused here, with the way out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from newsletter.checks.run import check_file, settled
+from newsletter.diagnostics import Diagnostic, Severity
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
+from newsletter.model.publication import Publication
+from newsletter.model.template import Template
+from newsletter.providers.base import Capabilities
+from newsletter.render.compile import compile_issue
+from newsletter.render.email import EmailRenderer
+from newsletter.render.slots import TOKEN
+from newsletter.send.frozen import Frozen
+from newsletter.store.send_records import SendRecord
+from newsletter.store.sends import SendLedger
+
+# Gmail shows the first 102 KB of the HTML and hides the rest behind "View entire message".
+GMAIL_CLIPS_AT = 102 * 1024
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class FindingsError(NewsletterError):
+    """The issue has errors.
+
+    Attributes:
+        diagnostics: all findings, errors and others.
+    """
+
+    def __init__(self, message: str, diagnostics: Sequence[Diagnostic], *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.diagnostics = tuple(diagnostics)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What an issue is prepared with.
+
+    Attributes:
+        renderer: makes a renderer for pictures that are attached or linked.
+        images: the `[sending]` wish.
+        off: codes nobody wants to hear of.
+        errors: codes that count as errors.
+    """
+
+    publication: Publication
+    renderer: Callable[[Literal["attach", "link"]], EmailRenderer]
+    kinds: tuple[SectionKind, ...] = DEFAULT_KINDS
+    images: Literal["auto", "attach", "link"] = "auto"
+    off: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An issue that could be sent.
+
+    Attributes:
+        subject: as one reader without a name sees it.
+        html_bytes: size of the HTML part, without what differs between readers.
+        findings: what the checks found, none of it an error.
+        warnings: other things to know before sending.
+    """
+
+    issue: Issue
+    frozen: Frozen
+    subject: str
+    preheader: str
+    html_bytes: int
+    findings: tuple[Diagnostic, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who would get it.
+
+    Attributes:
+        count: after suppressions, without those an earlier send reached.
+        late: whether an earlier send of the issue reached somebody.
+    """
+
+    count: int
+    tag: str = ""
+    late: bool = False
+
+
+def prepare(
+    path: Path,
+    preparation: Preparation,
+    capabilities: Capabilities,
+    *,
+    local: bool = False,
+    display: str = "",
+) -> Prepared:
+    """Check, render and compile the issue in `path` for a provider.
+
+    Args:
+        path: the file.
+        preparation: the newsletter's settings.
+        capabilities: what the provider can do.
+        local: nothing leaves this machine: any `base_url` will do.
+        display: what findings call the file.
+
+    Raises:
+        FindingsError: it has errors.
+        UsageError: the settings lack something every message must have.
+    """
+    require_identity(preparation.publication, local=local)
+    issue, found = check_file(
+        path, kinds=preparation.kinds, off=preparation.off, errors=preparation.errors, display=display or None
+    )
+    name = display or str(path)
+    _refuse_errors(name, found)
+    if issue is None:
+        raise FindingsError(f"{name} can't be read as an issue", found, hint=f"newsletter check {name}")
+    attach = _attach(preparation.images, capabilities)
+    rendered = preparation.renderer("attach" if attach else "link").render(issue)
+    found = [*found, *settled(rendered.diagnostics, preparation.off, preparation.errors)]
+    _refuse_errors(name, found)
+    compiled = compile_issue(
+        rendered.subject,
+        rendered.html,
+        rendered.text,
+        rendered.slots,
+        rendered.images if attach else (),
+        rendered.web_url,
+        name,
+        source=path.read_text("utf-8"),
+    )
+    found += compiled.diagnostics
+    if compiled.issue is None:
+        _refuse_errors(name, found)
+        raise FindingsError(f"{name} can't be compiled", found)
+    html_bytes = sum(len(part.encode()) for part in compiled.issue.html.parts if isinstance(part, str))
+    warnings = _linked_pictures(rendered.html, preparation.publication.base_url)
+    if html_bytes > GMAIL_CLIPS_AT:
+        warnings.append(
+            f"the HTML is {html_bytes / 1024:.0f} KB: Gmail hides what follows the first 102 KB, the footer first"
+        )
+    return Prepared(
+        issue=issue,
+        frozen=Frozen(compiled.issue, preparation.publication),
+        subject=as_read(compiled.issue.subject),
+        preheader=TOKEN.sub("…", rendered.preheader),
+        html_bytes=html_bytes,
+        findings=tuple(found),
+        warnings=tuple(warnings),
+    )
+
+
+def require_identity(publication: Publication, *, local: bool = False) -> None:
+    """Refuse what would make every message wrong.
+
+    Raises:
+        UsageError: no sender, no postal address, or no address where a reader can leave.
+    """
+    if not publication.from_email:
+        raise UsageError(
+            "the newsletter has no sender",
+            hint='set `from = "Name <address@example.com>"` in newsletter.toml',
+        )
+    if not publication.postal_address:
+        raise UsageError(
+            "the newsletter has no postal address; every issue must carry one (CAN-SPAM §7704(a)(5))",
+            hint='set `postal_address = "…"` in newsletter.toml; a post office box will do',
+        )
+    if not publication.base_url:
+        raise UsageError(
+            "the newsletter has no `base_url`: its unsubscribe links would lead nowhere",
+            hint='set `base_url = "https://…"` in newsletter.toml to where `newsletter serve` is reached',
+        )
+    address = urlsplit(publication.base_url)
+    if address.scheme != "https" and address.hostname not in _LOOPBACK and not local:
+        raise UsageError(
+            f"`base_url` is {publication.base_url}: one-click unsubscribe needs https (RFC 8058, section 3.1)",
+            hint="serve it under https:// and set `base_url` so; http is for localhost alone",
+        )
+
+
+def require_ready(prepared: Prepared, earlier: Sequence[SendRecord], *, new_only: bool) -> None:
+    """Refuse to send what is not meant to be sent, or was.
+
+    Args:
+        prepared: the issue.
+        earlier: sends of the same slug or the same number.
+        new_only: late subscribers are meant.
+
+    Raises:
+        UsageError: a draft, a slug that changed, or an issue sent before.
+    """
+    slug, number = prepared.issue.slug, prepared.issue.front.number
+    if prepared.issue.front.status != "ready":
+        raise UsageError(
+            f"`{slug}` is a draft",
+            hint=f"set `status: ready`, or try it on yourself: newsletter send {number} --test you@example.com",
+        )
+    for record in earlier:
+        if record.slug != slug:
+            raise UsageError(
+                f"issue {number} was sent as `{record.slug}`; a slug is frozen once it is sent",
+                hint=f"set `slug: {record.slug}`, or give this issue a number of its own",
+            )
+    unfinished = [record for record in earlier if record.unfinished]
+    if unfinished:
+        raise UsageError(
+            f"a send of `{slug}` is not finished (it is {unfinished[-1].state.value})",
+            hint=f"go on with it: newsletter resume {slug}; or give it up: newsletter cancel {slug}",
+        )
+    if earlier and not new_only:
+        when = earlier[-1].created_at
+        raise UsageError(
+            f"`{slug}` was sent before" + (f", on {when:%Y-%m-%d}" if when else ""),
+            hint=f"for those who joined since: newsletter send {number} --new-only",
+        )
+    if new_only and not earlier:
+        raise UsageError(f"`{slug}` was not sent yet", hint="leave --new-only out")
+
+
+def find_audience(ledger: SendLedger, slug: str, tag: str, *, expect: int | None) -> Audience:
+    """Who would get it now.
+
+    Raises:
+        UsageError: nobody, or not as many as expected.
+    """
+    count = ledger.count_audience(slug, tag)
+    late = any(ledger.reached_anybody(record.id) for record in ledger.sends(slug))
+    if expect is not None and expect != count:
+        raise UsageError(
+            f"the audience is {count}, not {expect}",
+            hint=f"look at the list (newsletter subscribers list), then use --expect-count {count}",
+        )
+    if not count:
+        segment = f" with the tag `{tag}`" if tag else ""
+        if late:
+            raise UsageError(f"everybody{segment} on the list has been sent `{slug}`")
+        raise UsageError(
+            f"there is no active subscriber{segment}",
+            hint="newsletter subscribers import FILE, or newsletter subscribers stats",
+        )
+    return Audience(count, tag, late)
+
+
+def as_read(template: Template) -> str:
+    """A template as a reader without a name sees it."""
+    return "".join(part if isinstance(part, str) else part.default for part in template.parts)
+
+
+def _attach(images: str, capabilities: Capabilities) -> bool:
+    if images == "attach" and not capabilities.attachments:
+        raise UsageError(
+            "this provider can't attach pictures to a batch",
+            hint='set `images = "link"` (or "auto") in `[sending]`, and publish the site before you send',
+        )
+    return images != "link" and capabilities.attachments
+
+
+def _linked_pictures(html: str, base_url: str) -> list[str]:
+    """Pictures are linked where a provider can't carry them: then they must be there when the first mail is read."""
+    names = sorted(set(re.findall(re.escape(base_url) + r"/assets/([\w.-]+)", html)))
+    if not names:
+        return []
+    return [f"pictures are linked: publish them under {base_url}/assets/ before you send: {', '.join(names)}"]
+
+
+def _refuse_errors(name: str, found: Sequence[Diagnostic]) -> None:
+    errors = sum(1 for diagnostic in found if diagnostic.severity is Severity.ERROR)
+    if errors:
+        raise FindingsError(
+            f"{name} has {errors} error{'s' if errors > 1 else ''}; nothing was sent",
+            found,
+            hint=f"newsletter check {name} shows them again; newsletter explain CODE says more",
+        )
