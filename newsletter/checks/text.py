@@ -35,7 +35,7 @@ def _check_slots(subject: Subject, findings: Findings) -> None:
         field = parsed[0]
         if is_known(field):
             continue
-        near = nearest(field, FIELDS) or _metadata(field)
+        near = _meant(field)
         start = match.start("inner") + match["inner"].index(field)
         findings.add(
             "NL301",
@@ -59,14 +59,15 @@ def _check_slots(subject: Subject, findings: Findings) -> None:
         )
 
 
-def _metadata(field: str) -> str:
-    """`subscriber.city` was probably meant as `subscriber.metadata.city`."""
-    owner, dot, key = field.rpartition(".")
-    return (
-        f"{METADATA_PREFIX}{key}"
-        if dot and owner in {"subscriber", "metadata", "subscriber.meta"} and key
-        else ""
-    )
+def _meant(field: str) -> str:
+    """The slot that was probably meant; `subscriber.city` is `subscriber.metadata.city`."""
+    owner, _, key = field.rpartition(".")
+    names = {name.rpartition(".")[2]: name for name in FIELDS}
+    if owner in {"subscriber", "metadata", "subscriber.meta"} and key:
+        near = nearest(key, names)
+        return names[near] if near else f"{METADATA_PREFIX}{key}"
+    near = nearest(field, (*FIELDS, *names))
+    return names.get(near, near)
 
 
 def _check_html(subject: Subject, findings: Findings) -> None:
@@ -93,8 +94,10 @@ def _check_left(subject: Subject, findings: Findings) -> None:
     for match in _LEFT.finditer(document.masked):
         if match.start() < last_line_end:
             continue  # one per line is enough
+        if document.masked.endswith("](", 0, match.start()):
+            continue  # an address; the link's own rule speaks of it
         last_line_end = document.line_end(match.start())
-        rest = document.text[match.end() : last_line_end].strip().strip("\"'").strip()
+        rest = document.text[match.end() : last_line_end].strip(" \t\"'.:")
         findings.add(
             "NL310",
             f"left to write: {rest if len(rest) <= 60 else rest[:59] + '…'}"
