@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from newsletter.audience.formula import formula_safe
+from newsletter.errors import NewsletterError
 from newsletter.model.subscriber import Subscriber
-from newsletter.store.base import utc_text
+from newsletter.store import subscribers as people
+from newsletter.store.base import Database, utc_text
+from newsletter.store.subscribers import SubscriberFilter
 
 COLUMNS = ("email", "name", "status", "tags", "created_at", "metadata")
 
@@ -22,25 +28,25 @@ class TextSink(Protocol):
         ...
 
 
-def write_csv(people: Iterable[Subscriber], sink: TextSink, *, raw: bool = False) -> int:
-    """Write `people` as CSV that `import_csv` reads back; returns how many.
+def write_csv(found: Iterable[Subscriber], sink: TextSink, *, raw: bool = False) -> int:
+    """Write people as CSV that `import_csv` reads back; returns how many.
 
     Args:
-        people: in the order they are written.
+        found: in the order they are written.
         sink: opened with `newline=""` if it is a file.
         raw: leave cells as they are; without it a spreadsheet can't be made to run one.
     """
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(COLUMNS)
     number = 0
-    for row in _rows(people):
+    for row in _rows(found):
         writer.writerow(row if raw else [formula_safe(cell) for cell in row])
         number += 1
     return number
 
 
-def _rows(people: Iterable[Subscriber]) -> Iterator[list[str]]:
-    for person in people:
+def _rows(found: Iterable[Subscriber]) -> Iterator[list[str]]:
+    for person in found:
         yield [
             person.email,
             person.name,
@@ -58,10 +64,10 @@ def _tags_cell(tags: tuple[str, ...]) -> str:
     return ";".join(tags)
 
 
-def write_jsonl(people: Iterable[Subscriber], sink: TextSink) -> int:
-    """Write `people` as one JSON object a line; returns how many."""
+def write_jsonl(found: Iterable[Subscriber], sink: TextSink) -> int:
+    """Write people as one JSON object a line; returns how many."""
     number = 0
-    for person in people:
+    for person in found:
         sink.write(json.dumps(as_json(person), ensure_ascii=False) + "\n")
         number += 1
     return number
@@ -77,3 +83,50 @@ def as_json(person: Subscriber) -> dict[str, Any]:
         "metadata": dict(person.metadata),
         "created_at": utc_text(person.created_at) if person.created_at else None,
     }
+
+
+def export_stream(
+    database: Database, which: SubscriberFilter, sink: TextSink, form: Literal["csv", "jsonl"], *, raw: bool
+) -> int:
+    """Write people to `sink`, from one snapshot; returns how many."""
+    found = people.stream(database, which)
+    return write_csv(found, sink, raw=raw) if form == "csv" else write_jsonl(found, sink)
+
+
+def export_file(
+    database: Database,
+    which: SubscriberFilter,
+    path: Path,
+    form: Literal["csv", "jsonl"],
+    *,
+    raw: bool,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> int:
+    """Write people to the file `path`, readable by its owner alone; it appears when it is whole. Returns how many.
+
+    Raises:
+        NewsletterError: it can't be written; a file that was there stays as it was.
+    """
+    total = people.count(database, which)
+
+    def counted() -> Iterator[Subscriber]:
+        for number, person in enumerate(people.stream(database, which), 1):
+            if progress is not None and number % 1000 == 0:
+                progress("writing", number, total)
+            yield person
+
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as sink:
+            number = write_csv(counted(), sink, raw=raw) if form == "csv" else write_jsonl(counted(), sink)
+        draft.replace(path)
+    except OSError as error:
+        raise NewsletterError(
+            f"{path} can't be written: {error.strerror}", hint="name another file with --out"
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return number

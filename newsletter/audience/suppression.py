@@ -2,7 +2,8 @@
 
 The key comes from the workspace's secret, which is not in the database: a copied database tells
 nobody who left. The other side of it: under another key suppressions would match no one, in
-silence; so the store remembers a fingerprint of its key and is not opened with another.
+silence; so the store remembers a fingerprint of its key, and once anybody is suppressed it is not
+opened with another.
 """
 
 from __future__ import annotations
@@ -26,24 +27,30 @@ class Suppressions:
         secret: the workspace's secret key.
 
     Raises:
-        StoreError: the store was made with another key.
+        StoreError: somebody was suppressed under another key.
     """
 
     def __init__(self, database: Database, secret: bytes) -> None:
         self._pepper = hmac.digest(secret, b"newsletter:suppression", "sha256")
         fingerprint = sha256(b"newsletter:fingerprint" + self._pepper).hexdigest()[:32]
         rows = database.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
-        if not rows:
-            with database.write() as tx:
-                tx.execute(
-                    "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                    (_FINGERPRINT_KEY, fingerprint),
+        if not rows or not hmac.compare_digest(str(rows[0][0]), fingerprint):
+            self._adopt(database, fingerprint)
+
+    def _adopt(self, database: Database, fingerprint: str) -> None:
+        """Make the key this store's own, which is harmless as long as nobody has been suppressed under another."""
+        with database.write() as tx:
+            rows = tx.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
+            if rows and rows != [(fingerprint,)] and tx.query("SELECT 1 FROM suppressions LIMIT 1"):
+                raise StoreError(
+                    "this store was made with another secret key: with the present one,"
+                    " people who left wouldn't be recognised",
+                    hint="put the old key back: NEWSLETTER_SECRET_KEY, or the file .newsletter/secret.key",
                 )
-                rows = tx.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
-        if not hmac.compare_digest(rows[0][0], fingerprint):
-            raise StoreError(
-                "this store was made with another secret key: with the present one, people who left wouldn't be recognised",
-                hint="put the old key back: NEWSLETTER_SECRET_KEY, or the file .newsletter/secret.key",
+            tx.execute(
+                "INSERT INTO meta (key, value) VALUES (?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (_FINGERPRINT_KEY, fingerprint),
             )
 
     def address_hmac(self, key: str) -> bytes:
