@@ -16,6 +16,9 @@ _STATEMENT = re.compile(r"\{%[^\n]*?%\}|\{\{(?![^{}\n]*\}\})")
 _HTML = re.compile(r"<(?:!--|![A-Za-z]|/?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>)")
 _LEFT = re.compile(r"\b(?:TK(?:TK)?|TODO|FIXME)\b:?|\b[Ll]orem ipsum\b")
 
+# A plain search for each is many times faster than the pattern, and in most issues finds nothing.
+_LEFT_WORDS = ("TK", "TODO", "FIXME", "orem ipsum")
+
 
 def _check_slots(subject: Subject, findings: Findings) -> None:
     masked = subject.document.masked
@@ -90,6 +93,8 @@ def _check_html(subject: Subject, findings: Findings) -> None:
 def _check_left(subject: Subject, findings: Findings) -> None:
     document = subject.document
     severity = Severity.ERROR if subject.is_ready else Severity.WARNING
+    if not any(word in document.masked for word in _LEFT_WORDS):
+        return
     last_line_end = -1
     for match in _LEFT.finditer(document.masked):
         if match.start() < last_line_end:

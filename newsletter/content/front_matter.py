@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
-from pathlib import PurePath
 from typing import Any, get_args
 
 import yaml
@@ -381,7 +380,10 @@ def _explain(key: str, problem: Any, value: Any, written: str) -> tuple[str, str
 
 def slug_of_file(path: str, number: int) -> str:
     """The slug a file name stands for, its number left out: `007-evals.md` is `evals`."""
-    return slugify(re.sub(r"^\d+[-_. ]*", "", PurePath(path).stem)) or f"issue-{number}"
+    # Not PurePath: its construction costs as much as reading the front matter.
+    name = path.replace("\\", "/").rpartition("/")[2]
+    stem = name.rpartition(".")[0] or name
+    return slugify(re.sub(r"^\d+[-_. ]*", "", stem)) or f"issue-{number}"
 
 
 def slugify(text: str) -> str:

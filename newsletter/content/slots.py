@@ -7,6 +7,7 @@ and fences, and means them literally.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 
 # Fields every recipient has; `subscriber.metadata.KEY` is open-ended.
@@ -26,7 +27,8 @@ _INNER = re.compile(
     re.VERBOSE,
 )
 _FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})(?P<info>.*)$")
-_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
+_BACKTICKS = re.compile(r"`+")
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,11 @@ def code_ranges(text: str) -> list[tuple[int, int]]:
     open_at, open_mark = -1, ""
     prose_from = 0
     for line in text.splitlines(keepends=True):
-        match = _FENCE.match(line.rstrip("\r\n"))
+        match = _FENCE.match(line.rstrip("\r\n")) if "```" in line or "~~~" in line else None
         if open_at < 0:
             # A backtick fence can't have a backtick in its info string (CommonMark 4.5).
             if match and not (match["mark"][0] == "`" and "`" in match["info"]):
-                ranges += [
-                    (prose_from + m.start(), prose_from + m.end())
-                    for m in _CODE_SPAN.finditer(text[prose_from:position])
-                ]
+                ranges += _code_spans(text, prose_from, position)
                 open_at, open_mark = position, match["mark"]
         elif match and match["mark"].startswith(open_mark) and not match["info"].strip():
             ranges.append((open_at, position + len(line)))
@@ -71,10 +70,30 @@ def code_ranges(text: str) -> list[tuple[int, int]]:
     if open_at >= 0:
         ranges.append((open_at, len(text)))
     else:
-        ranges += [
-            (prose_from + m.start(), prose_from + m.end()) for m in _CODE_SPAN.finditer(text[prose_from:])
-        ]
+        ranges += _code_spans(text, prose_from, len(text))
     return ranges
+
+
+def _code_spans(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Code spans between two offsets: from a run of backticks to the next one of the same length in its paragraph."""
+    runs = [match.span() for match in _BACKTICKS.finditer(text, start, end)]
+    by_length: dict[int, list[int]] = {}
+    for run_start, run_end in runs:
+        by_length.setdefault(run_end - run_start, []).append(run_start)
+    spans: list[tuple[int, int]] = []
+    position = start
+    for run_start, run_end in runs:
+        # A backtick after a backslash opens nothing.
+        if run_start < position or (run_start > start and text[run_start - 1] == "\\"):
+            continue
+        length = run_end - run_start
+        same = by_length[length]
+        after = bisect_right(same, run_start)
+        # A span ends within its paragraph: a stray backtick doesn't swallow the rest of the text.
+        if after < len(same) and not _BLANK_LINE.search(text, run_end, same[after]):
+            position = same[after] + length
+            spans.append((run_start, position))
+    return spans
 
 
 def parse_expression(inner: str) -> tuple[str, str] | None:
