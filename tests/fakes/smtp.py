@@ -128,19 +128,20 @@ class FakeSmtp:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        stream: socket.socket = connection
-        try:
-            if self.implicit_tls and self._context is not None:
-                stream = self._context.wrap_socket(connection, server_side=True)
-            _Conversation(self, stream).run()
-        except (OSError, _Dropped):
-            pass
-        finally:
-            with self._lock:
-                self._open.discard(connection)
+        conversation = _Conversation(self, connection)
+        with contextlib.suppress(OSError, _Dropped):
+            if self.implicit_tls:
+                conversation.wrap()
+            conversation.run()
+        with self._lock:
+            self._open.discard(conversation.stream)
             with contextlib.suppress(OSError):
-                stream.close()
-            connection.close()
+                conversation.stream.close()
+
+    def _replace(self, old: socket.socket, new: socket.socket) -> None:
+        with self._lock:
+            self._open.discard(old)
+            self._open.add(new)
 
 
 class _Conversation:
@@ -148,7 +149,7 @@ class _Conversation:
 
     def __init__(self, server: FakeSmtp, stream: socket.socket) -> None:
         self._server = server
-        self._stream = stream
+        self.stream = stream
         self._buffer = bytearray()
         self._replies: list[bytes] = []
         self._sender: str | None = None
@@ -156,6 +157,16 @@ class _Conversation:
         self._secure = server.implicit_tls
         self._authenticated = not server.users
         self._count = 0
+
+    def wrap(self) -> None:
+        """Go on over TLS."""
+        context = self._server._context
+        assert context is not None
+        plain = self.stream
+        # The handshake comes after the swap: wrapping takes the file descriptor over, whatever follows.
+        self.stream = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        self._server._replace(plain, self.stream)
+        self.stream.do_handshake()
 
     def run(self) -> None:
         """Talk until the client leaves or a fault ends it."""
@@ -212,14 +223,13 @@ class _Conversation:
         self._reply(f"250 {lines[-1]}")
 
     def _start_tls(self) -> None:
-        context = self._server._context
-        if context is None:
+        if self._server._context is None:
             self._reply("502 5.5.1 no TLS here")
             return
         self._reply("220 2.0.0 go ahead")
         self._flush()
         self._buffer.clear()  # anything sent before the handshake is not trusted (RFC 3207, section 6)
-        self._stream = context.wrap_socket(self._stream, server_side=True)
+        self.wrap()
         self._secure = True
 
     def _auth(self, line: bytes) -> None:
@@ -331,12 +341,12 @@ class _Conversation:
             if self._server.latency:
                 time.sleep(self._server.latency)
             self._server.round_trips += 1
-            self._stream.sendall(b"".join(self._replies))
+            self.stream.sendall(b"".join(self._replies))
             self._replies.clear()
 
     def _fill(self) -> None:
         self._flush()
-        chunk = self._stream.recv(262144)
+        chunk = self.stream.recv(262144)
         if not chunk:
             raise _Dropped
         self._buffer += chunk
@@ -383,8 +393,8 @@ def _entries(sender: str, recipients: Iterable[str], data: bytes) -> list[dict[s
     return [{"recipient": r, "sender": sender, "size": len(data), "headers": headers} for r in recipients]
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for localhost and 127.0.0.1: paths of the PEM and of its key."""
+def make_certificate(folder: Path, host: str = "localhost") -> tuple[Path, Path]:
+    """A self-signed certificate for `host` (and 127.0.0.1 with localhost): paths of the PEM and of its key."""
     import datetime as dt
     from ipaddress import ip_address
 
@@ -393,8 +403,11 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = dt.datetime.now(dt.UTC)
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ip_address("127.0.0.1")))
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -404,7 +417,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]),
+            x509.SubjectAlternativeName(names),
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

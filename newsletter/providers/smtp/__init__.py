@@ -19,7 +19,7 @@ class SmtpProvider:
     """
 
     name = "smtp"
-    capabilities = Capabilities(content=ContentForm.MIME, max_batch=25, connections=8)
+    capabilities = Capabilities(content=ContentForm.MIME, max_batch=25, connections=4)
 
     def __init__(self, options: ProviderOptions, *, timeouts: Timeouts | None = None) -> None:
         """Read the settings.

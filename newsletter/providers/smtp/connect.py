@@ -22,6 +22,7 @@ from newsletter.providers.smtp.replies import Reply
 # TLS puts at most 16 KB into a record; one record per write keeps "written" exact.
 _TLS_RECORD = 16384
 _MAX_REPLY = 65536
+_MECHANISMS = frozenset({"PLAIN", "LOGIN", "CRAM-MD5"})  # what `smtplib.SMTP.login` speaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,21 +278,19 @@ def _log_in(smtp: smtplib.SMTP, options: SmtpOptions) -> None:
                 hint="use the submission port (587 or 465), or leave `provider.username` out",
             )
         )
+    offered = smtp.esmtp_features.get("auth", "").upper().split()
+    if not _MECHANISMS.intersection(offered):
+        raise Unreachable(
+            Hold(
+                f"{options.host} offers no login method we speak: {' '.join(offered)}",
+                hint="we speak PLAIN, LOGIN and CRAM-MD5; ask for an app password where it wants OAuth",
+            )
+        )
     if (options.username + password).isascii():
-        try:
-            smtp.login(options.username, password)
-        except smtplib.SMTPNotSupportedError:
-            offered = smtp.esmtp_features.get("auth", "").strip()
-            raise Unreachable(
-                Hold(
-                    f"{options.host} offers no login method we speak: {offered}",
-                    hint="we speak PLAIN, LOGIN and CRAM-MD5; ask for an app password where it wants OAuth",
-                )
-            ) from None
+        smtp.login(options.username, password)
         return
     # The standard library's methods are ASCII only; PLAIN is UTF-8 (RFC 4616).
-    token = base64.b64encode(f"\0{options.username}\0{password}".encode()).decode("ascii")
-    code, text = smtp.docmd("AUTH", f"PLAIN {token}")
+    code, text = smtp.docmd("AUTH", "PLAIN " + _base64(f"\0{options.username}\0{password}"))
     if code != 235:
         raise smtplib.SMTPAuthenticationError(code, text)
 
@@ -303,8 +302,10 @@ def _refusal(options: SmtpOptions, error: smtplib.SMTPResponseException) -> Hold
         else error.smtp_error
     )
     text = " ".join(text.split())[:300]
-    if options.password is not None and (secret := options.password.get_secret_value()) and secret in text:
-        text = text.replace(secret, "…")
+    if options.password is not None:
+        secret = options.password.get_secret_value()
+        for sent in (secret, _base64(secret), _base64(f"\0{options.username}\0{secret}")):
+            text = text.replace(sent, "…") if sent else text
     said = f"{error.smtp_code} {text}".strip()
     temporary = 400 <= error.smtp_code < 500 or error.smtp_code < 0
     if isinstance(error, smtplib.SMTPAuthenticationError):
@@ -318,6 +319,10 @@ def _refusal(options: SmtpOptions, error: smtplib.SMTPResponseException) -> Hold
         hint="" if temporary else "check `provider.host` and whether the server takes mail from here",
         retry_after=60.0 if temporary else None,
     )
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
 
 
 def _own_name(sock: socket.socket) -> str:
