@@ -106,7 +106,7 @@ _STATUSES: Final[Mapping[str, SubscriberStatus]] = {
 }
 
 MAPPABLE: Final = ("email", "name", "first_name", "last_name", "tags", "status", "created_at")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _NEXT_ID: Final = 1_000_000
 
 
@@ -218,20 +218,24 @@ def read_status(cell: str) -> SubscriberStatus | None:
     return _STATUSES.get(re.sub(r"[\s_\-]+", " ", cell.strip().casefold()))
 
 
+_LEFT_FILES: Final = frozenset(
+    {
+        "unsubscribed",
+        "unsubscribes",
+        "cleaned",
+        "bounced",
+        "bounces",
+        "complained",
+        "complaints",
+        "suppressed",
+    }
+)
+
+
 def status_of_file_name(stem: str) -> SubscriberStatus | None:
     """What a file called so holds: some products export the people who left into a file of their own."""
-    for word in re.split(r"[^a-z]+", stem.casefold()):
-        if word in (
-            "unsubscribed",
-            "unsubscribes",
-            "cleaned",
-            "bounced",
-            "bounces",
-            "complained",
-            "suppressed",
-        ):
-            return read_status(word.removesuffix("s")) if word.endswith("s") else read_status(word)
-    return None
+    words = [word for word in re.split(r"[^a-z]+", stem.casefold()) if word in _LEFT_FILES]
+    return read_status(words[0].removesuffix("s")) if words else None
 
 
 def read_tags(cell: str) -> tuple[str, ...]:

@@ -51,9 +51,9 @@ def record(tx: Transaction, subscriber_id: int, event: ConsentEvent) -> None:
     )
 
 
-def history(database: Database, subscriber_id: int) -> list[ConsentEvent]:
+def history(source: Database | Transaction, subscriber_id: int) -> list[ConsentEvent]:
     """A person's record, oldest first; it begins with the import that brought them, if one did."""
-    brought = database.query(
+    brought = source.query(
         "SELECT i.started_at, i.sha256, i.file_name, i.attestation FROM subscribers s "
         "JOIN imports i ON i.id = s.import_id WHERE s.id = ?",
         (subscriber_id,),
@@ -68,7 +68,7 @@ def history(database: Database, subscriber_id: int) -> list[ConsentEvent]:
         )
         for at, sha256, name, attestation in brought
     ]
-    rows = database.query(
+    rows = source.query(
         f"SELECT {_COLUMNS} FROM consent_events WHERE subscriber_id = ? ORDER BY id",  # noqa: S608 - constants
         (subscriber_id,),
     )

@@ -184,7 +184,13 @@ class Audience:
         number = self.get(email).id
         at = utc_text(self.clock.now())
         with self.database.write() as tx:
+            # The row points to the import that brought the person; the record stands without it.
+            brought = [event for event in consent.history(tx, number) if event.source.startswith("import:")][
+                :1
+            ]
             people.delete(tx, number)
+            for event in brought:
+                consent.record(tx, number, replace(event, detail=""))
             self.suppressions.add(tx, address.match_key, "erased", at)
             digest = self.suppressions.address_hmac(address.match_key).hex()
             consent.record(

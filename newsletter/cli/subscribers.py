@@ -314,9 +314,12 @@ def _people(number: int) -> str:
 
 
 def _filter(status: str, tag: str, search: str, limit: int) -> SubscriberFilter:
+    from newsletter.audience.columns import clean_text
     from newsletter.store.subscribers import SubscriberFilter
 
-    return SubscriberFilter(status=_status(status), tag=tag, search=search, limit=limit)
+    return SubscriberFilter(
+        status=_status(status), tag=clean_text(tag), search=clean_text(search), limit=limit
+    )
 
 
 def _status(text: str) -> SubscriberStatus | None:

@@ -33,6 +33,7 @@ Progress = Callable[[int, int], None]
 _LOCK_SECONDS: Final = 0.025  # what a slice aims at; a quarter of what a neighbour may be asked to wait
 _FIRST_SLICE: Final = 1000
 _LARGEST_SLICE: Final = 20_000
+_COUNTED_AS: Final = {"leaves": "suppressed", "confirmed": "updated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +342,7 @@ class _Merge:
     def _counts(self) -> dict[str, int]:
         counts = dict.fromkeys(("added", "updated", "unchanged", "suppressed"), 0)
         for outcome, number in self._connection.execute(sql.COUNT_KNOWN):
-            counts["suppressed" if outcome == "leaves" else outcome] += number
+            counts[_COUNTED_AS.get(outcome, outcome)] += number
         [(people, repeats, leaving)] = self._all(
             sql.COUNT_SLICE if self._has_status else sql.COUNT_SLICE_ACTIVE
         )

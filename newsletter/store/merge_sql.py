@@ -81,8 +81,8 @@ INSERT INTO temp.known
 SELECT s.key, b.id, CASE
     WHEN b.status IN {_LEFT} THEN CASE WHEN {_STATUS} IN {_LEFT} THEN 'unchanged' ELSE 'suppressed' END
     WHEN {_STATUS} IN {_LEFT} THEN 'leaves'
+    WHEN b.status = 'pending' AND {_STATUS} = 'active' THEN 'confirmed'
     WHEN (s.name IS NOT NULL AND s.name <> b.name)
-        OR (b.status = 'pending' AND {_STATUS} = 'active')
         OR s.created_at < b.created_at
         OR (s.metadata IS NOT NULL AND json_patch(b.metadata, s.metadata) <> json(b.metadata))
         OR EXISTS (SELECT 1 FROM json_each({_TAGS}) t WHERE NOT EXISTS
@@ -126,7 +126,7 @@ SELECT b.email, b.match_key, coalesce(s.name, b.name),
     CASE WHEN s.metadata IS NULL THEN b.metadata ELSE json_patch(b.metadata, s.metadata) END,
     min(b.created_at, coalesce(s.created_at, b.created_at)), :at
 FROM temp.known k CROSS JOIN stage.rows s ON s.key = k.key CROSS JOIN main.subscribers b ON b.id = k.id
-WHERE k.outcome IN ('updated', 'leaves')
+WHERE k.outcome IN ('updated', 'confirmed', 'leaves')
 ON CONFLICT (match_key) DO UPDATE SET name = excluded.name, status = excluded.status,
     metadata = excluded.metadata, created_at = excluded.created_at, updated_at = excluded.updated_at
 """
@@ -134,8 +134,8 @@ ON CONFLICT (match_key) DO UPDATE SET name = excluded.name, status = excluded.st
 # People the import brings are covered by their import_id; whoever it moves to another status is told apart here.
 RECORD_CONSENT: Final = f"""
 INSERT INTO main.consent_events (subscriber_id, action, at, source, actor)
-SELECT k.id, CASE k.outcome WHEN 'leaves' THEN {_STATUS} ELSE 'imported' END, :at, :source, 'operator'
-FROM temp.known k CROSS JOIN stage.rows s ON s.key = k.key WHERE k.outcome IN ('updated', 'leaves')
+SELECT k.id, CASE k.outcome WHEN 'leaves' THEN {_STATUS} ELSE 'confirmed' END, :at, :source, 'operator'
+FROM temp.known k CROSS JOIN stage.rows s ON s.key = k.key WHERE k.outcome IN ('confirmed', 'leaves')
 """
 
 SUPPRESS: Final = f"""

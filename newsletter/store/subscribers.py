@@ -40,8 +40,9 @@ class SubscriberFilter:
             )
             values.append(self.tag)
         if self.search:
-            escaped = self.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").lower()
-            parts.append("(lower(s.email) LIKE ? ESCAPE '\\' OR lower(s.name) LIKE ? ESCAPE '\\')")
+            # LIKE itself is blind to the case of ASCII letters, and of those alone.
+            escaped = self.search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            parts.append("(s.email LIKE ? ESCAPE '\\' OR s.name LIKE ? ESCAPE '\\')")
             values += [f"%{escaped}%"] * 2
         return " AND ".join(parts), values
 
