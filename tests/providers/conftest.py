@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from newsletter.model.message import Message
-from newsletter.providers.base import Batch
+from newsletter.model.message import Message, Outcome, OutcomeKind
+from newsletter.providers.base import Batch, BatchResult, HttpProvider, Response
 from tests.fakes.resend import FakeResend
 from tests.fakes.smtp import FakeSmtp, make_certificate
 
@@ -84,3 +85,23 @@ def fake_resend() -> Iterator[Callable[..., FakeResend]]:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A self-signed certificate for localhost and its key."""
     return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def call(provider: HttpProvider, batch: Batch) -> BatchResult:
+    """One real HTTP call, as plain as possible; what never got an answer is unknown."""
+    request = provider.build_request(batch)
+    try:
+        answer = httpx.request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            content=b"".join(request.body),
+            timeout=5,
+            trust_env=False,
+        )
+    except httpx.TransportError as error:
+        return BatchResult(
+            [Outcome(m.delivery_id, OutcomeKind.UNKNOWN, reason=str(error)) for m in batch.messages]
+        )
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return provider.parse_response(batch, Response(answer.status_code, headers, answer.content))

@@ -1,0 +1,114 @@
+"""SMTP against servers others wrote: aiosmtpd, and Postfix's smtp-sink where it is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+
+from newsletter.model.message import OutcomeKind
+from newsletter.providers.base import Batch, BatchResult, ProviderOptions
+from newsletter.providers.smtp import SmtpProvider
+from tests.conftest import missing
+from tests.providers.conftest import make_batch, make_message
+
+
+class Inbox:
+    """What aiosmtpd received; refuses one reader."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, list[str], bytes]] = []
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802 - aiosmtpd calls it so
+        if address.startswith("reader3@"):
+            return "550 5.1.1 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd calls it so
+        self.received.append((envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        return "250 2.0.0 OK: queued as A1"
+
+
+def send(port: int, batch: Batch) -> BatchResult:
+    options = ProviderOptions(name="smtp", host="127.0.0.1", port=port)
+    session = SmtpProvider(options).session()
+    try:
+        return session.send(batch)
+    finally:
+        session.close()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_aiosmtpd_receives_every_byte_and_its_refusals_are_understood() -> None:
+    inbox = Inbox()
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
+    controller.start()
+    try:
+        odd = make_message(6, body=b".dot\r\n..dots\r\n.\r\nlast line without an end")
+        batch = Batch("k", [*make_batch(5).messages, odd])
+        result = send(controller.port, batch)
+    finally:
+        controller.stop()
+    kinds = {o.delivery_id: o.kind for o in result.outcomes}
+    assert kinds.pop("d-3") is OutcomeKind.REJECTED
+    assert set(kinds.values()) == {OutcomeKind.ACCEPTED}
+    assert inbox.received == [
+        (m.sender, [m.recipient], m.mime if m.mime.endswith(b"\r\n") else m.mime + b"\r\n")
+        for m in batch.messages
+        if m.delivery_id != "d-3"
+    ]
+
+
+@pytest.fixture
+def smtp_sink() -> Iterator[tuple[int, Path]]:
+    """A running smtp-sink and the folder it dumps messages to."""
+    if shutil.which("smtp-sink") is None:
+        missing("smtp-sink (Debian: apt-get install postfix)")
+    port, dumps = free_port(), Path(tempfile.mkdtemp(prefix="smtp-sink-"))
+    user = []
+    if os.geteuid() == 0:  # it refuses to run as root
+        user = ["-u", "nobody"]
+        dumps.chmod(0o777)
+    command = ["smtp-sink", *user, "-4", "-d", f"{dumps}/m.", f"127.0.0.1:{port}", "64"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    try:
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.02)
+        yield port, dumps
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
+        shutil.rmtree(dumps)
+
+
+def test_postfix_smtp_sink_receives_every_message_in_one_pipelined_connection(
+    smtp_sink: tuple[int, Path],
+) -> None:
+    port, dumps = smtp_sink
+    batch = make_batch(25)
+    result = send(port, batch)
+    assert {o.kind for o in result.outcomes} == {OutcomeKind.ACCEPTED}
+    received = [path.read_bytes() for path in dumps.iterdir() if path.stat().st_size]
+    assert len(received) == 25
+    for message in batch.messages:
+        [dump] = [d for d in received if f"<{message.recipient}>".encode() in d]
+        # The dump has line feeds and, like the wire, stuffed dots.
+        assert message.mime.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n") in dump
