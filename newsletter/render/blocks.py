@@ -15,8 +15,12 @@ from newsletter.render.highlight import highlight, language_name
 
 _CODE = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
 _ASIDE = re.compile(r'<aside class="([a-z]+)">(.*?)</aside>', re.DOTALL)
-_BOX = '<table role="presentation" class="{}" width="100%" border="0" cellpadding="0" cellspacing="0"><tr><td class="{}">'
-_BOX_END = "</td></tr></table>"
+# Word's engine gives margins to a `<div>`, padding to a cell.
+_BOX = (
+    '<div class="box"><table role="presentation" class="fixed" width="100%" border="0" cellpadding="0" cellspacing="0">'
+    '<tr><td class="{}">'
+)
+_BOX_END = "</td></tr></table></div>"
 
 
 def for_email(html: str) -> str:
@@ -32,17 +36,17 @@ def for_email(html: str) -> str:
     if "<table>" in html:
         html = html.replace(
             "<table>",
-            '<div class="scroll"><table class="data" width="100%" border="0" cellpadding="0" cellspacing="0">',
+            '<div class="box scroll"><table class="data" width="100%" border="0" cellpadding="0" cellspacing="0">',
         ).replace("</table>", "</table></div>")
     html = (
-        html.replace("<blockquote>", _BOX.format("quote", "quote-cell") + '<blockquote class="quoted">')
+        html.replace("<blockquote>", _BOX.format("quote-cell") + '<blockquote class="quoted">')
         .replace("</blockquote>", "</blockquote>" + _BOX_END)
         .replace("<figure>", '<div class="figure">')
         .replace("</figure>", "</div>")
         .replace("<figcaption>", '<p class="caption">')
         .replace("</figcaption>", "</p>")
         .replace("<code>", '<code class="code">')
-        .replace("<hr>", _BOX.format("rule", "rule-cell") + "&nbsp;" + _BOX_END)
+        .replace("<hr>", _BOX.format("rule-cell") + "&nbsp;" + _BOX_END)
     )
     if "<aside" in html:
         html = _ASIDE.sub(_callout, html)
@@ -50,7 +54,7 @@ def for_email(html: str) -> str:
 
 
 def _callout(match: re.Match[str]) -> str:
-    return _BOX.format("callout", f"callout-cell {match[1]}") + match[2] + _BOX_END
+    return _BOX.format(f"callout-cell {match[1]}") + match[2] + _BOX_END
 
 
 def _code_block(code: str, language: str) -> str:
@@ -63,4 +67,4 @@ def _code_block(code: str, language: str) -> str:
     label = f'<p class="lang">{escape(language_name(language))}</p>' if language else ""
     lines = highlight(code.strip("\n").expandtabs(4), language)
     # The HTML parser drops one line end right after the tag: nothing to lose, as none is left there.
-    return _BOX.format("codebox", "code-cell") + f'{label}<pre class="pre">{lines}</pre>' + _BOX_END
+    return _BOX.format("code-cell") + f'{label}<pre class="pre">{lines}</pre>' + _BOX_END

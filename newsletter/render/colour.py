@@ -124,6 +124,8 @@ def palette(theme: Theme) -> Palette:
         fill=theme.accent,
         on_fill=readable("#ffffff", theme.accent),
     )
+    # The same button in both schemes, unless it would sink into the dark ground.
+    fill_dark = theme.accent if contrast(theme.accent, _DARK_GROUND) >= 2.5 else accent_dark
     dark = Scheme(
         ground=_DARK_GROUND,
         text="#e4e7eb",
@@ -131,7 +133,7 @@ def palette(theme: Theme) -> Palette:
         hairline="#333b44",
         inset=_DARK_INSET,
         accent=accent_dark,
-        fill=accent_dark,
-        on_fill=readable("#14171b", accent_dark),
+        fill=fill_dark,
+        on_fill=readable("#ffffff", fill_dark),
     )
     return Palette(light, dark, tuple(faint))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from newsletter.render.slots import TOKEN
 
@@ -47,43 +47,45 @@ def pad(text: str, columns: int, align: str = "left") -> str:
 
 
 # Between these a line may break without a space.
-_WIDE_RUN = re.compile(r"[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60]")
+_WIDE = re.compile(r"([\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60])")
 
 
 def wrap(text: str, columns: int, first: str = "", rest: str = "") -> list[str]:
     """Lines of at most `columns`, led by `first` and then by `rest`; a word that is longer stays whole.
 
-    A newline in `text` is a hard break. A line never starts with something Markdown or a mail
-    program would take for a mark of its own, since words are not moved, only lines broken.
+    A newline in `text` is a hard break.
     """
     lines: list[str] = []
     lead = first
+    measure = len if text.isascii() else width
     for paragraph in text.split("\n"):
-        line, used = "", 0
+        line, used = "", width(lead)
         for word, glued in _words(paragraph):
-            size = width(word)
+            size = measure(word)
             space = 0 if glued or not line else 1
-            if line and width(lead) + used + space + size > columns:
+            if line and used + space + size > columns:
                 lines.append(lead + line)
-                lead, line, used = rest, word, size
+                lead, line = rest, word
+                used = width(lead) + size
             else:
-                line += " " * space + word
+                line = f"{line} {word}" if space else line + word
                 used += space + size
         lines.append(lead + line)
         lead = rest
     return [line.rstrip().replace(GLUE, " ") for line in lines]
 
 
-def _words(text: str) -> Iterator[tuple[str, bool]]:
+def _words(text: str) -> Iterable[tuple[str, bool]]:
     """Words, and whether each follows the one before without a space."""
-    for word in re.split(r"[ \t\r]+", text.strip(" \t\r")):  # a non-breaking space is part of its word
-        if word.isascii() or not _WIDE_RUN.search(word):
-            yield word, False
-            continue
-        glued = False
-        for piece in re.findall(f"{_WIDE_RUN.pattern}|(?:(?!{_WIDE_RUN.pattern}).)+", word):
-            yield piece, glued
-            glued = True
+    # Not `split()`: a non-breaking space is part of its word.
+    words = [word for word in re.split("[ \t\r]", text) if word]
+    if not _WIDE.search(text):
+        return [(word, False) for word in words]
+    pairs: list[tuple[str, bool]] = []
+    for word in words:
+        pieces = [piece for piece in _WIDE.split(word) if piece]
+        pairs += [(piece, at > 0) for at, piece in enumerate(pieces)]
+    return pairs
 
 
 def table(rows: Sequence[Sequence[str]], alignments: Sequence[str], columns: int) -> list[str]:

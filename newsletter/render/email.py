@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from newsletter.render.colour import palette
 from newsletter.render.html import Place
 from newsletter.render.images import COLUMN, Pictures
 from newsletter.render.inline_css import inlined
+from newsletter.render.kept import Kept
 from newsletter.render.pieces import IssueConverter, PieceStore, tokens
 from newsletter.render.sections import Content, SectionView, duration, section_views
 from newsletter.render.slots import SlotTable
@@ -40,6 +41,19 @@ _MONTHS = (
 )
 # Where our templates print the title: `<title>` and the heading.
 _TITLE_PLACES = 2
+# Sections filled earlier that are kept.
+_KEPT = 128
+_WHOLE_ISSUE = frozenset({"sections", "intro", "intro_text", "intro_links"})
+_CONTEXT = (
+    "issue",
+    "date",
+    "title",
+    "preheader",
+    "web_url",
+    "answer_url",
+    "unsubscribe_url",
+    "preferences_url",
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,9 @@ class EmailRenderer:
             {"duration": duration, "heading": heading, "inline": lambda content: content.inline},
         )
         self._pieces = PieceStore()
+        self._bodies: Kept[Hashable, str] = Kept(_KEPT)
+        self._texts: Kept[Hashable, tuple[str, tuple[str, ...], int]] = Kept(_KEPT)
+        self._css = ""
         self._turn = threading.Lock()
         language = publication.language
         self._values: dict[str, Any] = {
@@ -120,6 +137,10 @@ class EmailRenderer:
             NewsletterError: a template has a mistake; the message names its file and line.
         """
         with self._turn:
+            if self._templates.refresh():
+                self._bodies.clear()
+                self._texts.clear()
+                self._css = ""
             return self._render(issue)
 
     def _render(self, issue: Issue) -> RenderedIssue:
@@ -166,18 +187,18 @@ class EmailRenderer:
         )
 
     def _html(self, values: dict[str, Any], convert: IssueConverter) -> str:
-        bodies = [
-            Markup(self._templates.render(values | {"section": section}, *section.template_names("html")))  # noqa: S704
-            for section in values["sections"]
-        ]
+        bodies: list[Markup] = []
+        for section in values["sections"]:
+            key = (section.key, _context(values))
+            body = self._bodies.get(key)
+            if body is None:
+                body = self._bodies.keep(key, self._filled(section, values, "html"))
+            bodies.append(Markup(body))  # noqa: S704 - from a template that escapes
         page = self._templates.render(values | {"section_bodies": bodies}, "email/issue.html.j2")
-        convert.compare(
-            page,
-            convert.written + tokens(values["title"]),
-            _most(values, convert, page),
-            "the templates of the HTML part",
-        )
-        html = inlined(page, self._templates.render(values, "email/style.css.j2"))
+        title, written = tokens(values["title"]), convert.written
+        convert.compare(page, written + title, _most(values, written, page), "the templates of the HTML part")
+        self._css = self._css or self._templates.render(self._values, "email/style.css.j2")
+        html = inlined(page, self._css)
         convert.compare(html, tokens(page), tokens(page), "the inlining of styles")
         return html
 
@@ -187,21 +208,37 @@ class EmailRenderer:
         # In reading order, since links are numbered as they are written.
         values["intro_text"] = values["write"](values["intro"]) if values["intro"] else ""
         values["intro_links"] = links.listing()
-        sections: list[SectionView] = values["sections"]
-        values["section_texts"] = [
-            self._templates.render(values | {"section": section}, *section.template_names("txt")).strip("\n")
-            for section in sections
-        ]
-        text = self._templates.render(values, "email/issue.txt.j2").strip("\n") + "\n"
-        convert.compare(
-            text, convert.written + tokens(values["title"]), None, "the templates of the text part"
-        )
-        return text
+        texts: list[str] = []
+        for section in values["sections"]:
+            before = links.state
+            key = (section.key, _context(values), before)
+            kept = self._texts.get(key)
+            if kept is None:
+                text = self._filled(section, values, "txt").strip("\n")
+                self._texts.keep(key, (text, tuple(links.addresses[before[0] :]), links.state[1]))
+            else:
+                text, addresses, listed = kept
+                links.go_on(addresses, listed)
+            texts.append(text)
+        text = self._templates.render(values | {"section_texts": texts}, "email/issue.txt.j2")
+        title = tokens(values["title"])
+        convert.compare(text, convert.written + title, None, "the templates of the text part")
+        return text.strip("\n") + "\n"
+
+    def _filled(self, section: SectionView, values: dict[str, Any], form: Literal["html", "txt"]) -> str:
+        # A section sees nothing of the others: so one that didn't change need not be filled again.
+        seen = {name: value for name, value in values.items() if name not in _WHOLE_ISSUE}
+        return self._templates.render(seen | {"section": section}, *section.template_names(form))
 
 
-def _most(values: dict[str, Any], convert: IssueConverter, page: str) -> Counter[str]:
+def _context(values: dict[str, Any]) -> tuple[Any, ...]:
+    """What a section's template sees that may differ from one rendering to the next."""
+    return tuple(values[name] for name in _CONTEXT)
+
+
+def _most(values: dict[str, Any], written: Counter[str], page: str) -> Counter[str]:
     """How often each slot may stand on the page: as written, the title twice, the layout's own links as it likes."""
-    most = convert.written + tokens(values["preheader"])
+    most = written + tokens(values["preheader"])
     for number, count in tokens(values["title"]).items():
         most[number] += count * _TITLE_PLACES
     on_page = tokens(page)

@@ -7,7 +7,7 @@ own of it. Raw HTML is shown, not obeyed. One `MarkdownConverter` serves one thr
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - the tree is Python-Markdown's, no XML is parsed
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -33,6 +33,28 @@ _ALERT = re.compile(r"^\[!(" + "|".join(ALERTS) + r")\][ \t]*\n?")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # GFM 6.9, without an address already inside a link, quotes or brackets.
 _BARE_URL = r"(?<![\w\"'=/])(https?://[^\s<>\[\]`\x02\x03]+)"
+# What a text must hold for each of Python-Markdown's inline patterns to match at all. Most texts hold
+# few of them, and trying the others on every run of text is a third of the cost of a conversion.
+_TRIGGERS = {
+    "backtick": ("`",),
+    "escape": ("\\",),
+    "reference": ("[",),
+    "link": ("[",),
+    "image_link": ("![",),
+    "image_reference": ("![",),
+    "short_reference": ("[",),
+    "short_image_ref": ("![",),
+    "autolink": ("<",),
+    "automail": ("<",),
+    "linebreak": ("  \n",),
+    "entity": ("&",),
+    "not_strong": ("*", "_"),
+    "em_strong": ("*",),
+    "em_strong2": ("_",),
+    "footnote": ("[^",),
+    "del": ("~~",),
+    "bare-url": ("://",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +143,22 @@ class MarkdownConverter:
             ],
             output_format="html",
         )
+        patterns = self._markdown.inlinePatterns
+        named = {id(patterns[name]): _TRIGGERS[name] for name in _TRIGGERS if name in patterns}
+        # A pattern we don't know is always tried.
+        self._patterns = [(pattern, named.get(id(pattern), ("",))) for pattern in patterns]
 
     def convert(self, text: str, place: Place, top: int = 3) -> Fragment:
         """`text` as semantic HTML whose headings start at level `top` and skip none."""
         fragment = Fragment()
         self._shape.begin(place, top, fragment)
         self._markdown.reset()
-        html = self._markdown.convert(to_python_markdown(text))
+        source = to_python_markdown(text)
+        walker: Any = self._markdown.treeprocessors["inline"]
+        walker.inlinePatterns = [
+            pattern for pattern, triggers in self._patterns if any(mark in source for mark in triggers)
+        ]
+        html = self._markdown.convert(source)
         fragment.html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
         return fragment
 

@@ -6,7 +6,7 @@ their text and by what decides how it reads: heading level, folder, address.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from newsletter.model.template import InlineImage
 from newsletter.render.blocks import for_email
 from newsletter.render.dialect import take_definitions, with_definitions
 from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
+from newsletter.render.kept import Kept
 from newsletter.render.sections import Content
 from newsletter.render.slots import TOKEN, SlotTable
 
@@ -44,21 +45,18 @@ class PieceStore:
 
     def __init__(self) -> None:
         self._markdown = MarkdownConverter()
-        self._kept: OrderedDict[tuple[str, int, Path, str], _Piece] = OrderedDict()
+        self._kept: Kept[tuple[str, int, Place], _Piece] = Kept(_KEPT)
 
     def converted(self, source: str, top: int, place: Place) -> tuple[Fragment, Content]:
         """`source` converted now, or earlier if neither it nor a picture it shows changed since."""
-        key = (source, top, place.pictures.issue_path.parent, place.web_url)
+        key = (source, top, place)
         kept = self._kept.get(key)
         if kept is not None and kept.files == _signatures(kept.fragment):
-            self._kept.move_to_end(key)
             return kept.fragment, kept.content
         fragment = self._markdown.convert(source, place, top)
         # The author's own HTML was escaped on the way: what is left is ours.
         content = Content(fragment.html, Markup(for_email(fragment.html)))  # noqa: S704
-        self._kept[key] = _Piece(fragment, content, _signatures(fragment))
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        self._kept.keep(key, _Piece(fragment, content, _signatures(fragment)))
         return fragment, content
 
 

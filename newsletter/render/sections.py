@@ -35,11 +35,6 @@ class Content:
         """The HTML without its paragraph, where it is a single one."""
         return Markup(inline(str(self.html)))  # noqa: S704 - the same HTML
 
-    @property
-    def is_one_paragraph(self) -> bool:
-        """Whether `inline` is running text only."""
-        return inline(self.semantic) != self.semantic
-
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -100,6 +95,16 @@ class SectionView:
     body: Content | None
     fields: Mapping[str, Field]
     answer_hidden: bool
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for two sections that look alike."""
+        fields = tuple(
+            (field.name, field.label, tuple(item.semantic for item in field.items))
+            for field in self.fields.values()
+        )
+        body = self.body.semantic if self.body else ""
+        return self.number, self.kind, self.mark, self.title.semantic, body, fields, self.answer_hidden
 
     @property
     def facts(self) -> list[Field]:

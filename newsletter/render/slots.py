@@ -35,7 +35,10 @@ class SlotTable:
 
     def mark(self, text: str) -> str:
         """`text` with every readable slot outside code replaced by its token; unknown ones stay literal."""
-        text = text.translate(_STRAY)
+        if _OPEN in text or _CLOSE in text:
+            text = text.translate(_STRAY)
+        if "{{" not in text:
+            return text
         pieces: list[str] = []
         position = 0
         for slot in find_slots(text):

@@ -16,9 +16,11 @@ from jinja2 import (
     Environment,
     FileSystemLoader,
     StrictUndefined,
+    Template,
     TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
+    select_autoescape,
 )
 
 from newsletter.errors import NewsletterError
@@ -36,13 +38,31 @@ class Templates:
         self._folders = [folder.resolve() for folder in folders]
         self._environment = Environment(
             loader=FileSystemLoader([str(folder) for folder in self._folders]),
-            autoescape=_is_html,  # style sheets and the text part are not HTML
+            autoescape=select_autoescape(["html.j2"], default=False),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=False,
+            auto_reload=False,  # `refresh` does it, and sees new files too
         )
         self._environment.filters.update(filters)
+        self._watched = [folder / "email" for folder in self._folders] + self._folders
+        self._seen: dict[str, int] = {}
+
+    def refresh(self) -> bool:
+        """Forget the templates if a file changed, came or went since the last call; whether that was so."""
+        # A folder's own time tells of files that came or went.
+        loaded = {file for template in self._loaded() if (file := template.filename)}
+        seen = {str(path): _changed(path) for path in [*self._watched, *map(Path, loaded)]}
+        known, self._seen = self._seen, seen
+        if all(known.get(path, time) == time for path, time in seen.items()):
+            return False
+        if self._environment.cache is not None:
+            self._environment.cache.clear()
+        return True
+
+    def _loaded(self) -> list[Template]:
+        return list(self._environment.cache.values()) if self._environment.cache is not None else []
 
     def render(self, values: Mapping[str, Any], *names: str) -> str:
         """The first template of `names` that exists, filled with `values`.
@@ -83,5 +103,9 @@ class Templates:
         return None
 
 
-def _is_html(name: str | None) -> bool:
-    return name is not None and name.endswith(".html.j2")
+def _changed(path: Path) -> int:
+    """When `path` was changed last, in nanoseconds; 0 where it isn't there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -7,7 +7,7 @@ Code stays verbatim, indented by four; tables are aligned; links are numbered an
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -36,6 +36,16 @@ class Links:
         fresh = self.addresses[self._listed :]
         start, self._listed = self._listed + 1, len(self.addresses)
         return "\n".join(f"[{number}] {address}" for number, address in enumerate(fresh, start))
+
+    @property
+    def state(self) -> tuple[int, int]:
+        """How many there are, and how many of them were listed."""
+        return len(self.addresses), self._listed
+
+    def go_on(self, addresses: Iterable[str], listed: int) -> None:
+        """Take over what a text written earlier did: the `addresses` it added, and how many were listed then."""
+        self.addresses += addresses
+        self._listed = listed
 
     def write(self, html: str, columns: int = COLUMNS) -> str:
         """`html` as text, its links numbered after those there are."""
