@@ -20,6 +20,7 @@ _ONE_CLICK_URL = re.compile(
     r"(?:https://[A-Za-z0-9.\[\]:-]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:[/?#][!-;=?-~]*)?"
 ).fullmatch
 _MAILTO = re.compile(r"mailto:[!-;=?-~]+").fullmatch
+_LIST_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*").fullmatch
 _LONGEST_URL = MAX_LINE - len("List-Unsubscribe: <>")
 
 
@@ -75,6 +76,11 @@ def fixed_fields(
     """
     listed = [("List-Post", "NO")]
     if publication.list_id:
+        if not _LIST_ID(publication.list_id):
+            raise NewsletterError(
+                f"`list_id` can't be {ascii(publication.list_id)}",
+                hint="write it like a host name of yours, such as `notes.example.com`",
+            )
         words = phrase("List-Id", publication.name, MAX_LINE) if publication.name else []
         listed.insert(0, ("List-Id", " ".join([*words, f"<{publication.list_id}>"])))
     if publication.base_url:
