@@ -78,7 +78,7 @@ def fixed_fields(
     if publication.list_id:
         if not _LIST_ID(publication.list_id):
             raise NewsletterError(
-                f"`list_id` can't be {ascii(publication.list_id)}",
+                f"`list_id` can't be {publication.list_id!a}",
                 hint="write it like a host name of yours, such as `notes.example.com`",
             )
         words = phrase("List-Id", publication.name, MAX_LINE) if publication.name else []
