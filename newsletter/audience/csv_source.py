@@ -131,21 +131,19 @@ def _header(stream: io.TextIOWrapper) -> tuple[str, tuple[str, ...], int]:
         named, first, before = first[4], next(lines, ""), 1
     while first and not first.strip():
         first, before = next(lines, ""), before + 1
-    rest = [first]
-    rows = []
+    seen = [first]
+    rows, broken = [], False
     for delimiter in (named,) if named else _DELIMITERS:
-        again = _Replay(rest, lines)
-        reader = csv.reader(again, delimiter=delimiter, strict=True)
+        reader = csv.reader(_Replay(seen, lines), delimiter=delimiter, strict=True)
         try:
             row = next(reader, [])
+            rows.append((len(row), delimiter, row, before + reader.line_num))
         except csv.Error:
-            continue
-        rows.append((len(row), delimiter, row, before + reader.line_num))
-    if not rows:
-        msg = "a quote is opened and not closed"
+            broken = True
+    width, delimiter, row, line = max(rows, key=lambda found: found[0], default=(0, "", [], 0))
+    if broken and width < 2:
+        msg = "a quote is opened and never closed"
         raise csv.Error(msg)
-    width, delimiter, row, line = max(rows, key=lambda found: found[0])
-    del width
     return delimiter, tuple(cell.strip() for cell in row), line
 
 
