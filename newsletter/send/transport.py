@@ -7,7 +7,6 @@ unknown until the provider says otherwise, and nothing here sends an unknown req
 from __future__ import annotations
 
 import hashlib
-import ssl
 from urllib.parse import urlsplit
 
 import httpx
@@ -65,7 +64,8 @@ class HttpSession:
         try:
             response = self._exchange(request)
         except _BEFORE_WRITING as error:
-            return not_sent(batch, f"{_host(request.url)} can't be reached: {_words(error)}", _cause(error))
+            reason = f"{_host(request.url)} can't be reached: {_words(error)}"
+            return not_sent(batch, reason, _cause(error, reason))
         except (httpx.HTTPError, httpx.StreamError, _TooLargeError) as error:
             return unknown(batch, f"no answer to be trusted from {_host(request.url)}: {_words(error)}")
         try:
@@ -121,16 +121,13 @@ def unknown(batch: Batch, reason: str) -> BatchResult:
     return BatchResult([Outcome(m.delivery_id, OutcomeKind.UNKNOWN, reason=reason) for m in batch.messages])
 
 
-def _cause(error: Exception) -> Hold:
+def _cause(error: Exception, reason: str) -> Hold:
     """Whether waiting may help: a name that doesn't resolve or a port that is closed may come back."""
-    words = _words(error)
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL)):
-        return Hold(words, "mend `base_url` in `[provider]`")
-    if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in words:
-        return Hold(
-            words, "the provider's certificate isn't trusted: check `base_url` and the system's clock"
-        )
-    return Hold(words, "check the network and `base_url` in `[provider]`", retry_after=1.0)
+        return Hold(reason, "mend `base_url` in `[provider]`")
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return Hold(reason, "its certificate isn't trusted: check `base_url` and the system's clock")
+    return Hold(reason, "check the network and `base_url` in `[provider]`", retry_after=1.0)
 
 
 def _words(error: Exception) -> str:
