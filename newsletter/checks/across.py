@@ -4,24 +4,60 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePath
+from dataclasses import dataclass
+from pathlib import Path, PurePath
 
 from newsletter.content.document import Document, Findings
+from newsletter.content.front_matter import slug_of_file
 from newsletter.content.issue import ParseResult
 from newsletter.diagnostics import Diagnostic
 from newsletter.model.issue import FrontMatter
 
 
-def check_across(reported: Sequence[ParseResult], others: Iterable[ParseResult] = ()) -> list[Diagnostic]:
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an issue lays claim to: its number and its addresses."""
+
+    path: str
+    number: int | None
+    slugs: tuple[str, ...]
+
+
+_HEAD_BYTES = 8_192
+_NUMBER = re.compile(r"^number[ \t]*:[ \t]*(\d{1,9})[ \t]*$", re.MULTILINE)
+_SLUG = re.compile(r"^slug[ \t]*:[ \t]*[\"']?([a-z0-9-]+)", re.MULTILINE)
+_ALIASES = re.compile(r"^aliases[ \t]*:[ \t]*\[([^\]]*)\]", re.MULTILINE)
+
+
+def read_claims(path: Path) -> Claims:
+    """What an issue claims, from its first lines: checking one of a thousand issues must not parse them all.
+
+    A file that can't be read claims nothing; it is reported on when it is checked itself.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
+    except OSError:
+        return Claims(str(path), None, ())
+    block = head.partition("\n---")[0]
+    number, slug, aliases = _NUMBER.search(block), _SLUG.search(block), _ALIASES.search(block)
+    value = int(number[1]) if number else None
+    slugs = [slug[1] if slug else slug_of_file(str(path), value or 0)]
+    if aliases:
+        slugs += [alias.strip(" \n\t\"'/") for alias in aliases[1].split(",")]
+    return Claims(str(path), value, tuple(filter(None, slugs)))
+
+
+def check_across(reported: Sequence[ParseResult], others: Iterable[Claims] = ()) -> list[Diagnostic]:
     """Findings about `reported`, compared with one another and with `others`."""
     found: list[Diagnostic] = []
     numbers: dict[int, str] = {}
     slugs: dict[str, str] = {}
-    for parsed in others:
-        if parsed.front is not None and parsed.document is not None:
-            numbers.setdefault(parsed.front.number, parsed.document.path)
-            for slug, _ in _addresses(parsed.front):
-                slugs.setdefault(slug, parsed.document.path)
+    for claims in others:
+        if claims.number is not None:
+            numbers.setdefault(claims.number, claims.path)
+        for slug in claims.slugs:
+            slugs.setdefault(slug, claims.path)
     for parsed in sorted(reported, key=lambda p: p.document.path if p.document else ""):
         if parsed.front is None or parsed.document is None:
             continue

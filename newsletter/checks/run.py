@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from newsletter.checks.across import check_across
+from newsletter.checks.across import check_across, read_claims
 from newsletter.checks.fix import fix_text, write_whole
 from newsletter.checks.registry import check_issue
 from newsletter.content.issue import MAX_BYTES, ParseResult, by_place, parse_issue, read_issue, read_source
 from newsletter.diagnostics import CODES, Diagnostic, Severity
-from newsletter.errors import NewsletterError, UsageError
+from newsletter.errors import UsageError
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
 
 # Without these there is no issue to render, so that nothing is won by not hearing of them.
@@ -75,8 +75,7 @@ def check_files(
     validate_codes(off, errors)
     checked = [_check(path, kinds, off, errors, None) for path in paths]
     found = [diagnostic for one in checked for diagnostic in one.diagnostics]
-    others = [parse for path in beside if (parse := _parsed_quietly(path, kinds))]
-    across = check_across([one.parsed for one in checked], others)
+    across = check_across([one.parsed for one in checked], (read_claims(path) for path in beside))
     return sorted([*found, *settled(across, off, errors)], key=by_place)
 
 
@@ -127,13 +126,6 @@ def _check(
     parsed = read_issue(path, kinds, display)
     found = settled([*parsed.diagnostics, *check_issue(parsed, path.parent, off)], off, errors)
     return Checked(path, parsed, tuple(sorted(found, key=by_place)))
-
-
-def _parsed_quietly(path: Path, kinds: tuple[SectionKind, ...]) -> ParseResult | None:
-    try:
-        return read_issue(path, kinds)
-    except NewsletterError:
-        return None
 
 
 def settled(found: Iterable[Diagnostic], off: Collection[str], errors: Collection[str]) -> list[Diagnostic]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -14,6 +15,8 @@ def main() -> NoReturn:
 
         print(f"newsletter {__version__}")
         raise SystemExit(0)
+    # Pydantic would search every installed package for plugins of its own before it makes the first model.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from newsletter.cli.root import run
 
     run()

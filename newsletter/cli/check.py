@@ -58,9 +58,7 @@ def check(
         made = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
         print(f"{made} {'replacement' if made == 1 else 'replacements'} made", file=sys.stderr)
     named = {path.resolve() for path in files}
-    beside = (
-        [path for path in workspace.issue_files() if path.resolve() not in named] if len(named) < 20 else []
-    )
+    beside = [_shorter(path) for path in workspace.issue_files() if path.resolve() not in named]
     found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside)
     sys.stdout.write(formatted(found, format_, len(files)))
     if not files and format_ in {"text", "concise"}:
