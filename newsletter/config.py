@@ -260,7 +260,10 @@ def settings_from_table(table: Mapping[str, Any], path: Path, text: str = "") ->
     except ValidationError as error:
         lines = [_explain(problem, path, text) for problem in error.errors(include_url=False)]
         raise UsageError("\n".join(lines)) from None
-    _ = settings.kinds  # a wrong [sections] table is refused here, not when the first issue is read
+    try:
+        _ = settings.kinds  # a wrong [sections] table is refused here, not when the first issue is read
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", hint=error.hint) from None
     return settings
 
 

@@ -1,33 +1,150 @@
 """The README tells the truth: every console block in it is typed into a real shell, in order.
 
-A block's lines beginning with `$ ` are commands; `> ` continues one. The shell stays in one folder
-from block to block, as a reader's does. Where the README says `smtp.example.com` or Resend's
-address, a server on this machine answers.
+A line that begins with `$ ` is a command and `> ` continues one; the lines below it are what it
+prints, where `…` stands for anything. The shell keeps its folder and its variables from block to
+block, as a reader's does. Where the README names a mail server or Resend, one on this machine answers.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
+FAKES = ROOT / "tests" / "fakes"
 
 
-def blocks() -> list[str]:
-    return re.findall(r"^```console\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+@dataclass(frozen=True)
+class Step:
+    """One command of a block and what the README says it prints."""
+
+    command: str
+    printed: str
 
 
-def commands(block: str) -> list[str]:
-    found: list[str] = []
-    for line in block.splitlines():
-        if line.startswith("$ "):
-            found.append(line[2:])
-        elif line.startswith("> "):
-            found[-1] += "\n" + line[2:]
+def steps() -> list[Step]:
+    found: list[Step] = []
+    text = README.read_text("utf-8")
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            lines = part.splitlines()
+            more = next((i for i, line in enumerate(lines[1:], 1) if not line.startswith("> ")), len(lines))
+            command = "\n".join([lines[0], *(line[2:] for line in lines[1:more])])
+            found.append(Step(command, "\n".join(lines[more:]).strip()))
     return found
 
 
-def test_every_console_block_has_a_command() -> None:
-    assert blocks()
-    assert all(commands(block) for block in blocks())
+def agrees(documented: str, printed: str) -> bool:
+    """Whether the documented lines stand in the output, in order, with `…` for anything within a line."""
+    position = 0
+    lines = [line.rstrip() for line in printed.splitlines()]
+    for line in documented.splitlines():
+        if line.strip() == "…":
+            continue
+        pattern = re.compile(re.escape(line.rstrip()).replace("…", ".*"))
+        position = next((i for i in range(position, len(lines)) if pattern.fullmatch(lines[i])), -1) + 1
+        if position == 0:
+            return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[dict[str, int]]:
+    """Ports of a mail server and of Resend's API, both on loopback with ledgers of their own."""
+    started: list[subprocess.Popen[bytes]] = []
+    ports: dict[str, int] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("smtp", "resend"):
+            port_file = Path(folder) / f"{name}.port"
+            started.append(
+                subprocess.Popen(
+                    [
+                        sys.executable,
+                        str(FAKES / f"{name}.py"),
+                        "--port-file",
+                        str(port_file),
+                        "--ledger",
+                        str(Path(folder) / f"{name}.ledger"),
+                        *(["--api-key", "re_your_key"] if name == "resend" else []),
+                    ],
+                    cwd=ROOT,
+                )
+            )
+            for _ in range(100):
+                if port_file.exists() and port_file.read_text().strip():
+                    break
+                with pytest.raises(subprocess.TimeoutExpired):
+                    started[-1].wait(0.1)
+            ports[name] = int(port_file.read_text())
+        yield ports
+        for process in started:
+            process.terminate()
+            process.wait(10)
+
+
+def on_this_machine(command: str, ports: dict[str, int]) -> str:
+    """The command with the outside world's servers replaced by ours, and the preview ended by Ctrl-C."""
+    command = command.replace("smtp.example.com", "127.0.0.1").replace(
+        "port = 587", f"port = {ports['smtp']}"
+    )
+    command = command.replace(
+        'name = "resend"', f'name = "resend"\nbase_url = "http://127.0.0.1:{ports["resend"]}"'
+    )
+    if command.startswith("newsletter preview") and "--out" not in command:
+        command = f"timeout --signal=INT 5 {command} --no-open || [ $? -eq 124 ]"
+    return command
+
+
+@pytest.mark.slow
+def test_every_console_block_of_the_readme_runs_as_written(tmp_path: Path, servers: dict[str, int]) -> None:
+    checkout = tmp_path / "newsletter"
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, tracked.split("\0")):
+        if (ROOT / name).is_file():
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, checkout / name)
+    state = tmp_path / "state.sh"
+    state.write_text(
+        f"cd {checkout}\nunset ${{!NEWSLETTER_@}} VIRTUAL_ENV\nexport COLUMNS=100 HOME={tmp_path}"
+        f" PIP_DISABLE_PIP_VERSION_CHECK=1\n"
+    )
+    assert steps()
+    for step in steps():
+        script = (
+            f"source {state}\n{on_this_machine(step.command, servers)}\n"
+            f'{{ declare -px; echo "cd $(printf %q "$PWD")"; }} > {state}\n'
+        )
+        done = subprocess.run(
+            ["bash", "-eu", "-o", "pipefail", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        printed = done.stdout + done.stderr
+        assert done.returncode == 0, f"$ {step.command}\n{printed}"
+        assert agrees(step.printed, printed), (
+            f"$ {step.command}\nREADME:\n{step.printed}\nprinted:\n{printed}"
+        )
+
+
+def test_a_wrong_line_in_the_readme_would_be_noticed() -> None:
+    assert agrees("a … c\n…\nlast", "noise\na b c\nmore\nlast\n")
+    assert not agrees("a … c\nlast", "last\na b c\n")
+    assert not agrees("accepted 3", "accepted 30")
