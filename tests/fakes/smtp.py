@@ -51,6 +51,7 @@ class FakeSmtp:
         certificate: PEM chain and key paths; offers STARTTLS, or speaks TLS at once with `implicit_tls`.
         users: login → password; offers AUTH where there are any (after STARTTLS where a certificate is given).
         per_connection: messages after which it says 421 and closes; 0 for no limit.
+        at_once: connections it takes at a time; the next is greeted with 421. 0 for no limit.
         accept_empty: answer DATA with 354 although every recipient was refused (RFC 2920, section 3.1).
         cut_text_after: drop the connection, once, so many bytes into a text; 0 for never.
         latency: seconds before each batch of replies.
@@ -66,6 +67,7 @@ class FakeSmtp:
     users: dict[str, str] = field(default_factory=dict)
     auth_mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN")
     per_connection: int = 0
+    at_once: int = 0
     accept_empty: bool = False
     cut_text_after: int = 0
     latency: float = 0.0
@@ -170,6 +172,10 @@ class _Conversation:
 
     def run(self) -> None:
         """Talk until the client leaves or a fault ends it."""
+        if 0 < self._server.at_once < len(self._server._open):
+            self._reply("421 4.7.0 too many connections")
+            self._flush()
+            raise _Dropped
         if not self._strike("CONNECT", b""):
             self._reply("220 fake.example ESMTP")
         while True:

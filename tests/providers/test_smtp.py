@@ -459,6 +459,36 @@ class TestManySessionsAtOnce:
         assert all(o.kind is ACCEPTED for r in results for o in r.outcomes)
         assert server.ledger.recipients == Counter(f"reader{n}@example.com" for n in range(1, 601))
 
+    @pytest.mark.parametrize("greeting", ["421", "close"])
+    def test_where_the_server_allows_few_connections_the_sessions_share_them(
+        self, fake_smtp: Start, greeting: str
+    ) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        server = fake_smtp(latency=0.005)
+        if greeting == "421":
+            server.at_once = 2
+        else:
+            server.faults.add(Fault("CONNECT", "close", after=2))
+        provider = SmtpProvider(
+            ProviderOptions(name="smtp", host="127.0.0.1", port=server.port), timeouts=Timeouts(reply=20)
+        )
+
+        # One of them first, as when a send begins; then all at once.
+        sessions = [provider.session() for _ in range(6)]
+        assert kinds(sessions[0].send(make_batch(1, first=1000))) == expect(1000, 1000, ACCEPTED)
+
+        def work(number: int) -> list[BatchResult]:
+            return [sessions[number].send(make_batch(5, first=1 + number * 100 + 5 * n)) for n in range(4)]
+
+        with ThreadPoolExecutor(6) as pool:
+            results = [result for group in pool.map(work, range(6)) for result in group]
+        for session in sessions:
+            session.close()
+        assert all(r.hold is None and all(o.kind is ACCEPTED for o in r.outcomes) for r in results)
+        assert len(server.ledger.entries) == 121
+        assert set(server.ledger.recipients.values()) == {1}
+
 
 def test_a_password_never_shows(fake_smtp: Start) -> None:
     server = fake_smtp(users={"news": "right"})

@@ -5,13 +5,14 @@ from __future__ import annotations
 from newsletter.providers.base import Capabilities, ContentForm, ProviderOptions
 from newsletter.providers.smtp.connect import Timeouts
 from newsletter.providers.smtp.options import SmtpOptions, read_options
+from newsletter.providers.smtp.pool import Pool
 from newsletter.providers.smtp.session import SmtpSession
 
 __all__ = ["SmtpOptions", "SmtpProvider", "SmtpSession", "Timeouts", "read_options"]
 
 
 class SmtpProvider:
-    """Makes sessions, one per sender thread; each keeps one connection and opens it at its first batch.
+    """Makes sessions, one per sender thread. Connections are opened at need, kept, and shared where the server allows few.
 
     An answer lost after the final dot is ambiguous by nature (RFC 1047), and SMTP has neither keys to
     replay nor a way to ask: such a message is unknown. Batches are small so that few messages are at
@@ -27,9 +28,8 @@ class SmtpProvider:
         Raises:
             UsageError: the host or the password is missing, or the password would travel in clear text.
         """
-        self._options = read_options(options)
-        self._timeouts = timeouts or Timeouts()
+        self._pool = Pool(read_options(options), timeouts or Timeouts())
 
     def session(self) -> SmtpSession:
         """A session that connects when it first sends."""
-        return SmtpSession(self._options, self._timeouts)
+        return SmtpSession(self._pool)

@@ -40,11 +40,15 @@ class Timeouts:
 
 
 class Unreachable(Exception):  # noqa: N818 - a value the session turns into a result
-    """No connection came about, so nothing was sent."""
+    """No connection came about, so nothing was sent.
 
-    def __init__(self, hold: Hold) -> None:
+    `crowded` says that the server may only have had enough connections.
+    """
+
+    def __init__(self, hold: Hold, *, crowded: bool = False) -> None:
         super().__init__(hold.reason)
         self.hold = hold
+        self.crowded = crowded
 
 
 class Lost(Exception):  # noqa: N818 - a value the session turns into a result
@@ -73,7 +77,7 @@ class Link:
         features = smtp.esmtp_features
         self.pipelining = "pipelining" in features
         self.size_offered = "size" in features
-        self.size = int(features["size"]) if features.get("size", "").isdigit() else 0
+        self.size = int(features["size"]) if features.get("size", "").isdecimal() else 0
         self.eight_bit = "8bitmime" in features
         self.utf8 = "smtputf8" in features
         self.accepted = 0
@@ -125,7 +129,7 @@ class Link:
                 self._fill(self._timeouts.data_end if final else self._timeouts.reply)
                 continue
             line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-            if not line[:3].isdigit():
+            if len(line) < 3 or not line[:3].isdigit():
                 raise Lost("the server's answer is not SMTP")
             code = int(line[:3])
             texts.append(line[4:].rstrip().decode("utf-8", "replace"))
@@ -213,7 +217,8 @@ def connect(options: SmtpOptions, timeouts: Timeouts, *, reached_before: bool) -
         ) from None
     except smtplib.SMTPResponseException as error:
         _discard(smtp)
-        raise Unreachable(_refusal(options, error)) from None
+        refusal = _refusal(options, error)
+        raise Unreachable(refusal, crowded=refusal.retry_after is not None) from None
     except socket.gaierror as error:
         temporary = error.errno == socket.EAI_AGAIN
         raise Unreachable(
@@ -230,7 +235,8 @@ def connect(options: SmtpOptions, timeouts: Timeouts, *, reached_before: bool) -
                 f"{where} can't be reached: {_words(error)}",
                 hint="check `provider.host` and `provider.port`, and that the server runs",
                 retry_after=retry,
-            )
+            ),
+            crowded=isinstance(error, smtplib.SMTPServerDisconnected),
         ) from None
 
 

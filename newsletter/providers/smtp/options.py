@@ -53,7 +53,7 @@ def read_options(options: ProviderOptions) -> SmtpOptions:
         UsageError: the host or the password is missing, two settings contradict each other,
             or the password would travel in clear text.
     """
-    host = options.host.strip()
+    host = options.host.strip().removeprefix("[").removesuffix("]")
     if not host:
         raise UsageError(
             "`provider.host` is missing", hint='name your SMTP server: host = "smtp.example.com"'
@@ -63,6 +63,12 @@ def read_options(options: ProviderOptions) -> SmtpOptions:
             f"`provider.host` is a host name, not an address like `{host}`",
             hint='write host = "smtp.example.com" and, where it differs, port = 587',
         )
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise UsageError(
+            f"`provider.host` can't be a host name: {host}", hint='write host = "smtp.example.com"'
+        ) from None
     local = _is_this_machine(host)
     security = _security(options, local=local)
     if options.username and options.secret is None:
@@ -102,6 +108,6 @@ def _is_this_machine(host: str) -> bool:
     if host.lower().rstrip(".") == "localhost":
         return True
     try:
-        return ip_address(host.strip("[]")).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return False

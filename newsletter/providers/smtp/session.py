@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.base import Batch, BatchResult, Hold
-from newsletter.providers.smtp.connect import Link, Lost, Timeouts, Unreachable, connect
+from newsletter.providers.smtp.connect import Link, Lost, Unreachable
 from newsletter.providers.smtp.envelope import Unfit, Unsendable, commands, wire_form
-from newsletter.providers.smtp.options import SmtpOptions
+from newsletter.providers.smtp.pool import Pool
 from newsletter.providers.smtp.replies import Reply, Stage, Verdict, hint_for, judge, queue_id
 
 # So many refusals one after another are about us, not about so many people.
@@ -51,14 +51,10 @@ class _Progress:
 
 
 class SmtpSession:
-    """One sender thread's connection, opened at the first batch and kept; see `providers.base.Session`."""
+    """Delivers one sender thread's batches; see `providers.base.Session`."""
 
-    def __init__(self, options: SmtpOptions, timeouts: Timeouts) -> None:
-        self._options = options
-        self._timeouts = timeouts
-        self._link: Link | None = None
-        self._reached = False
-        self._accepted = 0
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
         self._refused_in_a_row = 0
 
     def send(self, batch: Batch) -> BatchResult:
@@ -70,12 +66,8 @@ class SmtpSession:
                 self._deliver_some(progress)
         except Unreachable as failure:
             hold = failure.hold
-        except Unfit as flaw:
-            hold = Hold(flaw.reason, flaw.hint)
-            self._drop()
         except _Stop as stop:
             hold = stop.hold
-            self._drop()
         hold = self._decide_doubtful(progress) or hold
         if hold is not None:
             for message in progress.queue:
@@ -83,42 +75,31 @@ class SmtpSession:
         return BatchResult(progress.outcomes, hold)
 
     def close(self) -> None:
-        """Say QUIT and close; quiet when the connection is gone already."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
-
-    def _drop(self) -> None:
-        """Close without a word: commands may be outstanding."""
-        if self._link is not None:
-            self._link.close(politely=False)
-            self._link = None
-
-    def _ready_link(self) -> Link:
-        if self._link is not None and not self._link.usable():
-            self._drop()
-        if self._link is None:
-            self._link = connect(self._options, self._timeouts, reached_before=self._reached)
-            self._reached = True
-        return self._link
+        """Say QUIT on a connection nobody uses; quiet when it is gone already."""
+        self._pool.close_one()
 
     def _deliver_some(self, progress: _Progress) -> None:
         """Deliver over one connection until the queue is empty or the connection is over."""
-        reused = self._link is not None
-        link = self._ready_link()
-        reused = reused and link is self._link and link.accepted > 0
-        before = link.accepted
+        link = self._pool.take()
+        intact = False
         try:
             _Transfer(self, link, progress).run()
+            intact = True
+        except Unfit as flaw:
+            raise _Stop(Hold(flaw.reason, flaw.hint)) from None
         except Lost as lost:
-            self._drop()
             # A connection that ends after it did some work has reached its limit, or was cut while idle;
             # two that did none are a server in trouble.
-            if link.accepted == before and not reused:
+            if not link.accepted:
                 progress.fruitless += 1
                 if progress.fruitless >= 2:
-                    reason = f"{self._options.host}: {lost.reason}"
+                    reason = f"{self._pool.host}: {lost.reason}"
                     raise _Stop(Hold(reason, retry_after=_BUSY_SECONDS)) from None
+        finally:
+            if intact:
+                self._pool.give_back(link)
+            else:
+                self._pool.discard(link)
 
     def judge_message(self, progress: _Progress, message: Message, stage: Stage, reply: Reply) -> None:
         """Settle `message`, the head of the queue, by the server's answer.
@@ -128,11 +109,11 @@ class SmtpSession:
         """
         verdict = judge(stage, reply)
         if verdict is Verdict.HOLD:
-            raise _Stop(Hold(f"{self._options.host} refused: {reply}", hint_for(reply)))
+            raise _Stop(Hold(f"{self._pool.host} refused: {reply}", hint_for(reply)))
         progress.queue.popleft()
         match verdict:
             case Verdict.OK:
-                self._accepted += 1
+                self._pool.takes_mail = True
                 self._refused_in_a_row = progress.deferred_in_a_row = 0
                 if progress.doubtful:
                     self._reject_doubtful(progress)
@@ -143,25 +124,25 @@ class SmtpSession:
                 self._refused_in_a_row += 1
                 progress.doubtful.append((message, reply))
                 if self._refused_in_a_row >= _IN_A_ROW:
-                    raise _Stop(Hold(f"{self._options.host} refuses everything: {reply}", hint_for(reply)))
+                    raise _Stop(Hold(f"{self._pool.host} refuses everything: {reply}", hint_for(reply)))
             case Verdict.DEFERRED | Verdict.BUSY:
                 progress.settle(message, OutcomeKind.DEFERRED, str(reply))
                 progress.deferred_in_a_row += 1
                 if verdict is Verdict.BUSY or progress.deferred_in_a_row >= _IN_A_ROW:
-                    reason = f"{self._options.host} asks for patience: {reply}"
+                    reason = f"{self._pool.host} asks for patience: {reply}"
                     raise _Stop(Hold(reason, retry_after=_BUSY_SECONDS))
 
     def _decide_doubtful(self, progress: _Progress) -> Hold | None:
         """Whose fault were the refusals nobody's acceptance has explained? The reason to hold, where it was ours."""
         if not progress.doubtful:
             return None
-        if self._accepted and self._refused_in_a_row < _IN_A_ROW:
+        if self._pool.takes_mail and self._refused_in_a_row < _IN_A_ROW:
             self._reject_doubtful(progress)
             return None
         _, reply = progress.doubtful[-1]
         for message, said in progress.doubtful:
             progress.settle(message, OutcomeKind.DEFERRED, str(said))
-        return Hold(f"{self._options.host} refused: {reply}", hint_for(reply))
+        return Hold(f"{self._pool.host} refused: {reply}", hint_for(reply))
 
     def _reject_doubtful(self, progress: _Progress) -> None:
         """The server takes other messages, so these refusals were about these recipients."""
