@@ -16,10 +16,12 @@ from newsletter.render.headers import MAX_LINE, literal, mailbox, phrase
 ONE_CLICK_FIELD = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 ONE_CLICK_HEADER = literal(*ONE_CLICK_FIELD)
 
+_HOST = r"[A-Za-z0-9.\[\]:-]+"
+_REST = r"(?:[/?#][!-;=?-~]*)?"
 _ONE_CLICK_URL = re.compile(
-    r"(?:https://[A-Za-z0-9.\[\]:-]+|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?)(?:[/?#][!-;=?-~]*)?"
+    rf"(?:https://{_HOST}|http://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]+)?){_REST}"
 ).fullmatch
-_MAILTO = re.compile(r"mailto:[!-;=?-~]+").fullmatch
+_PLAIN_URL = re.compile(rf"mailto:[!-;=?-~]+|http://{_HOST}{_REST}").fullmatch
 _LIST_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*").fullmatch
 _LONGEST_URL = MAX_LINE - len("List-Unsubscribe: <>")
 
@@ -27,10 +29,10 @@ _LONGEST_URL = MAX_LINE - len("List-Unsubscribe: <>")
 def unsubscribe_url(recipient: Recipient) -> tuple[str, bool]:
     """What stands in `List-Unsubscribe`, and whether `List-Unsubscribe-Post` goes with it.
 
-    RFC 8058 §3.1 wants an HTTPS address. Plain HTTP passes for this machine alone (localhost, 127.0.0.1,
-    [::1]), where somebody tries the service out: no mailbox provider can reach it anyway. A `mailto:`
-    address is RFC 2369's and gets no `List-Unsubscribe-Post`. Everything else is refused, because a
-    newsletter without a way out must not leave.
+    RFC 8058 §3.1 wants an HTTPS address. Plain HTTP to this machine (localhost, 127.0.0.1, [::1]) gets
+    the same headers: there somebody tries the service out, and no mailbox provider can reach it anyway.
+    Plain HTTP elsewhere and `mailto:` are RFC 2369's and get no `List-Unsubscribe-Post`: planning a
+    send refuses them unless it stays on this machine. Without any address there is no message.
 
     Raises:
         NewsletterError: there is no such address, or it is too long for one line.
@@ -39,7 +41,7 @@ def unsubscribe_url(recipient: Recipient) -> tuple[str, bool]:
     if len(url) <= _LONGEST_URL:
         if _ONE_CLICK_URL(url):
             return url, True
-        if _MAILTO(url):
+        if _PLAIN_URL(url):
             return url, False
     whom = f"the message to {ascii(recipient.email)[1:-1]}"
     if not url:
@@ -52,8 +54,8 @@ def unsubscribe_url(recipient: Recipient) -> tuple[str, bool]:
             hint="use a shorter `base_url`",
         )
     raise NewsletterError(
-        f"{whom} has an unsubscribe address that is not one-click: {ascii(url)[1:-1]}",
-        hint="set `base_url` to an https:// address in ASCII: RFC 8058 and the large mailbox providers want it",
+        f"{whom} has an unsubscribe address that no header can carry: {ascii(url)[1:-1]}",
+        hint="set `base_url` to an https:// address in ASCII",
     )
 
 

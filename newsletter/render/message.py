@@ -101,7 +101,7 @@ class MessageWriter:
 
         Raises:
             NewsletterError: this recipient can't be written to: the address needs RFC 6531, or there
-                is no unsubscribe address that RFC 8058 allows.
+                is no unsubscribe address a header can carry.
         """
         values = recipient.values
         address = wire_address(recipient.email, non_ascii_mailbox=self._non_ascii_mailbox)

@@ -10,16 +10,12 @@ A `.` at the start of a physical line is written `=2E`, so SMTP has nothing to d
 
 from __future__ import annotations
 
-import re
 from binascii import b2a_qp
 
 SOFT_BREAK = b"=\r\n"
 # Room for the `=` of a soft break within RFC 2045's 76.
 _WIDTH = 75
-
-_ENCODED = {byte: f"={byte:02X}" for byte in range(256) if byte not in range(0x20, 0x7F) or byte == 0x3D}
-_ENCODED.pop(0x09)
-_TRAILING_SPACE = re.compile(r"[ \t]\Z")
+_ESCAPE = ord("=")
 
 
 def encode_literal(text: str, *, closed: bool = False) -> bytes:
@@ -31,52 +27,37 @@ def encode_literal(text: str, *, closed: bool = False) -> bytes:
     """
     if not text:
         return b""
-    lines = text.split("\n")
-    encoded = [_wrap(_encode_line(line)) for line in lines[:-1]]
-    # What follows the last line end is not at a line's end yet, so its trailing space needs nothing
-    # if a soft break follows.
-    last = lines[-1]
-    if last and closed:
-        return b"\r\n".join([*encoded, _wrap(_encode(last)) + SOFT_BREAK])
-    return b"\r\n".join([*encoded, _wrap(_encode_line(last))])
+    # The C encoder also wraps, with bare line feeds: its soft breaks are taken out and ours put in.
+    lines = b2a_qp(text.encode()).replace(b"=\n", b"").split(b"\n")
+    encoded = b"\r\n".join([_wrap(line) for line in lines])
+    return encoded + SOFT_BREAK if closed and lines[-1] else encoded
 
 
 def encode_value(text: str) -> bytes:
     """A value with the soft break that ends it, or nothing for an empty value."""
-    encoded = b2a_qp(text.encode())
-    # Short ones, nearly all, are one line; only a long result can have been wrapped in the C function's way.
-    if len(encoded) <= _WIDTH and not encoded.startswith((b".", b"From ")) and b"\n" not in encoded:
-        return encoded + SOFT_BREAK
     return encode_literal(text, closed=True)
 
 
-def _encode(line: str) -> str:
-    return line.encode().decode("latin-1").translate(_ENCODED)
-
-
-def _encode_line(line: str) -> str:
-    """A line before a hard break: its trailing space or tab is encoded, or a relay may strip it (rule 3)."""
-    encoded = _encode(line)
-    return _TRAILING_SPACE.sub(lambda m: f"={ord(m[0]):02X}", encoded)
-
-
-def _wrap(encoded: str) -> bytes:
+def _wrap(line: bytes) -> bytes:
     """Physical lines of at most 75 characters and the `=`; no escape is split."""
-    lines: list[str] = []
-    at, size = 0, len(encoded)
+    size = len(line)
+    if size <= _WIDTH and not line.startswith((b".", b"From ")):
+        return line
+    lines: list[bytes] = []
+    at = 0
     while True:
-        head = ""
-        if encoded.startswith(".", at):
-            head, at = "=2E", at + 1
-        elif encoded.startswith("From ", at):
-            head, at = "=46", at + 1
+        head = b""
+        if line.startswith(b".", at):
+            head, at = b"=2E", at + 1
+        elif line.startswith(b"From ", at):
+            head, at = b"=46", at + 1
         end = at + _WIDTH - len(head)
         if end >= size:
-            lines.append(head + encoded[at:])
-            return "=\r\n".join(lines).encode("ascii")
-        if encoded[end - 1] == "=":
+            lines.append(head + line[at:])
+            return SOFT_BREAK.join(lines)
+        if line[end - 1] == _ESCAPE:
             end -= 1
-        elif encoded[end - 2] == "=":
+        elif line[end - 2] == _ESCAPE:
             end -= 2
-        lines.append(head + encoded[at:end])
+        lines.append(head + line[at:end])
         at = end

@@ -67,6 +67,8 @@ _ATTRIBUTE = re.compile(
     )""",
     re.VERBOSE,
 )
+# The tags serialisers write, when no slot is in them: bare or double-quoted attributes.
+_SIMPLE_TAG = re.compile(rf"""([A-Za-z][A-Za-z0-9]*)(?:[ \n]+[A-Za-z:-]+(?:="[^"{_OPEN}]*")?)*[ \n]*/?>""")
 # An address whose host is the author's own, up to and with the `?` or `#` that opens its last part.
 _BEFORE_COMPONENT = re.compile(
     rf"(?:https?://[^/?#\s{_OPEN}]+|mailto:[^?#\s{_OPEN}]*)[^\s{_OPEN}]*?[?#]", re.IGNORECASE
@@ -141,7 +143,7 @@ def _judge(text: str, region: _Region, token: re.Match[str], field: str) -> Cont
 
 
 def _regions(text: str) -> Iterator[_Region]:
-    """The whole of `text` as regions, in order and without gaps where a slot could hide."""
+    """The whole of `text` as regions, in order; only tags without a slot are passed over."""
     at, size = 0, len(text)
     while at < size:
         match = _MARKUP.search(text, at)
@@ -160,16 +162,13 @@ def _regions(text: str) -> Iterator[_Region]:
             at = text.find(">", at) + 1 or size
             yield _Region(start, at, "markup", attribute="a declaration")
         else:
-            name = _TAG_NAME.match(text, at)
-            assert name is not None  # it may be empty
-            at = name.end()
-            tag = name[0].lower()
-            yield _Region(start, at, "markup", attribute="the name of a tag")
-            regions = list(_tag(text, at, tag))
-            if tag == "meta" and any(region.attribute == "http-equiv" for region in regions):
-                regions = [replace(region, refreshes=True) for region in regions]
-            yield from regions
-            at = regions[-1].end if regions else size
+            simple = _SIMPLE_TAG.match(text, at)
+            if simple:
+                at, tag = simple.end(), simple[1].lower()
+            else:
+                regions, tag = _tag(text, start, at)
+                yield from regions
+                at = regions[-1].end
             if opening == "<" and (tag in _RAW_ELEMENTS or tag in _RCDATA_ELEMENTS):
                 closing = re.compile(rf"</{tag}(?=[\t\n\f\r />]|\Z)", re.IGNORECASE).search(text, at)
                 end_at = closing.start() if closing and tag != "plaintext" else size
@@ -186,28 +185,32 @@ def _starts_tag(text: str, at: int) -> bool:
     return letter == _OPEN or (letter.isascii() and letter.isalpha())
 
 
-def _tag(text: str, at: int, tag: str) -> Iterator[_Region]:
-    """The regions of a tag's attributes, from the end of its name to past its `>`."""
-    size = len(text)
-    while at < size:
+def _tag(text: str, start: int, at: int) -> tuple[list[_Region], str]:
+    """The regions of the tag that starts at `start` and whose name starts at `at`, and its name."""
+    named = _TAG_NAME.match(text, at)
+    assert named is not None  # it may be empty
+    tag = named[0].lower()
+    at, size = named.end(), len(text)
+    regions = [_Region(start, at, "markup", attribute="the name of a tag")]
+    closed = False
+    while at < size and not closed:
         match = _ATTRIBUTE.match(text, at)
         if match is None:
             # An open quote without its end: a browser drops all that follows.
-            yield _Region(at, size, "markup", attribute="a tag that never ends")
-            return
+            regions.append(_Region(at, size, "markup", attribute="a tag that never ends"))
+            break
         name = (match["name"] or "").lower()
         for group in ("double", "single"):
             if match[group] is not None:
-                yield _Region(at, match.start(group), "markup", attribute="the name of an attribute")
-                yield _Region(*match.span(group), "attribute", tag, name)
+                regions += [
+                    _Region(at, match.start(group), "markup", attribute="the name of an attribute"),
+                    _Region(*match.span(group), "attribute", tag, name),
+                ]
                 at = match.end(group)
-        bare = match["bare"] is not None
-        yield _Region(
-            at,
-            match.end(),
-            "markup",
-            attribute=f"the unquoted value of `{name}`" if bare else "the name of an attribute",
-        )
+        bare = f"the unquoted value of `{name}`" if match["bare"] is not None else "the name of an attribute"
+        regions.append(_Region(at, match.end(), "markup", attribute=bare))
         at = match.end()
-        if match["close"]:
-            return
+        closed = match["close"] is not None
+    if tag == "meta" and any(region.attribute == "http-equiv" for region in regions):
+        regions = [replace(region, refreshes=True) for region in regions]
+    return regions, tag
