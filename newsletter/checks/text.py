@@ -12,8 +12,8 @@ from newsletter.diagnostics import Fix, Severity
 
 _BRACES = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
 _STATEMENT = re.compile(r"\{%[^\n]*?%\}|\{\{(?![^{}\n]*\}\})")
-# A tag, a comment, a declaration; `a < b` and `<https://…>` and `<me@example.com>` are none.
-_HTML = re.compile(r"<(?:!--|![A-Za-z]|/?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>)")
+# A tag, a comment, a declaration; `a < b` and `<https://…>`, `<me@example.com>` and `[a](<b c.png>)` are none.
+_HTML = re.compile(r"(?<!\]\()(?<!\]: )<(?:!--|![A-Za-z]|/?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>)")
 _LEFT = re.compile(r"\b(?:TK(?:TK)?|TODO|FIXME)\b:?|\b[Ll]orem ipsum\b")
 
 # A plain search for each is many times faster than the pattern, and in most issues finds nothing.
