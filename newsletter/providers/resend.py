@@ -15,7 +15,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from newsletter import __version__
 from newsletter.errors import UsageError
@@ -76,6 +78,11 @@ class ResendProvider:
                 f"`provider.base_url` isn't an address: {base}",
                 hint="leave it out for https://api.resend.com",
             )
+        if base.startswith("http:") and not _is_this_machine(base):
+            raise UsageError(
+                f"`provider.base_url` would send your key in clear text: {base}",
+                hint="begin it with https://; http:// is for a server on this machine",
+            )
         self._url = f"{base}/emails/batch"
         self._key = key
         self._headers = {
@@ -133,6 +140,16 @@ class ResendProvider:
     def _clean(self, text: str) -> str:
         """`text` in one line of moderate length, without the key."""
         return " ".join(text.replace(self._key, "…").split())[:500]
+
+
+def _is_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _envelope(message: Message) -> bytes:

@@ -127,6 +127,8 @@ class TestRequests:
             ({"secret": SecretStr("re_a\nb")}, "character"),
             ({"secret": SecretStr("re_ä")}, "character"),
             ({"secret": SecretStr(KEY), "base_url": "api.resend.com"}, "base_url"),
+            ({"secret": SecretStr(KEY), "base_url": "http://api.resend.com"}, "clear text"),
+            ({"secret": SecretStr(KEY), "base_url": "http://127.0.0.1.example.com"}, "clear text"),
         ],
     )
     def test_settings_that_cannot_work_are_refused(self, settings: dict[str, Any], names: str) -> None:

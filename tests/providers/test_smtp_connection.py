@@ -194,6 +194,7 @@ class TestSettings:
             ({"host": "relay.example.com", "starttls": False}, Security.CLEAR, 587),
             ({"host": "localhost"}, Security.CLEAR, 25),
             ({"host": "127.0.0.1", "username": "u", "secret": SECRET}, Security.CLEAR, 587),
+            ({"host": "[::1]"}, Security.CLEAR, 25),
             ({"host": "::1", "starttls": True}, Security.STARTTLS, 25),
             ({"host": "localhost.example.com"}, Security.STARTTLS, 587),
         ],
@@ -209,6 +210,8 @@ class TestSettings:
         [
             ({}, "provider.host"),
             ({"host": "https://smtp.example.com"}, "host name"),
+            ({"host": "x" * 70 + ".example.com"}, "can't be a host name"),
+            ({"host": "smtp..example.com"}, "can't be a host name"),
             ({"host": "smtp.example.com", "tls": True, "starttls": True}, "contradict"),
             ({"host": "smtp.example.com", "username": "u"}, "NEWSLETTER_SMTP_PASSWORD"),
             (

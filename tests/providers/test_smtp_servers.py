@@ -19,7 +19,6 @@ from aiosmtpd.controller import Controller
 from newsletter.model.message import OutcomeKind
 from newsletter.providers.base import Batch, BatchResult, ProviderOptions
 from newsletter.providers.smtp import SmtpProvider
-from tests.conftest import missing
 from tests.providers.conftest import make_batch, make_message
 
 
@@ -79,7 +78,7 @@ def test_aiosmtpd_receives_every_byte_and_its_refusals_are_understood() -> None:
 def smtp_sink() -> Iterator[tuple[int, Path]]:
     """A running smtp-sink and the folder it dumps messages to."""
     if shutil.which("smtp-sink") is None:
-        missing("smtp-sink (Debian: apt-get install postfix)")
+        pytest.skip("smtp-sink is missing (Debian: apt-get install postfix)")
     port, dumps = free_port(), Path(tempfile.mkdtemp(prefix="smtp-sink-"))
     user = []
     if os.geteuid() == 0:  # it refuses to run as root
