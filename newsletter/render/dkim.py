@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 from newsletter.errors import NewsletterError, UsageError
-from newsletter.render.headers import ascii_domain
+from newsletter.render.idn import ascii_domain
 
 # What a signature covers, in the order of `h=`, where the message has it (RFC 6376 §5.4.1, RFC 8058 §4).
 SIGNED = (

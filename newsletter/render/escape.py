@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
 from newsletter.model.template import Context, Slot
+from newsletter.render.idn import ascii_url
 
 BIDI_CONTROLS = "\u202a-\u202e\u2066-\u2069"
 _UNSAFE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{BIDI_CONTROLS}\ud800-\udfff]")
@@ -41,8 +42,6 @@ _CLEANED_LITERAL: dict[int, str | None] = {
     ord("\n"): "\n",
 }
 
-# What RFC 3986 lets stand in an address, and `%`, which is already its escape.
-_URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
 _OWN_ADDRESS = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 
 
@@ -84,14 +83,14 @@ def url_component(value: str) -> str:
 def own_url(value: str) -> str:
     """For a whole address of our own making, in an attribute.
 
-    Characters RFC 3986 doesn't allow (spaces, quotes, `<`, `>`, non-ASCII) are percent-encoded and
-    `&` becomes a reference. What isn't http, https or mailto becomes `#`: a `javascript:` address
+    A host outside ASCII goes out as A-labels, other characters RFC 3986 doesn't allow (spaces, quotes,
+    `<`, `>`, non-ASCII) are percent-encoded and `&` becomes a reference. What isn't http, https or mailto becomes `#`: a `javascript:` address
     never gets into a link, whoever filled the field.
     """
     text = clean(value).strip()
     if _OWN_ADDRESS.match(text) is None:
         return "#"
-    return html.escape(quote(text, safe=_URL_SAFE), quote=True)
+    return html.escape(ascii_url(text), quote=True)
 
 
 def plain_text(value: str) -> str:

@@ -11,12 +11,10 @@ from __future__ import annotations
 import base64
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
-
-import idna
 
 from newsletter.errors import NewsletterError
 from newsletter.render.escape import BIDI_CONTROLS
+from newsletter.render.idn import ascii_domain
 
 MAX_LINE = 998  # RFC 5322 §2.1.1, without the CRLF
 _FOLDED = 76  # RFC 2047 §2: a line that holds an encoded word
@@ -197,21 +195,6 @@ def display_mailbox(display: str, address: str) -> str:
     if not bare:
         display = '"' + display.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return f"{display} <{address}>"
-
-
-@lru_cache(maxsize=4096)
-def ascii_domain(domain: str) -> str:
-    """`domain` as A-labels (RFC 5890), the form in which the DNS and every mail server know it.
-
-    Raises:
-        NewsletterError: it isn't a domain.
-    """
-    try:
-        return idna.encode(domain, uts46=not domain.isascii(), std3_rules=True).decode("ascii")
-    except (idna.IDNAError, UnicodeError) as error:
-        raise NewsletterError(
-            f"`{domain!s}` is not a domain: {error}".encode("ascii", "backslashreplace").decode("ascii")
-        ) from None
 
 
 def wire_address(address: str, *, non_ascii_mailbox: bool = False) -> str:

@@ -11,7 +11,8 @@ import re
 from newsletter.errors import NewsletterError
 from newsletter.model.delivery import Recipient
 from newsletter.model.publication import Publication
-from newsletter.render.headers import MAX_LINE, literal, mailbox, phrase
+from newsletter.render.headers import MAX_LINE, literal, mailbox, phrase, require_safe
+from newsletter.render.idn import ascii_domain, ascii_url
 
 ONE_CLICK_FIELD = ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 ONE_CLICK_HEADER = literal(*ONE_CLICK_FIELD)
@@ -38,6 +39,8 @@ def unsubscribe_url(recipient: Recipient) -> tuple[str, bool]:
         NewsletterError: there is no such address, or it is too long for one line.
     """
     url = recipient.values.get("unsubscribe_url", "")
+    if not url.isascii() and url.isprintable():
+        url = ascii_url(url)
     if len(url) <= _LONGEST_URL:
         if _ONE_CLICK_URL(url):
             return url, True
@@ -78,20 +81,21 @@ def fixed_fields(
     """
     listed = [("List-Post", "NO")]
     if publication.list_id:
-        if not _LIST_ID(publication.list_id):
+        list_id = (
+            ascii_domain(publication.list_id) if not publication.list_id.isascii() else publication.list_id
+        )
+        if not _LIST_ID(list_id):
             raise NewsletterError(
                 f"`list_id` can't be {publication.list_id!a}",
                 hint="write it like a host name of yours, such as `notes.example.com`",
             )
         words = phrase("List-Id", publication.name, MAX_LINE) if publication.name else []
-        listed.insert(0, ("List-Id", " ".join([*words, f"<{publication.list_id}>"])))
+        listed.insert(0, ("List-Id", " ".join([*words, f"<{list_id}>"])))
     if publication.base_url:
-        listed += [
-            ("List-Archive", f"<{publication.base_url}/>"),
-            ("List-Help", f"<{publication.base_url}/>"),
-        ]
+        home = f"<{_header_url('base_url', publication.base_url)}/>"
+        listed += [("List-Archive", home), ("List-Help", home)]
     if web_url:
-        listed.append(("Archived-At", f"<{web_url}>"))
+        listed.append(("Archived-At", f"<{_header_url('the address of the issue', web_url)}>"))
     return (
         *listed,
         ("Precedence", "bulk"),
@@ -107,7 +111,7 @@ def fixed_lines(publication: Publication, fields: tuple[tuple[str, str], ...]) -
         NewsletterError: an address is not ASCII or too long.
     """
     return b"".join(
-        mailbox(name, publication.name, publication.list_id)
+        mailbox(name, publication.name, value.rpartition("<")[2].rstrip(">"))
         if name == "List-Id" and publication.name
         else literal(name, value)
         for name, value in fields
@@ -117,8 +121,13 @@ def fixed_lines(publication: Publication, fields: tuple[tuple[str, str], ...]) -
 def feedback_id(publication: Publication, send_key: str, domain: str) -> str:
     """Gmail's `campaign:customer:mailtype:senderid`; the last is the sending domain in 5 to 15 letters and digits."""
     sender = re.sub(r"[^a-z0-9]", "", domain.lower())[:15].ljust(5, "0")
-    customer = publication.list_id or domain
+    customer = publication.list_id if publication.list_id.isascii() and publication.list_id else domain
     return f"{_identifier(send_key)}:{_identifier(customer)}:newsletter:{sender}"
+
+
+def _header_url(what: str, url: str) -> str:
+    require_safe(what, url)
+    return ascii_url(url)
 
 
 def _identifier(text: str) -> str:

@@ -63,6 +63,7 @@ def test_a_url_component_decodes_to_the_cleaned_value_and_holds_only_unreserved_
         ("https://x.org/a b\"'<>", "https://x.org/a%20b%22&#x27;%3C%3E"),
         ("https://x.org/%41", "https://x.org/%41"),
         ("https://x.org/é", "https://x.org/%C3%A9"),
+        ("https://exämple.com/u", "https://xn--exmple-cua.com/u"),
         ("mailto:leave@x.org", "mailto:leave@x.org"),
         ("javascript:alert(1)", "#"),
         ("data:text/html,x", "#"),

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from newsletter.errors import NewsletterError
 from newsletter.render.headers import (
-    ascii_domain,
     display_mailbox,
     encoded_words,
     format_date,
@@ -24,6 +23,7 @@ from newsletter.render.headers import (
     unstructured,
     wire_address,
 )
+from newsletter.render.idn import ascii_domain, ascii_url
 
 LEGAL = st.text(
     st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"),
@@ -221,3 +221,16 @@ def test_the_sender_for_json_is_quoted_where_it_has_specials(name: str, shown: s
 def test_a_date_is_written_as_the_standard_library_does_in_utc(moment: datetime, minutes: int) -> None:
     at = moment.replace(tzinfo=timezone(timedelta(minutes=minutes)))
     assert format_date(at) == format_datetime(at.astimezone(UTC))
+
+
+@pytest.mark.parametrize(
+    ("url", "ascii_form"),
+    [
+        ("https://x.org/u?a=%41&b=[c]", "https://x.org/u?a=%41&b=[c]"),
+        ("https://Exämple.com:8443/ü?ö#é", "https://xn--exmple-cua.com:8443/%C3%BC?%C3%B6#%C3%A9"),
+        ("https://例え.jp", "https://xn--r8jz45g.jp"),
+        ("https://ex ämple.com/", "https://ex%20%C3%A4mple.com/"),
+    ],
+)
+def test_a_page_outside_ascii_is_reached_by_an_ascii_address(url: str, ascii_form: str) -> None:
+    assert ascii_url(url) == ascii_form
