@@ -286,7 +286,8 @@ class _Merge:
     ) -> None:
         self._connection = connection
         self._values: dict[str, str | int] = {"status": status, "tags": tags, "after": ""}
-        connection.create_function("address_hmac", 1, address_hmac, deterministic=True)
+        self._raised: BaseException | None = None
+        connection.create_function("address_hmac", 1, self._guarded(address_hmac), deterministic=True)
         connection.execute("ATTACH ? AS stage", (str(path),))
         for pragma in sql.MERGE_PRAGMAS:
             connection.execute(pragma)
@@ -296,6 +297,18 @@ class _Merge:
             "SELECT people, has_tags, has_status FROM stage.facts"
         ).fetchall()
 
+    def _guarded(self, address_hmac: AddressHmac) -> AddressHmac:
+        """Remember what `address_hmac` raises, Ctrl-C above all: SQLite makes an error of its own of it."""
+
+        def remembering(key: str) -> bytes:
+            try:
+                return address_hmac(key)
+            except BaseException as error:
+                self._raised = error
+                raise
+
+        return remembering
+
     def run(self, import_id: int, sha256: str, merged_to: str, at: str, progress: Progress | None) -> None:
         self._values |= {"after": merged_to, "import_id": import_id, "source": f"import:{sha256}", "at": at}
         [(done,)] = self._all("SELECT count(*) FROM stage.rows WHERE key <= :after")
@@ -304,7 +317,10 @@ class _Merge:
             with immediate(self._connection):
                 began = time.perf_counter()
                 self._values["upto"] = upto
-                self._merge_slice()
+                try:
+                    self._merge_slice()
+                except sqlite3.OperationalError as error:
+                    raise self._raised or error from None
                 held = time.perf_counter() - began
             done += size
             if progress is not None:
