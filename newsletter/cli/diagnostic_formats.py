@@ -254,7 +254,7 @@ def _sarif_result(diagnostic: Diagnostic, rule: int, quote: Callable[[str], str]
 
 def _github(diagnostic: Diagnostic) -> str:
     """A workflow command; GitHub shows it beside the line in a pull request."""
-    properties = {"file": diagnostic.path}
+    properties = {"file": printable(diagnostic.path)}
     if diagnostic.line:
         properties["line"] = str(diagnostic.line)
     if diagnostic.column:
