@@ -10,11 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import random
+import secrets
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
@@ -84,8 +86,7 @@ class SqliteDatabase:
         self._lock = threading.RLock()
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Made with tight permissions before SQLite writes addresses into it.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _prepare_file(path)
         except OSError as error:
             raise _explain_os(error, path) from error
         with self._translated():
@@ -259,6 +260,36 @@ def _statements(sql: str) -> Iterator[str]:
             buffer = ""
 
 
+def _prepare_file(path: Path) -> None:
+    """Make the file where it is missing, with tight permissions before SQLite writes addresses into it.
+
+    An existing file is looked at without being opened: closing it again would drop the locks that
+    other connections of this process hold on it (https://sqlite.org/howtocorrupt.html, 2.2).
+    """
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
+        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            with suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            draft.unlink()
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    # SQLite would take so short a file for an empty one, and write over it.
+    if 0 < found.st_size < 512:
+        raise _not_a_database(path)
+
+
+def _not_a_database(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is not a database", hint="move it away and restore a backup, or start anew without it"
+    )
+
+
 def _explain_os(error: OSError, path: Path) -> StoreError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         hint = "give yourself permission to write there, or name another folder with NEWSLETTER_HOME"
@@ -286,9 +317,7 @@ def _explain(error: sqlite3.DatabaseError, path: Path) -> StoreError:
             hint="give yourself permission to write the file and its folder",
         )
     if code == sqlite3.SQLITE_NOTADB:
-        return StoreError(
-            f"{path} is not a database", hint="move it away and restore a backup, or start anew without it"
-        )
+        return _not_a_database(path)
     if code == sqlite3.SQLITE_CORRUPT:
         return StoreError(
             f"the store {path} is damaged: {error}",
