@@ -214,7 +214,7 @@ class Builder:
             path, kinds=self._settings.kinds, off=table.off, errors=table.errors, display=name
         )
         parsed = self._known[path] = self._parse(path)
-        others = [other for file, other in self._known.items() if file != path]
+        others = [other for file, other in self._known.items() if file != path and file.is_file()]
         more = [*self._rendered.get(path, ()), *check_across([parsed], others)]
         # Rendering and the checks may see the same fault.
         return sorted(dict.fromkeys([*found, *settled(more, table.off, table.errors)]), key=by_place)

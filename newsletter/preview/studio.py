@@ -27,6 +27,9 @@ from newsletter.preview.watch import SETTINGS_FILES
 # A verdict of "broken" on a file written less than this long ago (seconds) waits and looks again: it may be half saved.
 _SETTLING = 0.08
 
+# Findings of these codes may end by a change of another file.
+_BETWEEN_FILES = "NL9"
+
 Push = Callable[[bytes | None], None]
 
 
@@ -99,6 +102,7 @@ class Studio:
 
     def check_all(self) -> None:
         """Find what is wrong with every issue not looked at yet; meant for a thread of its own."""
+        checked = False
         for key in self.keys():
             if self._closed:
                 return
@@ -106,7 +110,10 @@ class Studio:
                 entry = self._entries.get(key)
                 if entry is not None and entry.findings is None:
                     self._check(entry)
-        self._tell_index()
+                    self._tell_findings(key, entry, self._viewing(key))
+                    checked = True
+        if checked:
+            self._tell_index()
 
     def _list_files(self) -> None:
         files = {path.resolve(): None for path in [*self._builder.files(), *self._extra] if path.is_file()}
@@ -229,39 +236,49 @@ class Studio:
         with self._lock:
             if self._closed:
                 return
-            everything = False
-            if any(path.parent == self._home and path.name in SETTINGS_FILES for path in paths) or any(
-                path.is_relative_to(self._home / "templates") for path in paths
+            templates = self._home / "templates"
+            if any(
+                path.is_relative_to(templates) or (path.parent == self._home and path.name in SETTINGS_FILES)
+                for path in paths
             ):
                 self._reload()
-                everything = True
-            content = {path for path in paths if path.suffix == ".md"}
-            # A picture, or anything else beside the issues that one may refer to.
-            if paths - content:
-                everything = True
-            listed = set(self._entries)
+            before = set(self._entries)
             self._list_files()
-            moved = set(self._entries) ^ listed
-            touched = [
-                (key, entry) for key, entry in self._entries.items() if everything or entry.path in content
-            ]
-            for _, entry in touched:
-                entry.fresh = False
-            watched = {viewer.key for viewer in self._viewers}
-            for key, entry in touched:
-                if key in watched:
-                    self._refresh(key, entry)
-            for key in listed - set(self._entries):
+            issues = {path for path in paths if path.suffix == ".md" and not path.is_relative_to(templates)}
+            # Settings, a template, a picture: any issue may depend on it.
+            everything = bool(paths - issues)
+            touched = {
+                key: entry for key, entry in self._entries.items() if everything or entry.path in issues
+            }
+            self._update(touched)
+            gone = before - set(self._entries)
+            for key in gone:
                 self._looks.pop(key, None)
                 for viewer in self._viewing(key):
                     viewer.push(_event("gone", {"key": key}))
-            for key, entry in touched:
-                if key not in watched or key in moved:
-                    entry.findings = None
-            if touched or moved:
+            if touched or gone:
                 self._tell_index()
-        if touched:
+        if touched or gone:
             self.check_all()
+
+    def _update(self, touched: dict[str, _Entry]) -> None:
+        """Build the touched issues that somebody looks at; leave the others, and all checks, for later."""
+        for entry in touched.values():
+            entry.fresh = False
+        watched = {viewer.key for viewer in self._viewers}
+        for key, entry in touched.items():
+            if key in watched:
+                self._build(entry)
+                viewers = self._viewing(key)
+                self._tell_picture(key, entry, viewers)
+                self._tell_message(key, entry, viewers)
+        for key, entry in self._entries.items():
+            if key in touched or any(d.code.startswith(_BETWEEN_FILES) for d in entry.findings or ()):
+                entry.findings = None
+        # What is looked at is checked first.
+        for key in watched & touched.keys():
+            self._check(touched[key])
+            self._tell_findings(key, touched[key], self._viewing(key))
 
     def _reload(self) -> None:
         try:
@@ -273,14 +290,6 @@ class Studio:
 
     def _viewing(self, key: str) -> list[Viewer]:
         return [viewer for viewer in self._viewers if viewer.key == key]
-
-    def _refresh(self, key: str, entry: _Entry) -> None:
-        self._build(entry)
-        viewers = self._viewing(key)
-        self._tell_picture(key, entry, viewers)
-        self._tell_message(key, entry, viewers)
-        self._check(entry)
-        self._tell_findings(key, entry, viewers)
 
     def _build(self, entry: _Entry) -> None:
         result = self._builder.build(entry.path)

@@ -60,11 +60,17 @@ This.
 """
 
 
-def issue_text(
+def _issue_text(
     number: int = 1, title: str = "A first issue", opening: str = "welcome.", concept: str = "A body."
 ) -> str:
     """A whole issue that checks clean."""
     return ISSUE.format(number=number, title=title, opening=opening, concept=concept)
+
+
+@pytest.fixture
+def issue_text() -> Callable[..., str]:
+    """Writes whole issues that check clean."""
+    return _issue_text
 
 
 @pytest.fixture
@@ -73,8 +79,8 @@ def home(tmp_path: Path) -> Path:
     folder = tmp_path / "notes"
     (folder / "issues" / "images").mkdir(parents=True)
     (folder / "newsletter.toml").write_text(SETTINGS)
-    (folder / "issues" / "001-first.md").write_text(issue_text())
-    (folder / "issues" / "002-second.md").write_text(issue_text(2, "A second issue"))
+    (folder / "issues" / "001-first.md").write_text(_issue_text())
+    (folder / "issues" / "002-second.md").write_text(_issue_text(2, "A second issue"))
     shutil.copy(ROOT / "issues" / "images" / "001-two-loops.png", folder / "issues" / "images" / "shape.png")
     return folder
 

@@ -58,9 +58,13 @@ export function prose(text) {
   return text.split(/(`[^`]+`)/).map((piece) => (/^`[^`]+`$/.test(piece) ? el("code", {}, piece.slice(1, -1)) : piece));
 }
 
-export function excerpt(finding) {
-  const pre = el("pre", { tabindex: "0", "aria-label": `Source around line ${finding.line}` });
+// The same, as a sentence begins.
+const sentence = (text) => prose(/^[a-z]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
+
+export function excerpt(finding, around = 5) {
+  const pre = el("pre", { tabindex: "0", role: "group", "aria-label": `Source around line ${finding.line}` });
   for (const { number, text } of finding.source) {
+    if (Math.abs(number - finding.line) > around) continue;
     const hit = number === finding.line;
     pre.append(el("span", { class: "row", "data-hit": hit }, el("span", { class: "at" }, String(number)), text || " "));
     if (hit && finding.column) {
@@ -70,6 +74,9 @@ export function excerpt(finding) {
       pre.append(el("span", { class: "row", "data-hit": true, "aria-hidden": "true" }, el("span", { class: "at" }), indent, el("span", { class: "carets" }, "^".repeat(room))));
     }
   }
+  const carets = pre.querySelector(".carets");
+  // A mark far to the right is brought into view once the excerpt has its width.
+  if (carets) requestAnimationFrame(() => (pre.scrollLeft = Math.max(0, carets.offsetLeft + carets.offsetWidth - pre.clientWidth * 0.8)));
   return el("div", { class: "excerpt" }, el("span", { class: "excerpt-place" }, finding.place), finding.source.length ? pre : null);
 }
 
@@ -103,7 +110,7 @@ function sizes(message) {
 
 function headers(message) {
   const rows = message.headers.map(({ name, raw, text }) =>
-    el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, el("code", {}, text), raw !== text ? el("span", { class: "raw" }, raw) : null)),
+    el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, text, raw !== text ? el("span", { class: "raw" }, raw) : null)),
   );
   return el("section", { class: "part", "aria-label": "Headers" },
     el("span", { class: "mark" }, "2 · Headers"),
@@ -139,7 +146,7 @@ export function showFindings(panel, findings, selected, status, actions) {
     list.append(el("li", {}, el("button",
       { type: "button", class: "finding", "data-severity": finding.severity, "aria-current": index === selected ? "true" : null, onclick: () => actions.select(index) },
       icon(finding.severity),
-      el("span", { class: "finding-message" }, el("span", { class: "unseen" }, `${WORDS[finding.severity]}: `), ...prose(finding.message)),
+      el("span", { class: "finding-message" }, el("span", { class: "unseen" }, `${WORDS[finding.severity]}: `), ...sentence(finding.message)),
       el("span", { class: "finding-meta" }, [catalogued(finding), finding.place].filter(Boolean).join(" · ")))));
   });
   panel.replaceChildren(list, detail(findings[selected], actions));
@@ -149,8 +156,8 @@ function detail(finding, actions) {
   const address = actions.editor(finding);
   return el("div", { class: "finding-detail", "aria-live": "polite" },
     el("p", { class: "label", "data-severity": finding.severity }, called(finding)),
-    el("h2", {}, ...prose(finding.message)),
-    finding.help ? el("p", { class: "way-out" }, ...prose(finding.help)) : null,
+    el("h2", {}, ...sentence(finding.message)),
+    finding.help ? el("p", { class: "way-out" }, ...sentence(finding.help)) : null,
     finding.source.length ? excerpt(finding) : null,
     el("div", { class: "finding-actions" },
       address ? el("a", { class: "solid", href: address }, "Open in editor") : null,
@@ -158,17 +165,13 @@ function detail(finding, actions) {
 }
 
 export function showOverlay(overlay, broken, hasPicture) {
-  overlay.hidden = !broken?.length;
-  if (overlay.hidden) {
-    overlay.replaceChildren();
-    return;
-  }
+  if (!broken.length) return overlay.replaceChildren();
   const items = broken.slice(0, 5).map((finding) =>
     el("div", { class: "overlay-item" },
       el("p", { class: "label", "data-severity": finding.severity }, called(finding)),
-      el("h3", {}, ...prose(finding.message)),
-      finding.help ? el("p", { class: "way-out" }, ...prose(finding.help)) : null,
-      finding.source.length || finding.line ? excerpt(finding) : null),
+      el("h3", {}, ...sentence(finding.message)),
+      finding.help ? el("p", { class: "way-out" }, ...sentence(finding.help)) : null,
+      finding.source.length ? excerpt(finding, 2) : null),
   );
   const more = broken.length > 5 ? el("p", { class: "overlay-item" }, `and ${broken.length - 5} more on Findings`) : null;
   overlay.replaceChildren(el("div", { class: "overlay-card" },

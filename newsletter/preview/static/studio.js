@@ -9,7 +9,7 @@ const THEMES = ["auto", "light", "dark"];
 const $ = (id) => document.getElementById(id);
 
 const state = { key: "", panel: "email", width: "600", scheme: "light", images: true };
-const known = { index: null, picture: null, message: null, findings: null, selected: 0, broken: null };
+const known = { index: null, picture: null, message: null, findings: null, selected: 0, broken: [] };
 let stream = null;
 let streamed = "";
 
@@ -102,20 +102,20 @@ function apply() {
   $("sheet").dataset.scheme = scheme;
   $("download").href = `message/${encodeURIComponent(state.key)}`;
   if (known.picture && known.picture.key !== state.key) {
-    Object.assign(known, { picture: null, message: null, findings: null, selected: 0, broken: null });
+    Object.assign(known, { picture: null, message: null, findings: null, selected: 0, broken: [] });
     $("panel-email").scrollTop = 0;
-    showOverlay($("overlay"), null, false);
+    showBroken();
     showParts();
     showFound();
   }
   markCurrent();
-  placeOverlay();
+  showBroken();
   connect();
   if (panel === "email") mail.fit();
 }
 
 function showIndex() {
-  const { name, tagline, issues, reader, settings_error: wrong } = known.index;
+  const { name, tagline, issues, reader } = known.index;
   $("publication").textContent = name;
   $("tagline").textContent = tagline;
   $("inbox-as").textContent = reader ? `as ${reader}` : "";
@@ -125,21 +125,21 @@ function showIndex() {
   if (focused) $("issues").querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   markCurrent();
   const none = issues.length === 0;
-  for (const id of ["bar"]) $(id).hidden = none;
+  $("bar").hidden = none;
   $("inbox").hidden = none || !known.picture;
   $("empty").hidden = !none;
   if (none) showEmpty();
-  if (wrong) toast(`Settings: ${wrong.message}`, 8000);
+  showBroken();
 }
 
 function row({ key, number, title, date, status, broken, counts }) {
-  const found = broken ? "Doesn't parse" : summed(counts);
+  const found = summed(counts) || (broken ? "Can't be rendered" : "");
   return el("li", {}, el("a", { class: "issue", href: address({ key }), "data-key": key },
     el("span", { class: "issue-meta" },
       el("span", { class: "issue-number" }, String(number || "–")), date ? el("span", {}, `· ${date}`) : null,
       el("span", { class: "issue-status" }, status)),
     el("span", { class: "issue-title" }, title),
-    found ? el("span", { class: "issue-found", "data-worst": broken ? "error" : worst(counts) }, found) : null));
+    found ? el("span", { class: "issue-found", "data-worst": worst(counts) || "error" }, found) : null));
 }
 
 function markCurrent() {
@@ -158,20 +158,19 @@ function markCurrent() {
 
 function showEmpty() {
   mail.clear();
-  $("empty").replaceChildren(icon("letter"), el("h2", {}, "Your first issue starts here"),
+  $("empty").replaceChildren(icon("letter"), el("h1", {}, "Your first issue starts here"),
     el("p", {}, "There is nothing in ", el("code", {}, "issues/"), " yet. Make a draft, and it appears on this page the moment it is saved."),
     el("code", { class: "command" }, 'newsletter new "Your title"'));
 }
 
 function showPicture(data) {
   known.picture = data;
-  known.broken = data.broken;
+  known.broken = data.broken ?? [];
   if (data.shell !== undefined) {
     const query = new URLSearchParams();
     if (state.scheme !== "light") query.set("scheme", state.scheme);
     if (!state.images) query.set("images", "off");
     mail.show({ address: `email/${encodeURIComponent(data.key)}?${query}`, shell: data.shell, body: data.body, version: data.version });
-    $("inbox").hidden = false;
     const [, name, address] = /^(.*?)\s*<([^<>]*)>$/.exec(data.sender) ?? [null, data.sender, ""];
     const shown = name.replace(/^"|"$/g, "");
     $("inbox-sender").replaceChildren(el("b", {}, shown), address ? ` ${address}` : "");
@@ -180,18 +179,25 @@ function showPicture(data) {
     $("inbox-preheader").textContent = data.preheader;
   } else {
     mail.clear();
-    $("inbox").hidden = true;
+    // No message, and so no sender and no preheader: the list knows the title.
+    for (const id of ["inbox-sender", "inbox-preheader"]) $(id).textContent = "";
+    $("inbox-mark").textContent = "";
+    $("inbox-subject").textContent = known.index?.issues.find((issue) => issue.key === data.key)?.title ?? data.key;
   }
-  showOverlay($("overlay"), data.broken, data.shell !== undefined);
-  placeOverlay();
+  $("inbox").hidden = false;
+  showBroken();
   if (data.broken) live("broken", "Not up to date");
-  else live("live", `Live · ${data.took} ms`);
+  else live("live", `Live · ${Math.round(data.took)} ms`);
   markCurrent();
 }
 
-function placeOverlay() {
-  // The Findings panel says the same itself, and stays usable.
-  $("overlay").hidden = !known.broken?.length || state.panel === "findings";
+function showBroken() {
+  const wrong = known.index?.settings_error;
+  const settings = wrong ? [{ severity: "error", title: "", message: wrong.message, help: wrong.hint, source: [] }] : [];
+  const all = [...settings, ...known.broken];
+  showOverlay($("overlay"), all, known.picture?.shell !== undefined);
+  // The Findings panel says the same of the file itself, and stays usable.
+  $("overlay").hidden = !all.length || (state.panel === "findings" && !settings.length);
 }
 
 function showParts() {
