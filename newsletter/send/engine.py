@@ -127,7 +127,7 @@ class Engine:
         # Some batches wait for a free connection, so that none is idle while a turn is committed.
         # An idempotent provider's batches pass the writer once more, for their hash.
         twice = bool(provider.capabilities.idempotency_ttl)
-        self._room = limits.connections * (2 if twice else 1) + max(1, limits.connections // 2)
+        self._room = limits.connections * (2 if twice else 1) + max(1, limits.connections // 4)
         self._in_flight = 0
         self._cursor, self._swept = 0, False
         self._due: datetime | None = None

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from newsletter.clock import FakeClock, SystemClock
+from newsletter.clock import FakeClock
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.providers.base import Batch, BatchResult, Capabilities, ContentForm, Session
@@ -24,6 +23,7 @@ from tests.fakes.ledger import Fault, Faults
 from tests.fakes.resend import FakeResend
 from tests.fakes.smtp import FakeSmtp
 from tests.send.desk import (
+    HastyClock,
     add_subscribers,
     make_desk,
     new_send,
@@ -33,23 +33,6 @@ from tests.send.desk import (
 )
 
 EVERYBODY = [f"r{n}@example.org" for n in range(1, 101)]
-
-
-class HastyClock(SystemClock):
-    """Time passes as it does, but waiting takes a thousandth of it."""
-
-    def __init__(self) -> None:
-        self._skipped = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self._skipped)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self._skipped
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds / 1000)
-        self._skipped += seconds * 0.999
 
 
 @pytest.fixture
