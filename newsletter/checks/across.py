@@ -48,12 +48,24 @@ def read_claims(path: Path) -> Claims:
     return Claims(str(path), value, tuple(filter(None, slugs)))
 
 
-def check_across(reported: Sequence[ParseResult], others: Iterable[Claims] = ()) -> list[Diagnostic]:
+def claims_of(parsed: ParseResult) -> Claims:
+    """What a parsed issue claims; nothing if its front matter isn't valid."""
+    if parsed.front is None or parsed.document is None:
+        return Claims("", None, ())
+    return Claims(
+        parsed.document.path, parsed.front.number, tuple(slug for slug, _ in _addresses(parsed.front))
+    )
+
+
+def check_across(
+    reported: Sequence[ParseResult], others: Iterable[ParseResult | Claims] = ()
+) -> list[Diagnostic]:
     """Findings about `reported`, compared with one another and with `others`."""
     found: list[Diagnostic] = []
     numbers: dict[int, str] = {}
     slugs: dict[str, str] = {}
-    for claims in others:
+    for other in others:
+        claims = other if isinstance(other, Claims) else claims_of(other)
         if claims.number is not None:
             numbers.setdefault(claims.number, claims.path)
         for slug in claims.slugs:

@@ -46,6 +46,8 @@ _PLACEHOLDERS = frozenset(
         "…",
     )
 )
+# The author's own host, up to the `?` or `#` after which a value can only be a component.
+_BEFORE_COMPONENT = re.compile(r"(?:https?://[^/?#\s{]+|mailto:[^?#\s{]*)[^\s{]*?[?#]", re.IGNORECASE)
 _LOCAL_HOST = re.compile(r"http://(?:localhost|127\.|\[::1\]|0\.0\.0\.0)", re.IGNORECASE)
 _UNSHOWN = {
     "svg": "SVG",
@@ -134,24 +136,16 @@ def _check_slots(target: _Target, findings: Findings) -> None:
         if field in _OWN_ADDRESSES and whole and not target.image:
             continue
         known = field in FIELDS or field.startswith(METADATA_PREFIX)
-        before, after = target.address[: match.start()], target.address[match.end() :]
-        query = before.partition("?")[2]
-        in_query = "?" in before and "#" not in before and query.rpartition("&")[2].endswith("=")
-        ends_component = not after or after[0] in "&#"
-        if not known or (in_query and ends_component and field not in _OWN_ADDRESSES and not target.image):
+        in_query = _BEFORE_COMPONENT.match(target.address, 0, match.start())
+        if not known or (in_query and field not in _OWN_ADDRESSES):
             continue
-        if target.image:
-            message, way_out = (
-                "a slot in an image's address",
-                "one picture is shown to everybody: write its path",
-            )
-        elif field in _OWN_ADDRESSES:
+        if field in _OWN_ADDRESSES:
             message, way_out = (
                 f"`{field}` is a whole address",
                 f"make it the whole link: `[…]({{{{ {field} }}}})`",
             )
         else:
-            message = f"`{field}` would decide where the link leads"
+            message = f"`{field}` would decide {'which picture is shown' if target.image else 'where the link leads'}"
             way_out = "a field may only be the value of a query string: `?key={{ … }}`"
         start = target.start + match.start()
         findings.add("NL303", message, start, target.start + match.end(), help=way_out)
