@@ -22,6 +22,9 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options are only known to pytest if the root conftest declares them."""
     parser.addoption(
+        "--update-golden", action="store_true", help="rewrite tests/render/golden from what is rendered"
+    )
+    parser.addoption(
         "--update-cases", action="store_true", help="rewrite tests/cases/*/bad.out from what the checks say"
     )
 

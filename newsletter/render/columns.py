@@ -72,7 +72,7 @@ def wrap(text: str, columns: int, first: str = "", rest: str = "") -> list[str]:
                 used += space + size
         lines.append(lead + line)
         lead = rest
-    return [line.rstrip().replace(GLUE, " ") for line in lines]
+    return [line.rstrip(" ").replace(GLUE, " ") for line in lines]
 
 
 def _words(text: str) -> Iterable[tuple[str, bool]]:

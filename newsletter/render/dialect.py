@@ -89,6 +89,7 @@ def _without_comments(text: str) -> Iterator[str]:
 def _lists(lines: list[str]) -> Iterator[str]:
     """Lines with list nesting at four spaces a level, and a blank line before each list."""
     contents: list[int] = []  # the column where the content of each open item starts
+    kinds: list[bool] = []  # whether each open item is numbered
     fence = ""
     blank_before, loose, quoted = True, False, False
     for line in lines:
@@ -114,6 +115,8 @@ def _lists(lines: list[str]) -> Iterator[str]:
         if item or blank_before or _INTERRUPTS.match(line):
             while contents and indent < contents[-1]:
                 contents.pop()
+                # CommonMark 5.3: another kind of marker starts another list.
+                loose = kinds.pop() != (item is not None and item[2][0].isdigit()) or loose
         if quoted and blank_before and text.startswith(">"):
             # CommonMark 5.1: a blank line ends a quote; Python-Markdown would go on with it.
             yield from (SEPARATOR, "")
@@ -129,6 +132,7 @@ def _lists(lines: list[str]) -> Iterator[str]:
             marker = item[2].replace(")", ".")
             yield " " * (4 * len(contents)) + marker + " " + line[item.end() :]
             contents.append(item.end())
+            kinds.append(item[2][0].isdigit())
         elif opening:
             fence = opening[1]
             yield "" if contents else line

@@ -123,6 +123,7 @@ class Pictures:
                 ),
             )
         name = unquote(urlsplit(source).path) if "://" not in source else source
+        file: Path | None = None
         try:
             file = (self.issue_path.parent / name).resolve()
             if not file.is_relative_to(newsletter_root(self.issue_path)):
@@ -140,7 +141,8 @@ class Pictures:
                     "NL403",
                     f"there is no picture `{source}` that can be read",
                     f"paths are read from {self.issue_path.parent}",
-                )
+                ),
+                file=file,
             )
         return self._read(source, file, data)
 
