@@ -5,7 +5,7 @@
 The floor reads the same files and loads their front matter with PyYAML's C loader; the peer renders the same
 files with Python-Markdown and the extensions an issue needs. The three take turns, so that a noisy machine
 disturbs them alike; the medians of the rounds are compared. Last, the wall time of the command for one issue
-is compared with that of `python -c "import typer"`.
+is compared with that of `python -c "import typer"`, and of a Typer command that does nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ from newsletter.checks.run import check_files
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 5
 STARTS = 15
+# Typer itself imports pydantic as soon as a command has an argument to validate.
+EMPTY_COMMAND = """
+import typer
+def main(path: str) -> None: pass
+typer.run(main)
+"""
 
 
 def write_issues(folder: Path, count: int) -> list[Path]:
@@ -103,19 +109,28 @@ def main() -> None:
             f"  × Markdown       {median['check'] / median['peer']:.3f}   (rendering: {median['peer']:.1f} s)"
         )
 
-        binary = Path(sys.executable).parent
-        commands = {
-            "import typer": [str(binary / "python"), "-c", "import typer"],
-            "check one": [str(binary / "newsletter"), "check", files[0].name],
-        }
-        starts: dict[str, list[float]] = {key: [] for key in commands}
-        for _ in range(STARTS):
-            for key, command in commands.items():
-                starts[key].append(wall(command, folder))
-        typer, one = (statistics.median(starts[key]) for key in commands)
-        print(
-            f"newsletter check of one issue: {one * 1e3:.0f} ms wall, {one / typer:.2f} × `import typer` ({typer * 1e3:.0f} ms)"
-        )
+        report_start(folder, files[0])
+
+
+def report_start(folder: Path, issue: Path) -> None:
+    """The command's wall time beside that of the imports it can't do without."""
+    binary = Path(sys.executable).parent
+    python = str(binary / "python")
+    commands = {
+        "check of one issue": [str(binary / "newsletter"), "check", issue.name],
+        "import typer": [python, "-c", "import typer"],
+        "a Typer command that does nothing": [python, "-c", EMPTY_COMMAND, "-"],
+        "import pydantic": [python, "-c", "import pydantic.main"],
+    }
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(STARTS):
+        for name, command in commands.items():
+            times[name].append(wall(command, folder))
+    own = times.pop("check of one issue")
+    print(f"newsletter check of one issue: {statistics.median(own) * 1e3:.0f} ms wall, median of {STARTS}")
+    for name, values in times.items():
+        median = statistics.median(values)
+        print(f"  × {name:<34} {statistics.median(own) / median:.2f}   ({median * 1e3:.0f} ms)")
 
 
 if __name__ == "__main__":
