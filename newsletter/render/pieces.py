@@ -30,7 +30,10 @@ _KEPT = 1024
 
 def tokens(text: str) -> Counter[str]:
     """How often each slot stands in `text`, by its number in the slot table."""
-    return Counter(TOKEN.findall(text))
+    found: Counter[str] = Counter()
+    for number in TOKEN.findall(text):
+        found[number] += 1
+    return found
 
 
 @dataclass(frozen=True, slots=True)
