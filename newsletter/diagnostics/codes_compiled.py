@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from newsletter.diagnostics.codes import Code
-from newsletter.diagnostics.types import Severity
+from newsletter.diagnostics.types import Code, Severity
 
 COMPILED_CODES: dict[str, Code] = {
     code.code: code
