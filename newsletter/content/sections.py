@@ -61,8 +61,8 @@ def parse_sections(
             drafts.append(draft)
     _check_set(document, drafts, kinds, near_misses, findings)
     sections = _validate(document, drafts, kinds, findings)
-    if document.open_fence is not None:
-        # What the block swallowed isn't missing.
+    if document.open_fence is not None or (document.front is None and not drafts and not near_misses):
+        # What the block swallowed isn't missing, and a file with nothing of an issue is none.
         findings.found = [d for d in findings.found if d.code not in {"NL201", "NL206"}]
     if sections is None or any(d.severity == "error" for d in findings.found):
         return intro, None, findings.found

@@ -290,3 +290,9 @@ def test_a_draft_with_blanks_can_be_previewed_and_a_ready_issue_cannot_keep_them
     issue, found = check_text(draft.replace("status: draft", "status: ready"), "001-x.md")
     assert issue is None
     assert ("NL310", "error") in [(d.code, d.severity) for d in found]
+
+
+def test_a_file_that_is_no_issue_is_one_finding() -> None:
+    for text in ("", "# Read me\n\nText.\n", "root:x:0:0\n"):
+        found = [d.code for d in check_text(text, "README.md")[1] if d.code != "NL213"]
+        assert found == ["NL101"], text
