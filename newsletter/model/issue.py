@@ -62,7 +62,8 @@ class Section(BaseModel):
         line: line number of the heading.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    # The validator of the whole set of kinds holds each kind's: building them alone as well costs every start.
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
     # How the kind calls itself in a heading and in a mark, unless the settings translate it.
     heading: ClassVar[str] = ""
 
