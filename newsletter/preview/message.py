@@ -14,12 +14,13 @@ from email.header import decode_header, make_header
 # counts the raw or the decoded part is disputed, so both are measured.
 GMAIL_CLIP = 102 * 1024
 GMAIL_WARN = 90 * 1024
-_FOLD_FROM = 8  # lines of base64 after which the source view says how many follow instead of showing them
+# More lines of base64 than this are folded to one that says how many there are.
+_BASE64_RUN = re.compile(rb"(?:^[A-Za-z0-9+/]{60,}={0,2}\r\n){9,}", re.MULTILINE)
 
 _BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]+)"|([^\s;"]+))""", re.IGNORECASE)
 _CHARSET = re.compile(r"""charset\s*=\s*"?([^\s;"]+)""", re.IGNORECASE)
 _FILENAME = re.compile(r"""(?:file)?name\s*=\s*(?:"([^"]+)"|([^\s;"]+))""", re.IGNORECASE)
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_UNFOLD = re.compile(r"\r?\n(?=[ \t])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,25 +111,14 @@ def read_message(raw: bytes) -> MessageView:
 
 def folded_source(raw: bytes) -> str:
     """`raw` as text with long runs of base64 folded."""
-    shown: list[str] = []
-    run: list[str] = []
+    return _BASE64_RUN.sub(_fold, raw).decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def close_run() -> None:
-        if len(run) > _FOLD_FROM:
-            hidden = run[2:-1]
-            size = sum(len(line) + 2 for line in hidden)
-            run[2:-1] = [f"[… {len(hidden):,} more lines of base64, {size:,} bytes …]"]
-        shown.extend(run)
-        run.clear()
 
-    for line in raw.decode("utf-8", "replace").replace("\r\n", "\n").split("\n"):
-        if len(line) >= 60 and re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", line):
-            run.append(line)
-        else:
-            close_run()
-            shown.append(line)
-    close_run()
-    return "\n".join(shown)
+def _fold(run: re.Match[bytes]) -> bytes:
+    lines = run[0].splitlines(keepends=True)
+    hidden = lines[2:-1]
+    said = f"[… {len(hidden):,} more lines of base64, {sum(map(len, hidden)):,} bytes …]\r\n"
+    return b"".join([*lines[:2], said.encode(), lines[-1]])
 
 
 def _split_headers(raw: bytes) -> tuple[list[Header], bytes]:
@@ -136,7 +126,7 @@ def _split_headers(raw: bytes) -> tuple[list[Header], bytes]:
         return [], raw[2:]
     head, _, body = raw.partition(b"\r\n\r\n")
     headers: list[Header] = []
-    for line in _FOLD.sub("", head.decode("utf-8", "replace")).split("\r\n"):
+    for line in _UNFOLD.sub("", head.decode("utf-8", "replace")).split("\r\n"):
         name, colon, value = line.partition(":")
         if colon:
             value = value.strip()

@@ -27,6 +27,8 @@ from newsletter.preview.watch import SETTINGS_FILES
 # A verdict of "broken" on a file written less than this long ago (seconds) waits and looks again: it may be half saved.
 _SETTLING = 0.08
 
+# Seconds in which the picture gets out of the door.
+_HAND_OVER = 0.004
 # Findings of these codes may end by a change of another file.
 _BETWEEN_FILES = "NL9"
 
@@ -271,6 +273,8 @@ class Studio:
                 self._build(entry)
                 viewers = self._viewing(key)
                 self._tell_picture(key, entry, viewers)
+                # The thread that writes to the sockets needs the interpreter now more than the rest of this does.
+                time.sleep(_HAND_OVER)
                 self._tell_message(key, entry, viewers)
         for key, entry in self._entries.items():
             if key in touched or any(d.code.startswith(_BETWEEN_FILES) for d in entry.findings or ()):

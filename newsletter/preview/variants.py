@@ -64,7 +64,7 @@ _SCHEME_META = re.compile(
     r"""(<meta\b[^>]*name=["'](?:supported-)?color-schemes?["'][^>]*content=["'])(light\s+dark|dark\s+light)""",
     re.IGNORECASE,
 )
-_ADDRESS = re.compile(r"""((?:\bsrc|\bbackground)\s*=\s*["']|url\(\s*["']?)([^"'\s)>]+)""", re.IGNORECASE)
+_REFERS = re.compile(r"""(?:\b(?:src|background)\s*=\s*["']|url\(\s*["']?)$""", re.IGNORECASE)
 _IMG = re.compile(r"<img\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
 _SOURCE = re.compile(r"""\s(?:src|srcset)\s*=\s*(?:"[^"]*"|'[^']*'|[^\s>]+)""", re.IGNORECASE)
 _BODY = re.compile(r"<body\b(?:[^>\"']|\"[^\"]*\"|'[^']*')*>", re.IGNORECASE)
@@ -83,8 +83,16 @@ _TRUE, _FALSE = "(min-width:0)", "(max-width:0)"
 
 
 def with_addresses(html: str, addresses: Mapping[str, str]) -> str:
-    """`html` with each picture's address that `addresses` knows (`cid:…`, say) replaced."""
-    return _ADDRESS.sub(lambda m: m[1] + addresses.get(m[2], m[2]), html)
+    """`html` with each picture's address that `addresses` knows (`cid:…`, say) replaced where it is referred to."""
+    for old, new in addresses.items():
+        at = html.find(old)
+        while at >= 0:
+            # The same words in the text are the author's.
+            if _REFERS.search(html, max(0, at - 24), at):
+                html = html[:at] + new + html[at + len(old) :]
+                at += len(new) - len(old)
+            at = html.find(old, at + len(old))
+    return html
 
 
 def as_seen(html: str, variant: Variant) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from newsletter.app import open_workspace
 from newsletter.preview.server import PreviewServer
@@ -159,7 +159,9 @@ def browser() -> Iterator[Browser]:
 def context(chromium: str, browser: Browser) -> Iterator[BrowserContext]:
     """A fresh profile."""
     fresh = browser.new_context(viewport={"width": 1280, "height": 800})
-    fresh.set_default_timeout(10_000)
+    # Generous: a loaded machine is slow, and a failing test may take its time.
+    fresh.set_default_timeout(20_000)
+    expect.set_options(timeout=20_000)
     yield fresh
     fresh.close()
 

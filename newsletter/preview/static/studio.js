@@ -12,6 +12,7 @@ const state = { key: "", panel: "email", width: "600", scheme: "light", images: 
 const known = { index: null, picture: null, message: null, findings: null, selected: 0, broken: [] };
 let stream = null;
 let streamed = "";
+let shown = "";
 
 const mail = new Mail($("frame"), $("sheet"), { onLink: follow, onKey: press });
 
@@ -101,13 +102,14 @@ function apply() {
   $("sheet").dataset.width = width;
   $("sheet").dataset.scheme = scheme;
   $("download").href = `message/${encodeURIComponent(state.key)}`;
-  if (known.picture && known.picture.key !== state.key) {
+  const other = known.picture && known.picture.key !== state.key;
+  if (other) {
     Object.assign(known, { picture: null, message: null, findings: null, selected: 0, broken: [] });
     $("panel-email").scrollTop = 0;
-    showBroken();
-    showParts();
     showFound();
   }
+  if (other || panel !== shown) showParts();
+  shown = panel;
   markCurrent();
   showBroken();
   connect();
@@ -200,8 +202,10 @@ function showBroken() {
   $("overlay").hidden = !all.length || (state.panel === "findings" && !settings.length);
 }
 
+// A long message is thousands of nodes: they are made when somebody looks, never before a picture is painted.
 function showParts() {
-  $("plain").textContent = known.message?.text ?? "";
+  if (state.panel === "text") $("plain").textContent = known.message?.text ?? "";
+  if (state.panel !== "message") return;
   if (known.message) showMessage($("message"), known.message);
   else $("message").replaceChildren();
 }
