@@ -10,10 +10,10 @@ from newsletter.render.escape import clean_literal, fill
 
 # Values most people have: no escaping changes them in their place, and they fit on one
 # quoted-printable line, so they are spliced as they are.
-_PLAIN_TEXT = re.compile(r"(?!From )[A-Za-z0-9][A-Za-z0-9 _,!+:/.@?()-]{0,74}").fullmatch
-_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/-]{0,66}").fullmatch
-_PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,74}").fullmatch
-_PLAIN = {Context.URL: _PLAIN_URL, Context.URL_COMPONENT: _PLAIN_COMPONENT}
+_PLAIN_TEXT = re.compile(r"(?!From )[A-Za-z0-9][A-Za-z0-9 _,!+:/.@?()-]{0,74}(?<! )")
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/-]{0,66}")
+_PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,74}")
+_PLAIN = {Context.URL: _PLAIN_URL.fullmatch, Context.URL_COMPONENT: _PLAIN_COMPONENT.fullmatch}
 
 
 class Skeleton:
@@ -83,7 +83,7 @@ class Filler:
         self._fills = tuple(
             (
                 slot.field,
-                _PLAIN.get(slot.context, _PLAIN_TEXT),
+                _PLAIN.get(slot.context, _PLAIN_TEXT.fullmatch),
                 slot,
                 encode(fill(slot, None)),
                 tuple(indices),
