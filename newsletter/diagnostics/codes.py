@@ -8,7 +8,6 @@ from __future__ import annotations
 from newsletter.diagnostics.codes_compiled import COMPILED_CODES
 from newsletter.diagnostics.codes_front_matter import FRONT_MATTER
 from newsletter.diagnostics.codes_newsletter import NEWSLETTER
-from newsletter.diagnostics.codes_output import OUTPUT
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.diagnostics.codes_structure import STRUCTURE
 from newsletter.diagnostics.codes_text import TEXT
@@ -22,7 +21,6 @@ CODES: dict[str, Code] = {
         FRONT_MATTER,
         STRUCTURE,
         TEXT,
-        OUTPUT,
         RENDERED_CODES.values(),
         COMPILED_CODES.values(),
         NEWSLETTER,
