@@ -26,7 +26,7 @@ from newsletter.render.images import COLUMN, Pictures
 from newsletter.render.inline_css import inlined
 from newsletter.render.kept import Kept
 from newsletter.render.pieces import IssueConverter, PieceStore, tokens
-from newsletter.render.sections import Content, SectionView, duration, section_views
+from newsletter.render.sections import Content, SectionView, duration, heading_of, section_views
 from newsletter.render.slots import SlotTable
 from newsletter.render.templates import Templates
 from newsletter.render.text import COLUMNS, Links, heading
@@ -110,7 +110,12 @@ class EmailRenderer:
         self._palette = palette(theme)
         self._templates = Templates(
             template_dirs,
-            {"duration": duration, "heading": heading, "inline": lambda content: content.inline},
+            {
+                "duration": duration,
+                "heading": heading,
+                "heading_of": heading_of,
+                "inline": lambda content: content.inline,
+            },
         )
         self._pieces = PieceStore()
         self._bodies: Kept[Hashable, str] = Kept(_KEPT)
@@ -118,6 +123,7 @@ class EmailRenderer:
         self._css = ""
         self._turn = threading.Lock()
         language = publication.language
+        rightwards = language.partition("-")[0].lower() not in _RIGHT_TO_LEFT
         self._values: dict[str, Any] = {
             "publication": publication,
             "theme": theme,
@@ -125,7 +131,9 @@ class EmailRenderer:
             "dark": self._palette.dark,
             "code": {"ground": highlight.GROUND, "text": highlight.TEXT, "label": highlight.LABEL},
             "language": language,
-            "direction": "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr",
+            "direction": "ltr" if rightwards else "rtl",
+            "start": "left" if rightwards else "right",
+            "end": "right" if rightwards else "left",
             "column": COLUMN,
             "columns": COLUMNS,
         }

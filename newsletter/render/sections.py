@@ -190,3 +190,9 @@ def duration(written: object) -> str:
         return str(written)
     unit = {"m": "minute", "h": "hour", "d": "day"}[match[2]]
     return f"{match[1]} {unit}" if match[1] == "1" else f"{match[1]} {unit}s"
+
+
+def heading_of(field: Field, language: str) -> str:
+    """What stands above the items of a repeated bullet: `Trade-offs` for several of `Trade-off`, in English."""
+    several = len(field.items) > 1 and language.lower().startswith("en")
+    return f"{field.label}s" if several else field.label

@@ -341,6 +341,15 @@ def test_right_to_left_languages_say_so() -> None:
     result = renderer(publication=dataclasses.replace(PUBLICATION, language="he")).render(issue())
     assert '<html lang="he" dir="rtl"' in result.html
     assert "2026-01-06" in result.html, "a date is spelled out in English only"
+    assert "border-right: 3px solid" in result.html
+    assert "border-left:" not in result.html
+    assert ">Trade-off</h3>" in result.html, "nor is the plural of another language guessed"
+
+
+def test_an_author_is_named_beside_the_date() -> None:
+    result = rendered(author="Ada")
+    assert "6 January 2026 · Ada" in result.html
+    assert "6 January 2026 · Ada\n" in result.text
 
 
 def test_dark_and_narrow_rules_survive_inlining_and_the_rest_is_on_the_elements() -> None:
