@@ -1,8 +1,8 @@
 """Is this an address mail can be sent to, and which addresses are the same person's?
 
 email-validator decides. Plain ASCII addresses, nearly all of a real list, take a fast path with the
-same answer: each distinct domain is put to email-validator once, and the local parts of a whole
-vector of rows are tested together.
+same answer: each distinct domain is judged once, and the local parts of a whole vector of rows are
+tested together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from newsletter.errors import UsageError
 # RFC 5322, 3.2.3: atext. A local part in the fast path is a dot-atom of these.
 _ATEXT: Final = string.ascii_letters + string.digits + "!#$%&'*+-/=?^_`{|}~"
 _ATOM_BYTES: Final = (_ATEXT + ".\n").encode()
-_DOT_ATOM: Final = re.compile(rf"[{re.escape(_ATEXT)}]+(?:\.[{re.escape(_ATEXT)}]+)*")
+# RFC 1123, 2.1 and RFC 1035, 2.3.1; hosts under a top-level domain of letters alone.
+_DOMAIN: Final = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]{2,63}")
 _LONGEST: Final = 254  # RFC 5321, 4.5.3.1.3 less the angle brackets
 _MOST_DOMAINS: Final = 100_000  # remembered at once, so that memory stays flat
 
@@ -93,7 +94,10 @@ class AddressChecker:
     """Checks vectors of addresses, remembering the domains it has seen. Not for several threads at once."""
 
     def __init__(self) -> None:
+        from email_validator import SPECIAL_USE_DOMAIN_NAMES
+
         self._domains: set[str] = set()
+        self._special = tuple(f".{name}" for name in SPECIAL_USE_DOMAIN_NAMES)
 
     def check(self, emails: Sequence[str]) -> list[Address | str | None]:
         """For each address: None where it is fine and its key is `email.lower()`, else an `Address`, else why not.
@@ -128,11 +132,21 @@ class AddressChecker:
             return False
         return self._known(set(domains))
 
+    def _plain_domain(self, domain: str) -> bool:
+        if (
+            len(domain) <= 253
+            and "--" not in domain
+            and _DOMAIN.fullmatch(domain)
+            and not f".{domain.lower()}".endswith(self._special)
+        ):
+            return True
+        # A-labels (xn--) have rules of their own, and a key of their own.
+        return "xn--" not in domain.lower() and not _validate(f"a@{domain}")[1]
+
     def _known(self, domains: set[str]) -> bool:
         fresh = domains - self._domains
         for domain in fresh:
-            # A-labels have rules of their own, and a key of their own.
-            if "xn--" in domain.lower() or _validate(f"a@{domain}")[1]:
+            if not self._plain_domain(domain):
                 return False
             if len(self._domains) >= _MOST_DOMAINS:
                 self._domains.clear()

@@ -272,18 +272,35 @@ def read_time(cell: str, latest: str) -> str:
     A time without a zone is taken as UTC. `2026/04/19`, ISO 8601 and `… +0000 UTC` are known;
     `04/05/2026` is not: it has two meanings.
     """
-    text = cell.strip()
-    if not text:
+    if not cell:
         return ""
+    try:
+        return _utc(cell, latest)
+    except (ValueError, OverflowError):
+        pass
+    text = cell.strip()
     text = text.replace("/", "-") if re.match(r"\d{4}/", text) else text
     text = re.sub(r" ?(UTC|GMT)$", "", text)
     text = re.sub(r" ([+-]\d\d:?\d\d)$", r"\1", text)
     # Python reads at most six digits of a second.
     text = re.sub(r"(\.\d{6})\d+", r"\1", text)
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return min(utc_text(moment), latest)
+        return _utc(text, latest)
     except (ValueError, OverflowError):
         return ""
+
+
+def _utc(text: str, latest: str) -> str:
+    moment = datetime.fromisoformat(text)
+    # Nearly what the store writes: a million of these need no detour through the parts of a time.
+    if (
+        len(text) == 20
+        and text[4] == "-"
+        and text[10:14:3] == "T:"
+        and text[19] == "Z"
+        and text[11:13] != "24"
+    ):
+        return min(f"{text[:19]}.000Z", latest)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(utc_text(moment), latest)

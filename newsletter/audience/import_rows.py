@@ -278,11 +278,13 @@ class ImportRows:
                     metadata[index] |= _metadata_cell(cell)
         times = [""] * size
         if columns.created_at is not None:
-            for index, cell in enumerate(cells[columns.created_at]):
-                times[index] = read_time(cell, self._latest)
-                # A date with two meanings is not guessed, and not lost.
-                if cell.strip() and not times[index]:
-                    metadata[index][self._source.header[columns.created_at]] = cell
+            column, latest = cells[columns.created_at], self._latest
+            times = [read_time(cell, latest) for cell in column]
+            # A date with two meanings is not guessed, and not lost.
+            if "" in times:
+                for index, cell in enumerate(column):
+                    if not times[index] and cell.strip():
+                        metadata[index][self._source.header[columns.created_at]] = cell
         packed = [""] * size
         for index, entry in metadata.items():
             packed[index] = json.dumps(entry, ensure_ascii=False)

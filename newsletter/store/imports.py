@@ -33,6 +33,7 @@ Progress = Callable[[int, int], None]
 _LOCK_SECONDS: Final = 0.025  # what a slice aims at; a quarter of what a neighbour may be asked to wait
 _FIRST_SLICE: Final = 1000
 _LARGEST_SLICE: Final = 20_000
+_COUNTS: Final = ("added", "updated", "unchanged", "suppressed")
 _COUNTED_AS: Final = {"leaves": "suppressed", "confirmed": "updated"}
 
 
@@ -287,6 +288,7 @@ class _Merge:
         self._connection = connection
         self._values: dict[str, str | int] = {"status": status, "tags": tags, "after": ""}
         self._raised: BaseException | None = None
+        self._slice_people = self._slice_repeats = 0
         connection.create_function("address_hmac", 1, self._guarded(address_hmac), deterministic=True)
         connection.execute("ATTACH ? AS stage", (str(path),))
         for pragma in sql.MERGE_PRAGMAS:
@@ -313,58 +315,60 @@ class _Merge:
         self._values |= {"after": merged_to, "import_id": import_id, "source": f"import:{sha256}", "at": at}
         [(done,)] = self._all("SELECT count(*) FROM stage.rows WHERE key <= :after")
         size = _FIRST_SLICE
-        while upto := self._slice_end(size):
+        while self._next_slice(size):
             with immediate(self._connection):
                 began = time.perf_counter()
-                self._values["upto"] = upto
                 try:
                     self._merge_slice()
                 except sqlite3.OperationalError as error:
                     raise self._raised or error from None
                 held = time.perf_counter() - began
-            done += size
+            done += self._slice_people
             if progress is not None:
-                progress(min(done, self._people), self._people)
-            self._values["after"] = upto
+                progress(done, self._people)
+            self._values["after"] = self._values["upto"]
             size = max(100, min(_LARGEST_SLICE, size * 2, int(size * _LOCK_SECONDS / held)))
 
     def count_all(self) -> tuple[int, int, int, int]:
-        added = updated = unchanged = suppressed = 0
-        while upto := self._slice_end(_LARGEST_SLICE):
-            self._values["upto"] = upto
+        totals = dict.fromkeys(_COUNTS, 0)
+        while self._next_slice(_LARGEST_SLICE):
             self._classify()
-            counts = self._counts()
-            added, updated = added + counts["added"], updated + counts["updated"]
-            unchanged, suppressed = unchanged + counts["unchanged"], suppressed + counts["suppressed"]
-            self._values["after"] = upto
+            for name, number in self._counts().items():
+                totals[name] += number
+            self._values["after"] = self._values["upto"]
+        added, updated, unchanged, suppressed = totals.values()
         return added, updated, unchanged, suppressed
 
     def _all(self, statement: str) -> list[tuple[int, ...]]:
         return self._connection.execute(statement, self._values).fetchall()
 
-    def _slice_end(self, size: int) -> str:
-        """The key of the last row of the next slice; empty at the end."""
-        [(key,)] = self._connection.execute(sql.SLICE_END, self._values | {"size": size}).fetchall()
-        return key or ""
+    def _next_slice(self, size: int) -> bool:
+        """Move `upto` behind the next `size` people; False where there are none."""
+        [(key, people, repeats)] = self._connection.execute(
+            sql.SLICE_END, self._values | {"size": size}
+        ).fetchall()
+        self._values["upto"] = key or ""
+        self._slice_people, self._slice_repeats = people, repeats
+        return bool(people)
 
     def _classify(self) -> None:
         """Fill `known`: who of the slice is on the list or was erased, and what the row means for them."""
         self._connection.execute("DELETE FROM temp.known")
-        self._connection.execute(sql.CLASSIFY_KNOWN, self._values)
+        # One look instead of one per row: a list that is new, or its own alphabet, meets nobody.
+        if self._all(sql.ANYONE_IN_RANGE)[0][0]:
+            self._connection.execute(sql.CLASSIFY_KNOWN, self._values)
         # Looked at under the same lock as the rows: nobody erased in between comes back.
-        if self._all("SELECT EXISTS (SELECT 1 FROM suppressions)")[0][0]:
+        if self._all("SELECT EXISTS (SELECT 1 FROM main.suppressions)")[0][0]:
             self._connection.execute(sql.CLASSIFY_ERASED, self._values)
 
     def _counts(self) -> dict[str, int]:
-        counts = dict.fromkeys(("added", "updated", "unchanged", "suppressed"), 0)
+        counts = dict.fromkeys(_COUNTS, 0)
         for outcome, number in self._connection.execute(sql.COUNT_KNOWN):
             counts[_COUNTED_AS.get(outcome, outcome)] += number
-        [(people, repeats, leaving)] = self._all(
-            sql.COUNT_SLICE if self._has_status else sql.COUNT_SLICE_ACTIVE
-        )
-        counts["added"] = people - sum(counts.values()) - leaving
+        leaving = self._all(sql.COUNT_LEAVING)[0][0] if self._has_status else 0
+        counts["added"] = self._slice_people - sum(counts.values()) - leaving
         counts["suppressed"] += leaving
-        counts["unchanged"] += repeats
+        counts["unchanged"] += self._slice_repeats
         return counts
 
     def _merge_slice(self) -> None:

@@ -72,8 +72,13 @@ _SLICE: Final = "s.key > :after AND s.key <= :upto"
 _STATUS: Final = "coalesce(s.status, :status)"
 _TAGS: Final = "coalesce(s.tags, :tags)"
 
-SLICE_END: Final = (
-    "SELECT max(key) FROM (SELECT key FROM stage.rows WHERE key > :after ORDER BY key LIMIT :size)"
+SLICE_END: Final = """
+SELECT max(key), count(*), sum(repeats)
+FROM (SELECT key, repeats FROM stage.rows WHERE key > :after ORDER BY key LIMIT :size)
+"""
+
+ANYONE_IN_RANGE: Final = (
+    "SELECT EXISTS (SELECT 1 FROM main.subscribers WHERE match_key > :after AND match_key <= :upto)"
 )
 
 CLASSIFY_KNOWN: Final = f"""
@@ -101,19 +106,15 @@ FROM stage.rows s WHERE {_SLICE}
 
 COUNT_KNOWN: Final = "SELECT outcome, count(*) FROM temp.known GROUP BY outcome"
 
-COUNT_SLICE: Final = f"""
-SELECT count(*), coalesce(sum(s.repeats), 0), coalesce(sum(
-    {_STATUS} IN {_LEFT} AND NOT EXISTS (SELECT 1 FROM temp.known k WHERE k.key = s.key)), 0)
-FROM stage.rows s WHERE {_SLICE}
+COUNT_LEAVING: Final = f"""
+SELECT count(*) FROM stage.rows s WHERE {_SLICE} AND {_STATUS} IN {_LEFT}
+    AND NOT EXISTS (SELECT 1 FROM temp.known k WHERE k.key = s.key)
 """
-COUNT_SLICE_ACTIVE: Final = (
-    f"SELECT count(*), coalesce(sum(s.repeats), 0), 0 FROM stage.rows s WHERE {_SLICE}"
-)
 
 INSERT_ALL: Final = f"""
-INSERT INTO main.subscribers (email, match_key, name, status, metadata, created_at, updated_at, import_id)
+INSERT INTO main.subscribers (email, match_key, name, status, metadata, created_at, import_id)
 SELECT coalesce(s.email, s.key), s.key, coalesce(s.name, ''), {_STATUS}, coalesce(s.metadata, '{{}}'),
-    coalesce(s.created_at, :at), :at, :import_id
+    coalesce(s.created_at, :at), :import_id
 FROM stage.rows s WHERE {_SLICE}
 """
 INSERT_NEW: Final = f"{INSERT_ALL} AND NOT EXISTS (SELECT 1 FROM temp.known k WHERE k.key = s.key)"

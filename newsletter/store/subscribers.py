@@ -107,15 +107,14 @@ def insert(
 ) -> int:
     """Put a new person on the list; returns the id. The match key has to be new."""
     return tx.insert(
-        "INSERT INTO subscribers (email, match_key, name, status, metadata, created_at, updated_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO subscribers (email, match_key, name, status, metadata, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
         (
             email,
             match_key,
             name,
             status.value,
             json.dumps(dict(metadata or {}), ensure_ascii=False),
-            at,
             at,
         ),
     )

@@ -100,6 +100,21 @@ def test_any_vector_is_judged_as_email_validator_does(emails: list[str]) -> None
     assert_agrees(emails)
 
 
+labels = st.one_of(
+    st.text("abcXYZ09-", min_size=0, max_size=8),
+    st.sampled_from(
+        ["a" * 63, "a" * 64, "xn--bcher-kva", "ab--cd", "com", "test", "invalid", "arpa", "onion", "ü"]
+    ),
+)
+
+
+@given(st.lists(labels, min_size=1, max_size=5).map(".".join))
+@example(".".join(["a" * 62] * 4) + ".com")
+@example(".".join(["a" * 49] * 5) + ".com")
+def test_any_domain_is_judged_as_email_validator_does(domain: str) -> None:
+    assert_agrees([f"a@{domain}"])
+
+
 @given(st.text(max_size=30))
 def test_a_key_of_any_text_is_its_own_key(text: str) -> None:
     key = match_key(text)

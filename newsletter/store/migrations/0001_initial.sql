@@ -13,7 +13,7 @@ CREATE TABLE subscribers (
     status     TEXT NOT NULL CHECK (status IN ('pending', 'active', 'unsubscribed', 'bounced', 'complained')),
     metadata   TEXT NOT NULL DEFAULT '{}',          -- a JSON object of strings
     created_at TEXT NOT NULL,
-    updated_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL DEFAULT '',            -- of the last change; empty while there was none
     import_id  INTEGER                              -- the import that brought the person; NULL for who joined alone
 );
 
