@@ -81,5 +81,12 @@ RENDERED_CODES: dict[str, Code] = {
             "A link in an email leads to `https:`, `http:`, `mailto:` or `tel:`. Mail programs remove others, "
             "and `javascript:` or `data:` makes filters suspicious of the whole message.",
         ),
+        Code(
+            "NL411",
+            "nested too deeply",
+            Severity.ERROR,
+            "Lists or quotes stand inside each other so often that they can't be read as Markdown, so the source "
+            "itself would be shown. Write them with less nesting.",
+        ),
     )
 }

@@ -15,6 +15,8 @@ from newsletter.content.slots import code_ranges
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _ITEM = re.compile(r"^( *)([-*+]|\d{1,9}[.)]) +(?=\S)")
 _FENCE = re.compile(r"^ *(`{3,}|~{3,})")
+# No reader follows more levels, and Python-Markdown recurses for each.
+_DEEPEST = 12
 # What ends a list item without a blank line before it (CommonMark 5.2).
 _INTERRUPTS = re.compile(r"^ *(?:#{1,6} |>|`{3}|~{3}|(?:[-*_] *){3,}$)")
 
@@ -113,7 +115,7 @@ def _lists(lines: list[str]) -> Iterator[str]:
         item = _ITEM.match(line)
         in_list = bool(contents)
         if item or blank_before or _INTERRUPTS.match(line):
-            while contents and indent < contents[-1]:
+            while contents and (indent < contents[-1] or len(contents) >= _DEEPEST):
                 contents.pop()
                 # CommonMark 5.3: another kind of marker starts another list.
                 loose = kinds.pop() != (item is not None and item[2][0].isdigit()) or loose

@@ -75,7 +75,10 @@ class Place:
         """The absolute address that `href` leads to, empty where there is none, and what is wrong with it."""
         if TOKEN.match(href):
             return href, None
-        parts = urlsplit(href)
+        try:
+            parts = urlsplit(href)
+        except ValueError:  # such as an unclosed bracket of an IPv6 address
+            return "", Problem("NL410", f"`{href}` is not an address", "check its host")
         scheme = parts.scheme.lower()
         if scheme in {"http", "https", "mailto", "tel"}:
             return href, None
@@ -132,13 +135,16 @@ class MarkdownConverter:
     """A Python-Markdown instance kept for many conversions (making one costs more than using it)."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._shape = _Shape()
         self._markdown = Markdown(
             extensions=[
                 "tables",
                 "fenced_code",
                 "sane_lists",
-                FootnoteExtension(USE_DEFINITION_ORDER=False, BACKLINK_TEXT="", UNIQUE_IDS=False),
+                FootnoteExtension(USE_DEFINITION_ORDER=False),
                 _Dialect(self._shape),
             ],
             output_format="html",
@@ -158,7 +164,12 @@ class MarkdownConverter:
         walker.inlinePatterns = [
             pattern for pattern, triggers in self._patterns if any(mark in source for mark in triggers)
         ]
-        html = self._markdown.convert(source)
+        try:
+            html = self._markdown.convert(source)
+        except RecursionError:
+            self._begin()  # its state was left in the middle
+            problem = Problem("NL411", "this is nested too deeply to be read", "nest lists and quotes less")
+            return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, text[:1])])
         fragment.html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
         return fragment
 

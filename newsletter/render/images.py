@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from newsletter.model.template import InlineImage
 
@@ -113,7 +113,7 @@ class Pictures:
 
     def find(self, source: str) -> Picture:
         """The picture an author means by `source`: a path from the issue's folder, or a web address."""
-        if urlsplit(source).scheme.lower() in {"http", "https"} or source.startswith("//"):
+        if re.match("(?:https?:)?//", source, re.IGNORECASE):
             return Picture(
                 src=source,
                 problem=Problem(
@@ -122,7 +122,7 @@ class Pictures:
                     "keep a copy next to the issue",
                 ),
             )
-        name = unquote(urlsplit(source).path) if "://" not in source else source
+        name = unquote(source)
         file: Path | None = None
         try:
             file = (self.issue_path.parent / name).resolve()

@@ -89,6 +89,37 @@ def test_any_text_is_read_without_losing_its_words(text: str) -> None:
     assert kept == re.sub(r"[^a]", "", text)
 
 
+def test_a_footnote_may_be_referred_to_twice_and_by_itself() -> None:
+    assert html("A[^n] b[^n].\n\n[^n]: One.") == (
+        '<p>A<sup>1</sup> b<sup>1</sup>.</p><div class="notes"><p><sup>1</sup> One.</p></div>'
+    )
+    assert "<sup>1</sup>" in html("A[^n].\n\n[^n]: See [^n].")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join("  " * level + "- a\n" for level in range(300)),
+        "- " * 2000 + "x",
+        "> " * 3000 + "x",
+        "[a](" * 2000,
+        "`" * 5001,
+        "*a **b " * 1000,
+        "[a](http://[) ![b](http://[x) <http://[>",
+    ],
+    ids=["lists", "markers", "quotes", "links", "ticks", "stars", "addresses"],
+)
+def test_nothing_an_author_can_write_breaks_the_converter(text: str) -> None:
+    assert "<" in html(text)
+
+
+def test_what_is_nested_too_deeply_is_shown_as_written_and_reported() -> None:
+    fragment = CONVERTER.convert("- " * 2000 + "<x>", PLACE)
+    assert [finding.problem.code for finding in fragment.findings] == ["NL411"]
+    assert fragment.html.endswith("&lt;x&gt;</p>")
+    assert CONVERTER.convert("*fine*", PLACE).html == "<p><em>fine</em></p>"
+
+
 def test_definitions_are_taken_out_and_given_where_they_are_used() -> None:
     text, found = take_definitions(
         "See [p].\n\n[P]: https://e.org 'T'\n[^n]: Note one\n  goes on.\n\nEnd.\n\n```\n[c]: x\n```"
