@@ -5,61 +5,31 @@ The panels are read back from the finished MIME message, so that nothing can be 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from newsletter.app import Workspace
-from newsletter.audience.tokens import TokenSigner
 from newsletter.checks.across import check_across
 from newsletter.checks.run import check_file, settled
 from newsletter.content.issue import ParseResult, by_place, read_issue
 from newsletter.diagnostics import Diagnostic, Severity
-from newsletter.errors import NewsletterError, UsageError
-from newsletter.model.delivery import Recipient
+from newsletter.errors import NewsletterError
 from newsletter.model.issue import FrontMatter
-from newsletter.model.publication import Publication
 from newsletter.model.template import InlineImage
 from newsletter.preview.message import MessageView, read_message
+from newsletter.preview.reader import SAMPLE, find_reader, outgoing_of, presentable, signer_for
 from newsletter.render.compile import compile_issue
-from newsletter.render.message import MessageWriter
 from newsletter.render.slots import TOKEN, SlotTable
-from newsletter.send.recipients import make_recipient
+from newsletter.send.frozen import Frozen
+from newsletter.send.recipients import make_recipient, read_metadata
+from newsletter.send.run import sample_mime
 
-SAMPLE_NAME = "Ada Lovelace"
-SAMPLE_EMAIL = "ada@example.com"
 # Code of what no check foresaw: a template of the author's own that raises, a picture that can't be read.
 NOT_RENDERED = "preview"
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Whose copy is shown.
-
-    Attributes:
-        label: how the page calls them.
-        email: bare address.
-        name: display name, or empty.
-        tags: sorted.
-        metadata: as stored.
-        subscriber_id: the store's number; 0 for a sample.
-    """
-
-    label: str
-    email: str
-    name: str = ""
-    tags: tuple[str, ...] = ()
-    metadata: tuple[tuple[str, str], ...] = ()
-    subscriber_id: int = 0
-
-
-SAMPLE = Reader(label=f"{SAMPLE_NAME}, a sample reader", email=SAMPLE_EMAIL, name=SAMPLE_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +95,8 @@ class Builder:
     """Builds issues under one set of settings; keeps the renderer's cache between builds.
 
     Attributes:
-        recipient: whose copy is shown, as the message writer knows them.
+        reader: whose copy is shown.
+        outgoing: how messages leave.
 
     Args:
         workspace: the newsletter.
@@ -138,20 +109,23 @@ class Builder:
     def __init__(self, workspace: Workspace, reader_email: str = "") -> None:
         self._workspace = workspace
         self._settings = workspace.settings
-        self._publication = _presentable(workspace.settings.publication)
-        self._renderer = workspace.renderer(images=_image_form(workspace))
-        self._reader = find_reader(workspace, reader_email) if reader_email else SAMPLE
-        self.recipient = _recipient(workspace, self._reader, self._publication)
+        self._publication = presentable(workspace.settings.publication)
+        self.outgoing = outgoing_of(workspace)
+        self._renderer = workspace.renderer(images="attach" if self.outgoing.attach else "link")
+        self.reader = find_reader(workspace, reader_email) if reader_email else SAMPLE
+        self._signer = signer_for(workspace, self.reader)
         # What rendering said of a file, and what the parser did, for findings that other files have a part in.
         self._rendered: dict[Path, tuple[Diagnostic, ...]] = {}
         self._known: dict[Path, ParseResult] = {}
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> dict[str, str | bool]:
         """What the page calls the newsletter and its reader."""
         return {
             "name": self._publication.name,
             "tagline": self._publication.tagline,
-            "reader": self._reader.label,
+            "reader": self.reader.label,
+            "provider": self.outgoing.provider,
+            "provider_writes_mime": self.outgoing.writes_mime,
         }
 
     def files(self) -> Sequence[Path]:
@@ -236,24 +210,47 @@ class Builder:
             rendered.html,
             rendered.text,
             rendered.slots,
-            rendered.images,
+            rendered.images if self.outgoing.attach else (),
             rendered.web_url,
             name,
             source=parsed.document.raw if parsed.document else "",
         )
         if compiled.issue is None:
             return Broken(compiled.diagnostics, self.text(path))
-        writer = MessageWriter(
-            compiled.issue, self._publication, send_key=issue.slug, dkim=self._workspace.dkim()
+        message = read_message(
+            sample_mime(
+                Frozen(compiled.issue, self._publication),
+                self.reader.person,
+                self._signer,
+                self._workspace.clock.now(),
+                self.outgoing.dkim,
+            )
         )
-        message = read_message(writer.mime(self.recipient, self._workspace.clock.now()).mime)
         return Picture(
             summary=_summary(issue.front),
             message=message,
-            preheader=_filled(rendered.preheader, rendered.slots, self.recipient),
+            preheader=self._filled(rendered.preheader, rendered.slots),
             assets=self._assets(message, rendered.images),
             took=time.perf_counter() - started,
         )
+
+    def _filled(self, text: str, slots: SlotTable) -> str:
+        values = make_recipient(
+            send_id=0,
+            subscriber_id=self.reader.person.subscriber_id,
+            email=self.reader.person.email,
+            name=self.reader.person.name,
+            tags=self.reader.person.tags,
+            metadata=read_metadata(self.reader.person.metadata),
+            signer=self._signer,
+            base_url=self._publication.base_url,
+        ).values
+
+        def value(match: re.Match[str]) -> str:
+            field, default = slots.entry(int(match[1]))
+            return values.get(field) or default
+
+        return TOKEN.sub(value, text)
 
     def _assets(self, message: MessageView, attached: Sequence[InlineImage]) -> dict[str, InlineImage]:
         found = {f"cid:{image.content_id}": image for image in attached}
@@ -268,35 +265,6 @@ class Builder:
         return found
 
 
-def find_reader(workspace: Workspace, email: str) -> Reader:
-    """The subscriber with this address, whatever their status.
-
-    Raises:
-        UsageError: nobody on the list has it.
-    """
-    from newsletter.audience.addresses import match_key
-    from newsletter.store.subscribers import find
-
-    found = None
-    # Looking must not make a store where there is none.
-    if workspace.database_path.is_file():
-        with contextlib.closing(workspace.open_database()) as database:
-            found = find(database, match_key=match_key(email.strip()))
-    if found is None:
-        raise UsageError(
-            f"there is no subscriber {email}",
-            hint="leave --as out to read as a sample one, or see newsletter subscribers list",
-        )
-    return Reader(
-        label=f"{found.name} <{found.email}>" if found.name else found.email,
-        email=found.email,
-        name=found.name,
-        tags=found.tags,
-        metadata=tuple(found.metadata.items()),
-        subscriber_id=found.id,
-    )
-
-
 def wait_until_written(path: Path) -> None:
     """Wait for up to 60 ms while the file is empty: an editor that truncates and then writes is caught in between."""
     for _ in range(12):
@@ -308,45 +276,9 @@ def wait_until_written(path: Path) -> None:
         time.sleep(0.005)
 
 
-def _recipient(workspace: Workspace, reader: Reader, publication: Publication) -> Recipient:
-    # A sample's links must not open anything: they are signed with a key nobody keeps.
-    signer = workspace.signer if reader.subscriber_id else TokenSigner(secrets.token_bytes(32))
-    return make_recipient(
-        send_id=0,
-        subscriber_id=reader.subscriber_id,
-        email=reader.email,
-        name=reader.name,
-        tags=reader.tags,
-        metadata=dict(reader.metadata),
-        signer=signer,
-        base_url=publication.base_url,
-    )
-
-
-def _presentable(publication: Publication) -> Publication:
-    """The identity, with placeholders (RFC 2606) where a send would refuse for want of it: one wants to see the page before that."""
-    return replace(
-        publication,
-        from_email=publication.from_email or "sender@example.com",
-        base_url=publication.base_url or "https://newsletter.example",
-    )
-
-
-def _image_form(workspace: Workspace) -> Literal["attach", "link"]:
-    return "link" if workspace.settings.sending.images == "link" else "attach"
-
-
 def _summary(front: FrontMatter) -> Summary:
     date = f"{front.date.day} {front.date:%b %Y}"
     return Summary(front.number, front.title, date, front.status)
-
-
-def _filled(text: str, slots: SlotTable, recipient: Recipient) -> str:
-    def value(match: re.Match[str]) -> str:
-        field, default = slots.entry(int(match[1]))
-        return recipient.values.get(field) or default
-
-    return TOKEN.sub(value, text)
 
 
 def _local_asset(folder: Path, name: str) -> InlineImage | None:

@@ -6,7 +6,6 @@ first, the message and the findings follow, the list of issues comes last.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -19,8 +18,8 @@ from newsletter.diagnostics import Diagnostic
 from newsletter.errors import NewsletterError
 from newsletter.model.template import InlineImage
 from newsletter.preview.build import Broken, Builder, Picture, Summary
+from newsletter.preview.events import event, explained, message_json
 from newsletter.preview.findings import counts, finding_json
-from newsletter.preview.message import GMAIL_CLIP, GMAIL_WARN
 from newsletter.preview.variants import FrameHtml, Variant, as_seen, split_body, with_addresses
 from newsletter.preview.watch import SETTINGS_FILES
 
@@ -134,7 +133,7 @@ class Studio:
 
     def _tell_index(self) -> None:
         with self._lock:
-            data = _event("index", self._index_json())
+            data = event("index", self._index_json())
             for viewer in self._viewers:
                 viewer.push(data)
 
@@ -143,7 +142,7 @@ class Studio:
             **self._builder.identity(),
             "home": str(self._home),
             "editor": self._editor,
-            "settings_error": _explained(self._settings_error) if self._settings_error else None,
+            "settings_error": explained(self._settings_error) if self._settings_error else None,
             "issues": [
                 {
                     "key": key,
@@ -167,11 +166,11 @@ class Studio:
                 viewer.push(None)
                 return
             self._viewers.add(viewer)
-            viewer.push(_event("index", self._index_json()))
+            viewer.push(event("index", self._index_json()))
             entry = self._entries.get(viewer.key)
             if entry is None:
                 if viewer.key:
-                    viewer.push(_event("gone", {"key": viewer.key}))
+                    viewer.push(event("gone", {"key": viewer.key}))
                 return
             if not entry.fresh:
                 self._build(entry)
@@ -257,7 +256,7 @@ class Studio:
             for key in gone:
                 self._looks.pop(key, None)
                 for viewer in self._viewing(key):
-                    viewer.push(_event("gone", {"key": key}))
+                    viewer.push(event("gone", {"key": key}))
             if touched or gone:
                 self._tell_index()
         if touched or gone:
@@ -328,7 +327,7 @@ class Studio:
                     "subject": entry.picture.subject,
                     "preheader": entry.picture.preheader,
                 }
-            viewer.push(_event("picture", data))
+            viewer.push(event("picture", data))
 
     def _broken_json(self, entry: _Entry) -> list[dict[str, Any]] | None:
         if entry.broken is None:
@@ -338,46 +337,19 @@ class Studio:
     def _tell_message(self, key: str, entry: _Entry, viewers: list[Viewer]) -> None:
         if entry.picture is None or not viewers:
             return
-        data = _event("message", {"key": key, "version": entry.version, **message_json(entry.picture)})
+        data = event("message", {"key": key, "version": entry.version, **message_json(entry.picture)})
         for viewer in viewers:
             viewer.push(data)
 
     def _tell_findings(self, key: str, entry: _Entry, viewers: list[Viewer]) -> None:
         findings = entry.findings or []
         text = self._builder.text(entry.path)
-        data = _event(
+        data = event(
             "findings",
             {"key": key, "findings": [finding_json(d, text, entry.path) for d in findings]},
         )
         for viewer in viewers:
             viewer.push(data)
-
-
-def message_json(picture: Picture) -> dict[str, Any]:
-    """The Text and Message panels: text part, headers, parts with sizes, source."""
-    message = picture.message
-    html = message.first("text/html")
-    return {
-        "text": picture.text,
-        "headers": [{"name": h.name, "raw": h.raw, "text": h.text} for h in message.headers],
-        "parts": [
-            {
-                "type": part.media_type,
-                "encoding": part.encoding,
-                "name": part.filename,
-                "encoded": part.encoded,
-                "decoded": len(part.content),
-            }
-            for part in message.parts
-        ],
-        "size": len(message.raw),
-        "html_encoded": html.encoded if html else 0,
-        "html_decoded": len(html.content) if html else 0,
-        "clip": GMAIL_CLIP,
-        "warn": GMAIL_WARN,
-        "boundaries": [f"--{boundary}" for boundary in message.boundaries],
-        "source": message.source,
-    }
 
 
 def open_studio(workspace: Workspace, extra: Iterable[Path] = (), reader: str = "") -> Studio:
@@ -409,10 +381,6 @@ def _editor(workspace: Workspace) -> str:
     return value.get_secret_value() if value else ""
 
 
-def _explained(error: NewsletterError) -> dict[str, str]:
-    return {"message": error.message, "hint": error.hint}
-
-
 def _settling(path: Path) -> float:
     """Seconds until a file written just now can be judged; 0 or less when it can."""
     try:
@@ -420,8 +388,3 @@ def _settling(path: Path) -> float:
     except OSError:
         return 0.0
     return _SETTLING - age if age >= 0 else 0.0
-
-
-def _event(name: str, data: dict[str, Any]) -> bytes:
-    # JSON has no raw line break, so one data line carries it whole (WHATWG HTML, server-sent events).
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()

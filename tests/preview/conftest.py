@@ -76,7 +76,10 @@ def issue_text() -> Callable[..., str]:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A newsletter of two issues with a picture."""
-    folder = tmp_path / "notes"
+    return _make_home(tmp_path / "notes")
+
+
+def _make_home(folder: Path) -> Path:
     (folder / "issues" / "images").mkdir(parents=True)
     (folder / "newsletter.toml").write_text(SETTINGS)
     (folder / "issues" / "001-first.md").write_text(_issue_text())
@@ -133,6 +136,14 @@ def start() -> Iterator[Callable[[Path], Running]]:
 def preview(start: Callable[[Path], Running], home: Path) -> Running:
     """The preview of `home`."""
     return start(home)
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A preview for tests that change nothing: one for a whole module."""
+    running = Running(_make_home(tmp_path_factory.mktemp("standing") / "notes"))
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")

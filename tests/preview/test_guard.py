@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-
 Ask = Callable[..., http.client.HTTPResponse]
 
 
@@ -34,8 +33,8 @@ def ask() -> Iterator[Ask]:
         yield request
 
 
-def test_the_page_is_served_below_its_token(ask: Ask, preview: Any) -> None:
-    answer = ask(preview, f"/{preview.server.token}/")
+def test_the_page_is_served_below_its_token(ask: Ask, standing: Any) -> None:
+    answer = ask(standing, f"/{standing.server.token}/")
     assert answer.status == 200
     policy = answer.headers["content-security-policy"]
     assert "script-src 'self'" in policy
@@ -44,31 +43,31 @@ def test_the_page_is_served_below_its_token(ask: Ask, preview: Any) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_localhost_is_one_of_its_names(ask: Ask, preview: Any) -> None:
-    assert ask(preview, f"/{preview.server.token}/", Host=f"LOCALHOST:{preview.server.port}").status == 200
+def test_localhost_is_one_of_its_names(ask: Ask, standing: Any) -> None:
+    assert ask(standing, f"/{standing.server.token}/", Host=f"LOCALHOST:{standing.server.port}").status == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:{port}", "127.0.0.1", "127.0.0.1:1", "[::]:{port}", ""]
 )
-def test_another_host_name_is_refused_even_with_the_token(ask: Ask, preview: Any, host: str) -> None:
-    answer = ask(preview, f"/{preview.server.token}/", Host=host.format(port=preview.server.port))
+def test_another_host_name_is_refused_even_with_the_token(ask: Ask, standing: Any, host: str) -> None:
+    answer = ask(standing, f"/{standing.server.token}/", Host=host.format(port=standing.server.port))
     assert answer.status == 421
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/events", "/x/", "/{short}/", "/{token}x/", "//{token}/x", "/static/studio.js"]
 )
-def test_a_wrong_token_is_refused(ask: Ask, preview: Any, path: str) -> None:
-    token = preview.server.token
-    answer = ask(preview, path.format(token=token, short=token[:-1]))
+def test_a_wrong_token_is_refused(ask: Ask, standing: Any, path: str) -> None:
+    token = standing.server.token
+    answer = ask(standing, path.format(token=token, short=token[:-1]))
     assert answer.status in {403, 404}
     assert b"Field Notes" not in answer.read()
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_nothing_but_reading_is_allowed(ask: Ask, preview: Any, method: str) -> None:
-    assert ask(preview, f"/{preview.server.token}/", method).status == 405
+def test_nothing_but_reading_is_allowed(ask: Ask, standing: Any, method: str) -> None:
+    assert ask(standing, f"/{standing.server.token}/", method).status == 405
 
 
 def test_each_preview_has_a_token_of_its_own(
@@ -79,10 +78,10 @@ def test_each_preview_has_a_token_of_its_own(
     assert ask(second, f"/{first.server.token}/").status == 403
 
 
-def test_no_answer_may_be_read_by_another_origin(ask: Ask, preview: Any) -> None:
-    token = preview.server.token
+def test_no_answer_may_be_read_by_another_origin(ask: Ask, standing: Any) -> None:
+    token = standing.server.token
     for path in ("/", "/static/studio.js", "/email/001-first", "/message/001-first", "/nothing"):
-        answer = ask(preview, f"/{token}{path}")
+        answer = ask(standing, f"/{token}{path}")
         names = {name.lower() for name in answer.headers}
         assert not {name for name in names if name.startswith("access-control-")}
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
@@ -99,16 +98,16 @@ def test_no_answer_may_be_read_by_another_origin(ask: Ask, preview: Any) -> None
         {"Sec_Fetch_Site": "same-site"},
     ],
 )
-def test_another_sites_event_stream_is_refused(ask: Ask, preview: Any, headers: dict[str, str]) -> None:
-    path = f"/{preview.server.token}/events?issue=001-first"
-    assert ask(preview, path, Accept="text/event-stream", **headers).status == 403
+def test_another_sites_event_stream_is_refused(ask: Ask, standing: Any, headers: dict[str, str]) -> None:
+    path = f"/{standing.server.token}/events?issue=001-first"
+    assert ask(standing, path, Accept="text/event-stream", **headers).status == 403
 
 
-def test_its_own_event_stream_begins_with_the_index_and_the_picture(ask: Ask, preview: Any) -> None:
+def test_its_own_event_stream_begins_with_the_index_and_the_picture(ask: Ask, standing: Any) -> None:
     answer = ask(
-        preview,
-        f"/{preview.server.token}/events?issue=001-first",
-        Origin=f"http://127.0.0.1:{preview.server.port}",
+        standing,
+        f"/{standing.server.token}/events?issue=001-first",
+        Origin=f"http://127.0.0.1:{standing.server.port}",
         Sec_Fetch_Site="same-origin",
     )
     assert answer.status == 200
@@ -136,12 +135,12 @@ def test_its_own_event_stream_begins_with_the_index_and_the_picture(ask: Ask, pr
         "/email/nothing",
     ],
 )
-def test_no_path_leads_to_a_file_that_is_not_meant(ask: Ask, preview: Any, path: str) -> None:
-    assert ask(preview, f"/{preview.server.token}{path}").status == 404
+def test_no_path_leads_to_a_file_that_is_not_meant(ask: Ask, standing: Any, path: str) -> None:
+    assert ask(standing, f"/{standing.server.token}{path}").status == 404
 
 
-def test_the_email_may_not_run_anything_even_in_a_tab_of_its_own(ask: Ask, preview: Any) -> None:
-    answer = ask(preview, f"/{preview.server.token}/email/001-first")
+def test_the_email_may_not_run_anything_even_in_a_tab_of_its_own(ask: Ask, standing: Any) -> None:
+    answer = ask(standing, f"/{standing.server.token}/email/001-first")
     policy = answer.headers["content-security-policy"]
     assert "sandbox allow-same-origin" in policy
     assert "allow-scripts" not in policy
@@ -149,17 +148,17 @@ def test_the_email_may_not_run_anything_even_in_a_tab_of_its_own(ask: Ask, previ
     assert "default-src 'none'" in policy
 
 
-def test_the_message_is_served_byte_for_byte_and_never_rendered(ask: Ask, preview: Any) -> None:
-    answer = ask(preview, f"/{preview.server.token}/message/001-first")
+def test_the_message_is_served_byte_for_byte_and_never_rendered(ask: Ask, standing: Any) -> None:
+    answer = ask(standing, f"/{standing.server.token}/message/001-first")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"] == 'attachment; filename="001-first.eml"'
-    assert answer.read() == preview.studio.picture("001-first").message.raw
+    assert answer.read() == standing.studio.picture("001-first").message.raw
 
 
-def test_a_picture_is_found_by_its_hashed_name_alone(ask: Ask, preview: Any) -> None:
-    picture = preview.studio.picture("001-first")
+def test_a_picture_is_found_by_its_hashed_name_alone(ask: Ask, standing: Any) -> None:
+    picture = standing.studio.picture("001-first")
     (image,) = picture.assets.values()
-    answer = ask(preview, f"/{preview.server.token}/images/{image.filename}")
+    answer = ask(standing, f"/{standing.server.token}/images/{image.filename}")
     assert answer.read() == image.data
     assert answer.headers["content-type"] == "image/png"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import email
 import email.policy
-from datetime import UTC, datetime
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,38 +47,25 @@ def test_a_sample_reader_is_addressed_by_name_in_both_parts(picture: Picture) ->
     assert picture.message.header("To") == "ada@example.com"
 
 
-def test_the_picture_is_the_message_that_a_send_would_write(home: Path) -> None:
-    """The same parts, put together by hand as a send does, give the same bytes."""
-    from newsletter.clock import FakeClock
-    from newsletter.content.issue import read_issue
-    from newsletter.preview.build import SAMPLE
-    from newsletter.render.compile import compile_issue
-    from newsletter.render.message import MessageWriter
+def test_the_picture_is_what_a_send_delivers_but_for_what_names_the_send(home: Path) -> None:
+    """A real send through the outbox, to a person of the list, against the preview as that person."""
+    command = [sys.executable, "-m", "newsletter"]
+    for arguments in (
+        ["subscribers", "add", "grace@example.com", "--name", "Grace Hopper"],
+        ["send", "1", "--yes", "--expect-count", "1"],
+    ):
+        subprocess.run([*command, *arguments], cwd=home, check=True, capture_output=True, timeout=60)
+    (delivered,) = (home / ".newsletter" / "outbox").glob("*/*.eml")
+    shown = Builder(open_workspace(home), "grace@example.com").build(home / "issues" / "001-first.md")
+    assert isinstance(shown, Picture), shown
 
-    workspace = open_workspace(home)
-    workspace.clock = FakeClock(datetime(2026, 1, 6, 9, tzinfo=UTC))
-    builder = Builder(workspace)
-    path = home / "issues" / "001-first.md"
-    shown = builder.build(path)
-    assert isinstance(shown, Picture)
+    def comparable(raw: bytes) -> bytes:
+        # The date, the delivery and the send's own number in Message-ID, Feedback-ID and boundaries.
+        raw = re.sub(rb"(?m)^(Date|Message-ID|X-Newsletter-Delivery|Feedback-ID): .*\r\n", rb"\1: -\r\n", raw)
+        return re.sub(rb"=_(\w+)_[0-9a-f]{16}", rb"=_\1", raw)
 
-    issue = read_issue(path, workspace.settings.kinds).issue
-    assert issue is not None
-    rendered = workspace.renderer().render(issue)
-    compiled = compile_issue(
-        rendered.subject,
-        rendered.html,
-        rendered.text,
-        rendered.slots,
-        rendered.images,
-        rendered.web_url,
-        str(path),
-    ).issue
-    assert compiled is not None
-    writer = MessageWriter(compiled, workspace.settings.publication, send_key=issue.slug)
-    sent = writer.mime(builder.recipient, workspace.clock.now())
-    assert SAMPLE.email == sent.recipient
-    assert shown.message.raw == sent.mime
+    assert comparable(shown.message.raw) == comparable(delivered.read_bytes())
+    assert "Hello Grace Hopper" in shown.text
 
 
 def test_long_base64_is_folded_and_text_is_not() -> None:

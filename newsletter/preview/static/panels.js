@@ -80,8 +80,8 @@ export function excerpt(finding, around = 5) {
   return el("div", { class: "excerpt" }, el("span", { class: "excerpt-place" }, finding.place), finding.source.length ? pre : null);
 }
 
-export function showMessage(panel, message) {
-  panel.replaceChildren(sizes(message), headers(message), source(message));
+export function showMessage(panel, message, note) {
+  panel.replaceChildren(sizes(message), headers(message), source(message, note));
 }
 
 function sizes(message) {
@@ -117,7 +117,7 @@ function headers(message) {
     el("table", { class: "data headers" }, el("thead", { class: "unseen" }, el("tr", {}, el("th", { scope: "col" }, "Name"), el("th", { scope: "col" }, "Value"))), el("tbody", {}, ...rows)));
 }
 
-function source(message) {
+function source(message, note) {
   const pre = el("pre", { class: "source", tabindex: "0", "aria-label": "Source of the message" });
   let inHeaders = true;
   for (const line of message.source.split("\n")) {
@@ -132,7 +132,7 @@ function source(message) {
     else pre.append(line, "\n");
     if (line === "") inHeaders = false;
   }
-  return el("section", { class: "part", "aria-label": "Source" }, el("span", { class: "mark" }, "3 · Source"), pre);
+  return el("section", { class: "part", "aria-label": "Source" }, el("span", { class: "mark" }, "3 · Source"), note ? el("p", { class: "note" }, note) : null, pre);
 }
 
 export function showFindings(panel, findings, selected, status, actions) {

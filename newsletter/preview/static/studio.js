@@ -206,7 +206,9 @@ function showBroken() {
 function showParts() {
   if (state.panel === "text") $("plain").textContent = known.message?.text ?? "";
   if (state.panel !== "message") return;
-  if (known.message) showMessage($("message"), known.message);
+  const { provider, provider_writes_mime: theirs } = known.index ?? {};
+  const note = theirs ? `${provider} is given the subject, the headers and both parts, and writes the MIME itself. This is the same message as we would write it.` : "";
+  if (known.message) showMessage($("message"), known.message, note);
   else $("message").replaceChildren();
 }
 

@@ -1,0 +1,48 @@
+"""What travels to the page, and in which form?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from newsletter.errors import NewsletterError
+from newsletter.preview.build import Picture
+from newsletter.preview.message import GMAIL_CLIP, GMAIL_WARN
+
+
+def event(name: str, data: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    # JSON has no raw line break, so one data line carries it whole (WHATWG HTML, server-sent events).
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def message_json(picture: Picture) -> dict[str, Any]:
+    """The Text and Message panels: text part, headers, parts with sizes, source."""
+    message = picture.message
+    html = message.first("text/html")
+    return {
+        "text": picture.text,
+        "headers": [{"name": h.name, "raw": h.raw, "text": h.text} for h in message.headers],
+        "parts": [
+            {
+                "type": part.media_type,
+                "encoding": part.encoding,
+                "name": part.filename,
+                "encoded": part.encoded,
+                "decoded": len(part.content),
+            }
+            for part in message.parts
+        ],
+        "size": len(message.raw),
+        "html_encoded": html.encoded if html else 0,
+        "html_decoded": len(html.content) if html else 0,
+        "clip": GMAIL_CLIP,
+        "warn": GMAIL_WARN,
+        "boundaries": [f"--{boundary}" for boundary in message.boundaries],
+        "source": message.source,
+    }
+
+
+def explained(error: NewsletterError) -> dict[str, str]:
+    """What went wrong, for the page."""
+    return {"message": error.message, "hint": error.hint}

@@ -1,0 +1,115 @@
+"""Whose copy is shown, and as which provider would carry it?"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+from dataclasses import dataclass, replace
+
+from newsletter.app import Workspace
+from newsletter.audience.tokens import TokenSigner
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.publication import Publication
+from newsletter.providers.base import ContentForm
+from newsletter.render.dkim import DkimSigner
+from newsletter.store.send_records import Person
+
+SAMPLE_NAME = "Ada Lovelace"
+SAMPLE_EMAIL = "ada@example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whose copy is shown.
+
+    Attributes:
+        label: how the page calls them.
+        person: as a send would know them; the number 0 is a sample's.
+    """
+
+    label: str
+    person: Person
+
+
+SAMPLE = Reader(f"{SAMPLE_NAME}, a sample reader", Person(0, SAMPLE_EMAIL, SAMPLE_NAME, "{}", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """How messages leave, as far as it shows.
+
+    Attributes:
+        provider: its name.
+        attach: pictures travel along; otherwise they are linked.
+        writes_mime: the provider gets fields and writes the MIME itself.
+        dkim: signs what leaves, or None.
+    """
+
+    provider: str
+    attach: bool
+    writes_mime: bool = False
+    dkim: DkimSigner | None = None
+
+
+def find_reader(workspace: Workspace, email: str) -> Reader:
+    """The subscriber with this address, whatever their status.
+
+    Raises:
+        UsageError: nobody on the list has it.
+    """
+    from newsletter.audience.addresses import match_key
+    from newsletter.store.subscribers import find
+
+    found = None
+    # Looking must not make a store where there is none.
+    if workspace.database_path.is_file():
+        with contextlib.closing(workspace.open_database()) as database:
+            found = find(database, match_key=match_key(email.strip()))
+    if found is None:
+        raise UsageError(
+            f"there is no subscriber {email}",
+            hint="leave --as out to read as a sample one, or see newsletter subscribers list",
+        )
+    label = f"{found.name} <{found.email}>" if found.name else found.email
+    metadata = json.dumps(dict(found.metadata))
+    return Reader(label, Person(found.id, found.email, found.name, metadata, 1, found.tags))
+
+
+def signer_for(workspace: Workspace, reader: Reader) -> TokenSigner:
+    """What makes the tokens in the links: ours for a subscriber, one nobody keeps for a sample.
+
+    A sample's links must not open anything, and looking must not make a key.
+    """
+    return workspace.signer if reader.person.subscriber_id else TokenSigner(secrets.token_bytes(32))
+
+
+def presentable(publication: Publication) -> Publication:
+    """The identity, with placeholders (RFC 2606) where a send would refuse for want of it: one wants to see the page before that."""
+    return replace(
+        publication,
+        from_email=publication.from_email or "sender@example.com",
+        base_url=publication.base_url or "https://newsletter.example",
+    )
+
+
+def outgoing_of(workspace: Workspace) -> Outgoing:
+    """How the newsletter's messages leave, as far as its settings and keys tell."""
+    settings = workspace.settings
+    try:
+        provider = workspace.provider()
+    except NewsletterError:
+        # A key that isn't set (yet, or on this machine) matters to a send; a preview does without.
+        return Outgoing(settings.provider.name, attach=settings.sending.images != "link")
+    # A provider with an API signs itself: it changes what it gets.
+    dkim = None
+    if provider.name == "smtp":
+        with contextlib.suppress(NewsletterError):
+            dkim = workspace.dkim()
+    capabilities = provider.capabilities
+    return Outgoing(
+        provider.name,
+        attach=settings.sending.images != "link" and capabilities.attachments,
+        writes_mime=capabilities.content is ContentForm.FIELDS,
+        dkim=dkim,
+    )
