@@ -65,6 +65,7 @@ class MessageSource:
         self._writer = writer
         self._base_url = frozen.publication.base_url
         self.with_tags = "subscriber.tags" in frozen.fields
+        self._with_preferences = "preferences_url" in frozen.fields
         self._with_metadata = any(field.startswith(METADATA_PREFIX) for field in frozen.fields)
 
     def maker(self) -> Callable[[ClaimedBatch], Made]:
@@ -96,6 +97,7 @@ class MessageSource:
             metadata=read_metadata(person.metadata) if self._with_metadata else None,
             signer=self._signer,
             base_url=self._base_url,
+            preferences=self._with_preferences,
         )
 
     def delivery_id(self, subscriber_id: int) -> str:

@@ -36,19 +36,22 @@ def make_recipient(
     metadata: Mapping[str, str] | None = None,
     signer: Tokens,
     base_url: str,
+    preferences: bool = True,
 ) -> Recipient:
     """The recipient a message is made for.
 
     `send_id` is 0 for a message that belongs to no send: a test, a preview. `base_url` is that of
-    the public service, without a trailing slash.
+    the public service, without a trailing slash. `preferences` says whether the content links to
+    the preferences at all: a token that nobody reads need not be made.
     """
     values = {
         "subscriber.name": name,
         "subscriber.email": email,
-        "subscriber.tags": ", ".join(tags),
+        "subscriber.tags": ", ".join(tags) if tags else "",
         "unsubscribe_url": f"{base_url}/u/{signer.unsubscribe(subscriber_id)}",
-        "preferences_url": f"{base_url}/p/{signer.preferences(subscriber_id)}",
     }
+    if preferences:
+        values["preferences_url"] = f"{base_url}/p/{signer.preferences(subscriber_id)}"
     if metadata:
         for key, value in metadata.items():
             values[METADATA_PREFIX + key] = value

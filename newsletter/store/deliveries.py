@@ -25,7 +25,9 @@ from newsletter.store.send_records import (
     fenced,
 )
 
-_PERSON: Final = "d.subscriber_id, s.email, s.name, s.metadata, s.status, d.attempts"
+# What a `Person` is made of, then the status.
+_PERSON: Final = "d.subscriber_id, s.email, s.name, s.metadata, d.attempts + 1, s.status"
+_NO_TAGS: Final[tuple[tuple[str, ...], ...]] = ((),)
 # A batch whose ids lie this much wider than its size is updated row by row, not by range.
 _WIDE: Final = 4
 
@@ -175,7 +177,7 @@ def reclaim(
             f"WHERE d.send_id = ? AND d.subscriber_id IN ({marks}) AND s.status = 'active' ORDER BY 1",
             (send_id, *part),
         )
-        people += [Person(row[0], row[1], row[2], row[3], row[5]) for row in rows]
+        people += [Person._make(row[:5] + _NO_TAGS) for row in rows]
     if len(people) != batch.size:
         return None
     tx.executemany(
@@ -232,7 +234,8 @@ def _claim_rows(
     claim = Claim(last_id=rows[-1][0], looked_at=len(rows))
     people: list[Person] = []
     aside: list[tuple[int, str, int, int, int]] = []
-    for number, email, name, metadata, status, attempts in rows:
+    for row in rows:
+        number, email, status = row[0], row[1], row[5]
         if status != "active":
             aside.append((int(DeliveryState.SKIPPED), status or "erased", send_id, number, int(state)))
             claim.skipped += 1
@@ -240,7 +243,7 @@ def _claim_rows(
             aside.append((int(DeliveryState.REJECTED), reason, send_id, number, int(state)))
             claim.rejected += 1
         else:
-            people.append(Person(number, email, name, metadata, attempts + 1))
+            people.append(Person._make(row[:5] + _NO_TAGS))
     if aside:
         tx.executemany(
             "UPDATE deliveries SET state = ?, reason = ? WHERE send_id = ? AND subscriber_id = ? AND state = ?",
@@ -295,10 +298,7 @@ def _with_tags(tx: Transaction, people: list[Person]) -> tuple[Person, ...]:
         ):
             tags.setdefault(number, []).append(tag)
     return tuple(
-        Person(p.subscriber_id, p.email, p.name, p.metadata, p.attempts, tuple(tags[p.subscriber_id]))
-        if p.subscriber_id in tags
-        else p
-        for p in people
+        p._replace(tags=tuple(tags[p.subscriber_id])) if p.subscriber_id in tags else p for p in people
     )
 
 

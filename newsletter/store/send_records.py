@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from newsletter.errors import NewsletterError
 from newsletter.model.delivery import DeliveryState, SendState
@@ -78,9 +79,8 @@ class Tally:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A claimed subscriber as the messages need them.
+class Person(NamedTuple):
+    """A claimed subscriber as the messages need them; a tuple, because a send makes a million of them.
 
     Attributes:
         metadata: the stored JSON object, unparsed.
