@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -115,10 +114,10 @@ def export_file(
                 progress("writing", number, total)
             yield person
 
+    if path.is_dir():
+        raise NewsletterError(f"{path} can't be written: it is a folder", hint="name a file in it with --out")
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as sink:
             number = write_csv(counted(), sink, raw=raw) if form == "csv" else write_jsonl(counted(), sink)

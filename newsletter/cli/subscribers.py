@@ -314,12 +314,11 @@ def _people(number: int) -> str:
 
 
 def _filter(status: str, tag: str, search: str, limit: int) -> SubscriberFilter:
-    from newsletter.audience.columns import clean_text
     from newsletter.store.subscribers import SubscriberFilter
 
-    return SubscriberFilter(
-        status=_status(status), tag=clean_text(tag), search=clean_text(search), limit=limit
-    )
+    # A shell hands over bytes that are no text as halves of surrogate pairs, which no store takes.
+    tag, search = (text.encode("utf-8", "replace").decode() for text in (tag, search))
+    return SubscriberFilter(status=_status(status), tag=tag, search=search, limit=limit)
 
 
 def _status(text: str) -> SubscriberStatus | None:

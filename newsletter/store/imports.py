@@ -249,10 +249,13 @@ def merge_import(
         merge = _Merge(connection, path, address_hmac, status, tags)
         merge.run(import_id, sha256, merged_to, at, progress)
         # Slices may be lost in a power cut, but only from the end and together with their mark. This
-        # last commit reaches the disk with all of them, before the staged rows go away.
+        # last commit reaches the disk with all of them, before the staged rows go away. The mark is
+        # somebody's address: it doesn't stay behind.
         connection.execute("PRAGMA synchronous = FULL")
         with immediate(connection):
-            connection.execute("UPDATE imports SET finished_at = ? WHERE id = ?", (at, import_id))
+            connection.execute(
+                "UPDATE imports SET finished_at = ?, merged_to = '' WHERE id = ?", (at, import_id)
+            )
     path.unlink(missing_ok=True)
     [row] = database.query(
         "SELECT added, updated, unchanged, suppressed, rejected, errors_file FROM imports WHERE id = ?",

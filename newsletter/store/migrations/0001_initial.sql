@@ -37,7 +37,7 @@ CREATE TABLE imports (
     status      TEXT NOT NULL,                      -- of the rows that name none themselves
     tags        TEXT NOT NULL,                      -- a JSON array, given to every row
     attestation TEXT NOT NULL DEFAULT '',           -- what the operator said about consent
-    merged_to   TEXT NOT NULL DEFAULT '',           -- match_key of the last row merged
+    merged_to   TEXT NOT NULL DEFAULT '',           -- match_key of the last row merged; empty once finished
     added       INTEGER NOT NULL DEFAULT 0,
     updated     INTEGER NOT NULL DEFAULT 0,
     unchanged   INTEGER NOT NULL DEFAULT 0,
