@@ -258,7 +258,8 @@ def _most(values: dict[str, Any], written: Counter[str], page: str) -> Counter[s
 def _writer(links: Links) -> Callable[..., str]:
     def write(content: Content, indent: str = "", first: str | None = None) -> str:
         """`content` as text whose lines start with `indent`, but the first with `first`."""
-        lines = links.write(content.semantic, COLUMNS - len(indent)).split("\n")
+        parts = content.stretches or (content.semantic,)
+        lines = "\n\n".join(links.write(part, COLUMNS - len(indent)) for part in parts).split("\n")
         lead = indent if first is None else first
         return "\n".join(
             (lead if at == 0 else indent) + line if line else "" for at, line in enumerate(lines)

@@ -119,9 +119,11 @@ class Fragment:
         html: semantic HTML: p, h3 to h6, ul, ol, pre > code, table, blockquote, aside, figure, div.notes.
         pictures: those it shows, and those it can't.
         findings: what is wrong with its links and pictures.
+        level: of its last heading, or the one above its first.
     """
 
     html: str = ""
+    level: int = 2
     pictures: list[Picture] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -154,9 +156,12 @@ class MarkdownConverter:
         # A pattern we don't know is always tried.
         self._patterns = [(pattern, named.get(id(pattern), ("",))) for pattern in patterns]
 
-    def convert(self, text: str, place: Place, top: int = 3) -> Fragment:
-        """`text` as semantic HTML whose headings start at level `top` and skip none."""
-        fragment = Fragment()
+    def convert(self, text: str, place: Place, top: int = 3, level: int | None = None) -> Fragment:
+        """`text` as semantic HTML whose headings start at level `top` and skip none.
+
+        `level` is that of the heading before it, where it goes on after another text.
+        """
+        fragment = Fragment(level=top - 1 if level is None else level)
         self._shape.begin(place, top, fragment)
         self._markdown.reset()
         source = to_python_markdown(text)
@@ -211,11 +216,10 @@ class _Shape(Treeprocessor):
         super().__init__()
         self._place: Place
         self._fragment: Fragment
-        self._top = self._level = 3
+        self._top = 3
 
     def begin(self, place: Place, top: int, fragment: Fragment) -> None:
         self._place, self._fragment, self._top = place, fragment, top
-        self._level = top - 1
 
     def run(self, root: ET.Element) -> None:
         self._walk(root)
@@ -224,8 +228,9 @@ class _Shape(Treeprocessor):
         for child in list(parent):
             tag = child.tag
             if tag in _HEADINGS:
-                self._level = min(6, self._level + 1, max(self._top, int(str(tag)[1])))
-                child.tag = f"h{self._level}"
+                level = min(6, self._fragment.level + 1, max(self._top, int(str(tag)[1])))
+                self._fragment.level = level
+                child.tag = f"h{level}"
             elif tag == "blockquote":
                 _alert(child)
             elif tag == "p":

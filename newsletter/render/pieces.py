@@ -18,7 +18,7 @@ from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.model.issue import Issue, Prose
 from newsletter.model.template import InlineImage
 from newsletter.render.blocks import for_email
-from newsletter.render.dialect import take_definitions, with_definitions
+from newsletter.render.dialect import stretches, take_definitions, with_definitions
 from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
 from newsletter.render.kept import Kept
 from newsletter.render.sections import Content
@@ -39,7 +39,7 @@ def tokens(text: str) -> Counter[str]:
 @dataclass(frozen=True, slots=True)
 class _Piece:
     fragment: Fragment
-    content: Content
+    html: str
     files: tuple[tuple[int, int] | None, ...]
 
 
@@ -48,19 +48,16 @@ class PieceStore:
 
     def __init__(self) -> None:
         self._markdown = MarkdownConverter()
-        self._kept: Kept[tuple[str, int, Place], _Piece] = Kept(_KEPT)
+        self._kept: Kept[tuple[str, int, int, Place], _Piece] = Kept(_KEPT)
 
-    def converted(self, source: str, top: int, place: Place) -> tuple[Fragment, Content]:
+    def converted(self, source: str, top: int, level: int, place: Place) -> _Piece:
         """`source` converted now, or earlier if neither it nor a picture it shows changed since."""
-        key = (source, top, place)
+        key = (source, top, level, place)
         kept = self._kept.get(key)
         if kept is not None and kept.files == _signatures(kept.fragment):
-            return kept.fragment, kept.content
-        fragment = self._markdown.convert(source, place, top)
-        # The author's own HTML was escaped on the way: what is left is ours.
-        content = Content(fragment.html, Markup(for_email(fragment.html)))  # noqa: S704
-        self._kept.keep(key, _Piece(fragment, content, _signatures(fragment)))
-        return fragment, content
+            return kept
+        fragment = self._markdown.convert(source, place, top, level)
+        return self._kept.keep(key, _Piece(fragment, for_email(fragment.html), _signatures(fragment)))
 
 
 def _signatures(fragment: Fragment) -> tuple[tuple[int, int] | None, ...]:
@@ -107,18 +104,28 @@ class IssueConverter:
 
     def content(self, prose: Prose, top: int = 3) -> Content:
         """Running text; its headings start at level `top`."""
-        source = self.slots.mark(prose.text)
-        source = with_definitions(take_definitions(source)[0], self._definitions)
-        fragment, content = self.store.converted(source, top, self.place)
-        expected = tokens(source)
+        source = take_definitions(self.slots.mark(prose.text))[0]
+        level = top - 1
+        pieces: list[_Piece] = []
+        expected: Counter[str] = Counter()
+        for stretch in stretches(source):
+            whole = with_definitions(stretch, self._definitions)
+            expected += tokens(whole)
+            piece = self.store.converted(whole, top, level, self.place)
+            pieces.append(piece)
+            level = piece.fragment.level
+        # The author's own HTML was escaped on the way: what is left is ours.
+        html = Markup("\n".join(piece.html for piece in pieces))  # noqa: S704
         self.written += expected
-        self.compare(content.html, expected, expected, "Markdown", prose)
-        for image in fragment.images:
-            self.images.setdefault(image.content_id, image)
-        for finding in fragment.findings:
-            problem = finding.problem
-            self.note(problem.code, problem.message, problem.help, prose, finding.source)
-        return content
+        self.compare(html, expected, expected, "Markdown", prose)
+        for fragment in (piece.fragment for piece in pieces):
+            for image in fragment.images:
+                self.images.setdefault(image.content_id, image)
+            for finding in fragment.findings:
+                problem = finding.problem
+                self.note(problem.code, problem.message, problem.help, prose, finding.source)
+        semantic = tuple(piece.fragment.html for piece in pieces)
+        return Content("\n".join(semantic), html, semantic)
 
     def words(self, text: str, line: int = 0) -> Content:
         """A few words on one line, such as a heading, without a paragraph around them."""

@@ -19,10 +19,17 @@ _BEHIND_THE_LINK = frozenset({_ANSWER, "follow_ups"})
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A converted piece: in an HTML template it prints as email HTML; the text part is written from `semantic`."""
+    """A converted piece: in an HTML template it prints as email HTML.
+
+    Attributes:
+        semantic: HTML that knows nothing of mail clients.
+        html: the same for email.
+        stretches: `semantic` in parts; the text part is written from them.
+    """
 
     semantic: str
     html: Markup
+    stretches: tuple[str, ...] = ()
 
     def __html__(self) -> Markup:
         return self.html

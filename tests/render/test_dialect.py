@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.render.dialect import take_definitions, to_python_markdown, with_definitions
+from newsletter.render.dialect import stretches, take_definitions, to_python_markdown, with_definitions
 from newsletter.render.html import MarkdownConverter, Place
 from newsletter.render.images import Pictures
 
@@ -118,6 +118,40 @@ def test_what_is_nested_too_deeply_is_shown_as_written_and_reported() -> None:
     assert [finding.problem.code for finding in fragment.findings] == ["NL411"]
     assert fragment.html.endswith("&lt;x&gt;</p>")
     assert CONVERTER.convert("*fine*", PLACE).html == "<p><em>fine</em></p>"
+
+
+BLOCKS = st.sampled_from(
+    [
+        "A paragraph of words,\nsome of them *slanted*.",
+        "- a\n- b\n\n  more of b\n  - c",
+        "1. one\n\n2. two",
+        "> quoted\n>\n> more",
+        "```py\nA = 1\n\nB = 2\n```",
+        "| A | B |\n|---|---|\n| 1 | 2 |",
+        "#### Deep",
+        "    A = indented\n\n    B = code",
+        "Término con acento: [a link](https://a.b).",
+        "---",
+    ]
+)
+
+
+@given(st.lists(BLOCKS, min_size=1, max_size=12))
+def test_a_text_reads_the_same_in_stretches(blocks: list[str]) -> None:
+    text = "\n\n".join(blocks)
+    level, html = 2, []
+    for stretch in stretches(text, size=20):
+        fragment = CONVERTER.convert(stretch, PLACE, 3, level)
+        level = fragment.level
+        html.append(fragment.html)
+    assert "\n".join(html) == CONVERTER.convert(text, PLACE).html
+
+
+def test_long_texts_are_cut_and_those_with_footnotes_are_not() -> None:
+    text = "\n\n".join(f"Paragraph {number} {'word ' * 60}".strip() for number in range(10))
+    assert len(stretches(text)) == 4
+    assert "\n\n".join(stretches(text)) == text
+    assert stretches(f"{text}[^1]") == [f"{text}[^1]"]
 
 
 def test_definitions_are_taken_out_and_given_where_they_are_used() -> None:

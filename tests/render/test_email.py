@@ -372,9 +372,9 @@ def test_a_piece_is_converted_again_only_when_it_changed(monkeypatch: pytest.Mon
     converted: list[str] = []
     convert = shared._pieces._markdown.convert
 
-    def counted(text: str, place: Place, top: int = 3) -> Fragment:
+    def counted(text: str, place: Place, top: int = 3, level: int | None = None) -> Fragment:
         converted.append(text)
-        return convert(text, place, top)
+        return convert(text, place, top, level)
 
     monkeypatch.setattr(shared._pieces._markdown, "convert", counted)
     first = shared.render(issue(GREETING))
