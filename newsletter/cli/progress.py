@@ -14,6 +14,7 @@ from newsletter.cli.sending import (
     confirm,
     find_named,
     next_command,
+    printable,
     table,
 )
 from newsletter.errors import UsageError
@@ -237,7 +238,7 @@ def _print_unknown(named: Named, unknown: list[UnknownDelivery]) -> None:
     print(f"{named.title}: the answer was lost for {len(unknown):,}")
     for delivery in unknown[:_SHOWN]:
         print(
-            f"  {delivery.email or f'subscriber {delivery.subscriber_id}':<40} {delivery.claimed_at}  {delivery.reason}"
+            f"  {delivery.email or f'subscriber {delivery.subscriber_id}':<40} {delivery.claimed_at}  {printable(delivery.reason)}"
         )
     if len(unknown) > _SHOWN:
         print(f"  … and {len(unknown) - _SHOWN:,} more: --json lists all")

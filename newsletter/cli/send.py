@@ -16,7 +16,7 @@ import typer
 from newsletter.app import Workspace, open_workspace
 from newsletter.cli.output import paint, print_json
 from newsletter.cli.send_page import page, page_as_json, sample_headers
-from newsletter.cli.sending import as_json, at_a_terminal, confirm, find_named, next_command, table
+from newsletter.cli.sending import as_json, at_a_terminal, confirm, find_named, next_command, printable, table
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.model.message import OutcomeKind
@@ -207,7 +207,7 @@ def _send_test(desk: Desk, prepared: Prepared, provider: Provider, address: str,
         )
     if outcome.kind is not OutcomeKind.ACCEPTED:
         raise NewsletterError(
-            f"the test message to {address} was not accepted: {outcome.reason or outcome.kind.value}"
+            f"the test message to {address} was not accepted: {printable(outcome.reason) or outcome.kind.value}"
         )
 
 
@@ -241,7 +241,7 @@ def _run(
         )
     if ending.state is SendState.PAUSED:
         raise NewsletterError(
-            f"the send is paused: {ending.note}",
+            f"the send is paused: {printable(ending.note)}",
             hint="; then: ".join(filter(None, (ending.hint, next_command(record, ending.tally)))),
         )
 
@@ -305,7 +305,8 @@ def _progress(desk: Desk, total: int, *, wanted: bool) -> Iterator[None]:
             words = [f"{tally.deferred:,} to retry"] if tally.deferred else []
             words += [f"{tally.unknown:,} unknown"] if tally.unknown else []
             done = tally.total - tally.open
-            bar.update(task, completed=done, total=tally.total, description=" · ".join(["sending", *words]))
+            began = "sending" if tally.pending < tally.total else "waiting to begin"
+            bar.update(task, completed=done, total=tally.total, description=" · ".join([began, *words]))
 
         desk.on_turn = show
         yield

@@ -86,6 +86,11 @@ def as_json(named: Named, record: SendRecord | None, tally: Tally, process: int 
     }
 
 
+def printable(text: str) -> str:
+    """`text` of a server, without anything a terminal would obey."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
+
+
 def next_command(record: SendRecord, tally: Tally, process: int = 0) -> str:
     """What to type next, or empty where nothing is left to do."""
     if record.unfinished:
@@ -99,7 +104,7 @@ def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
     segment = f" to `{record.tag}`" if record.tag else ""
     lines = [f"{paint(record.title, 1)} · {state}{segment} through {record.provider}"]
     if record.note:
-        lines.append(f"  {record.note}")
+        lines.append(f"  {printable(record.note)}")
     counts = {"audience": tally.total, **tally.as_dict()}
     width = len(f"{max(counts.values()):,}")
     for name, count in counts.items():
