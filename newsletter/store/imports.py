@@ -117,11 +117,18 @@ class Stage:
         self._status = status
         self.path = database.path.with_name(f"import-{secrets.token_hex(6)}.staged")
         self._registered = False
-        self._has_tags = self._has_status = False
 
     def __enter__(self) -> Self:
         _remove_orphans(self._database)
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            self._open()
+        except BaseException:
+            self.path.unlink()
+            raise
+        return self
+
+    def _open(self) -> None:
         with _translated(self.path):
             # Unsorted rows go to an anonymous temporary file, sorted ones to `path`. No journal: a
             # crash before the import is registered throws both away.
@@ -132,7 +139,6 @@ class Stage:
             for statement in sql.STAGE_TABLES:
                 self._connection.execute(statement)
             self._connection.execute("BEGIN")
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
@@ -158,7 +164,6 @@ class Stage:
         Raises:
             StoreError: the disk is full.
         """
-        self._has_tags, self._has_status = has_tags, has_status
         with _translated(self.path):
             self._connection.execute(sql.SORT_STAGE, {"status": self._status})
             [(rows, people)] = self._connection.execute(sql.COUNT_STAGE).fetchall()
@@ -176,11 +181,13 @@ class Stage:
             StoreError: the disk is full or the store can't be written; nothing has happened then.
         """
         self._connection.close()
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        # The rows and their name in the folder are on the disk before anything counts on them.
+        for path in (self.path, self.path.parent):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
         with self._database.write() as tx:
             import_id = tx.insert(
                 "INSERT INTO imports (file_name, sha256, started_at, staged_file, status, tags, attestation,"
@@ -190,6 +197,7 @@ class Stage:
                     *(facts.tags, facts.attestation, facts.rejected, facts.errors_file),
                 ),
             )
+            # Before the commit: interrupted right after it, the rows must not be thrown away.
             self._registered = True
         return import_id
 
