@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from newsletter.app import open_workspace
 from newsletter.preview.server import PreviewServer
@@ -146,28 +146,8 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One Chromium for all tests of this folder."""
-    path = shutil.which("chromium")
-    assert path is not None, "ask for the `chromium` fixture first: it skips"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-            ],
-        )
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def context(chromium: str, browser: Browser) -> Iterator[BrowserContext]:
+def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh profile."""
     fresh = browser.new_context(viewport={"width": 1280, "height": 800})
     # Generous: a loaded machine is slow, and a failing test may take its time.
