@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import Run
 
 FLAGS = ("--name", 'Notes "N"', "--from", "Ada <ada@example.com>", "--postal-address", "1 Street\\Town")
