@@ -56,11 +56,12 @@ ON CONFLICT (key) DO UPDATE SET
 
 COUNT_STAGE: Final = "SELECT coalesce(sum(repeats + 1), 0), count(*) FROM stage.rows"
 
-# NORMAL: no fsync while the lock is held; the import's last commit is FULL and takes all with it.
+# NORMAL: no fsync while the lock is held, but one whenever the log starts anew, hence its size; the
+# import's last commit is FULL and takes all with it.
 MERGE_PRAGMAS: Final = (
     "PRAGMA main.synchronous = NORMAL",
     "PRAGMA main.cache_size = -16000",
-    "PRAGMA main.wal_autocheckpoint = 4000",
+    "PRAGMA main.wal_autocheckpoint = 8000",
     "PRAGMA temp_store = MEMORY",
 )
 
