@@ -321,9 +321,10 @@ class Engine:
         if self._in_flight - len(self._replays):
             with contextlib.suppress(Empty):
                 self._receive(self._senders.reports.get(timeout=delay) if delay else None)
-        elif delay and not self._stopping:
-            # Nothing is under way that could report: only time, a signal or another terminal can change that.
-            self._clock.sleep(min(delay, _IDLE_STEP))
+        else:
+            # Nothing is under way that could report: only time, a signal or another terminal changes that.
+            while not self._stopping and (left := now + delay - self._clock.monotonic()) > 0:
+                self._clock.sleep(min(left, _IDLE_STEP))
         with contextlib.suppress(Empty):
             while True:
                 self._receive(self._senders.reports.get_nowait())
