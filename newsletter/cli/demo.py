@@ -6,6 +6,7 @@ import csv
 import os
 import shlex
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -42,6 +43,8 @@ _GIVEN = [
     "Søren",
 ]
 _FAMILY = ["Abe", "Berg", "Castro", "Demir", "Eze", "Fischer", "García", "Haddad", "Ito", "Jensen"]
+# The demo changes folders, and a relative path in `sys.argv` would then lead nowhere.
+_STARTED_IN = Path.cwd()
 _TOPICS = ("rag", "evals", "agents")
 
 
@@ -112,6 +115,15 @@ def _scratch(directory: Path | None) -> Path:
         raise UsageError(f"{directory} is not an empty folder", hint="name a new one, or leave --dir out")
     directory.mkdir(parents=True, exist_ok=True)
     return directory.resolve()
+
+
+def _typed_name() -> str:
+    """What to type to run this program: its name where the shell finds it, else its path."""
+    here = Path(sys.argv[0])
+    found = shutil.which("newsletter")
+    if here.name != "newsletter" or (found and Path(found).resolve() == here.resolve()):
+        return "newsletter"
+    return shlex.quote(str(_STARTED_IN / here))
 
 
 def _write_samples(home: Path) -> None:
