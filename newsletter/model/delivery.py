@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 
 class DeliveryState(IntEnum):
@@ -29,9 +30,8 @@ class SendState(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """What a message needs of the person it goes to.
+class Recipient(NamedTuple):
+    """What a message needs of the person it goes to; a tuple, because a send makes a million of them.
 
     Attributes:
         delivery_id: opaque, stable for one send and one subscriber; rides in headers and metadata.
@@ -43,4 +43,4 @@ class Recipient:
     delivery_id: str
     subscriber_id: int
     email: str
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = MappingProxyType({})

@@ -25,7 +25,7 @@ from newsletter.preview.reader import SAMPLE, find_reader, outgoing_of, presenta
 from newsletter.render.compile import compile_issue
 from newsletter.render.slots import TOKEN, SlotTable
 from newsletter.send.frozen import Frozen
-from newsletter.send.recipients import make_recipient, read_metadata
+from newsletter.send.recipients import Recipients
 from newsletter.send.run import sample_mime
 
 # Code of what no check foresaw: a template of the author's own that raises, a picture that can't be read.
@@ -235,16 +235,7 @@ class Builder:
         )
 
     def _filled(self, text: str, slots: SlotTable) -> str:
-        values = make_recipient(
-            send_id=0,
-            subscriber_id=self.reader.person.subscriber_id,
-            email=self.reader.person.email,
-            name=self.reader.person.name,
-            tags=self.reader.person.tags,
-            metadata=read_metadata(self.reader.person.metadata),
-            signer=self._signer,
-            base_url=self._publication.base_url,
-        ).values
+        values = Recipients(0, self._signer, self._publication.base_url).make(self.reader.person).values
 
         def value(match: re.Match[str]) -> str:
             field, default = slots.entry(int(match[1]))

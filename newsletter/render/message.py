@@ -36,7 +36,7 @@ from newsletter.render.list_headers import (
     unsubscribe_url,
 )
 from newsletter.render.quoted_printable import SOFT_BREAK, encode_literal, encode_value
-from newsletter.render.splice import Filler, Skeleton
+from newsletter.render.splice import Filler, Skeleton, is_plain_text
 
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}").fullmatch
 _SPACES = re.compile(r"[ \t]+")
@@ -84,8 +84,12 @@ class MessageWriter:
             else ""
         )
         self._from_header = display_mailbox(publication.from_name, self._sender)
-        self._subject = _subject_template(compiled.subject, subject_prefix)
-        self._fixed_subject = "" if self._subject.slots else self._subject_for({})
+        subject = _subject_template(compiled.subject, subject_prefix)
+        self._subject = [part if isinstance(part, str) else "" for part in subject.parts]
+        self._subject_slots = [
+            (at, slot) for at, slot in enumerate(subject.parts) if not isinstance(slot, str)
+        ]
+        self._fixed_subject = "" if self._subject_slots else self._subject_for({})
         self._date: tuple[datetime | None, int, bytes] = (None, -1, b"")
         message = Skeleton()
         self._lay_out_headers(message, compiled, send_key)
@@ -168,8 +172,7 @@ class MessageWriter:
             self._fixed_subject or self._subject_for(values),
             (
                 ("List-Unsubscribe", f"<{url}>"),
-                *((ONE_CLICK_FIELD,) if one_click else ()),
-                *self._fixed_fields,
+                *(self._one_click_fields if one_click else self._fixed_fields),
                 ("X-Newsletter-Delivery", delivery),
             ),
             tuple(html),
@@ -178,11 +181,14 @@ class MessageWriter:
 
     def _subject_for(self, values: Mapping[str, str]) -> str:
         """The subject on one line, its white space collapsed: a missing name leaves no gap."""
-        joined = "".join(
-            part if isinstance(part, str) else fill(part, values.get(part.field))
-            for part in self._subject.parts
-        )
-        return _SPACES.sub(" ", joined).strip(" ")
+        parts = self._subject.copy()
+        for at, slot in self._subject_slots:
+            value = values.get(slot.field)
+            parts[at] = value if value and is_plain_text(value) else fill(slot, value)
+        joined = "".join(parts)
+        if "  " in joined or "\t" in joined:
+            joined = _SPACES.sub(" ", joined)
+        return joined.strip(" ")
 
     def _date_bytes(self, at: datetime) -> bytes:
         known_at, second, written = self._date
@@ -198,6 +204,7 @@ class MessageWriter:
         publication = self._publication
         self._domain_bytes = self._domain.encode("ascii")
         self._fixed_fields = fixed_fields(publication, compiled.web_url, send_key, self._domain)
+        self._one_click_fields = (ONE_CLICK_FIELD, *self._fixed_fields)
         self._fixed_subject_header = (
             unstructured("Subject", self._fixed_subject) if self._fixed_subject else b""
         )

@@ -13,6 +13,7 @@ from newsletter.render.escape import clean_literal, fill
 _PLAIN_TEXT = re.compile(r"(?!From )[A-Za-z0-9][A-Za-z0-9 _,!+:/.@?()-]{0,74}(?<! )")
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9._~:/-]{0,66}")
 _PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,74}")
+is_plain_text = _PLAIN_TEXT.fullmatch
 _PLAIN = {Context.URL: _PLAIN_URL.fullmatch, Context.URL_COMPONENT: _PLAIN_COMPONENT.fullmatch}
 
 
@@ -83,7 +84,7 @@ class Filler:
         self._fills = tuple(
             (
                 slot.field,
-                _PLAIN.get(slot.context, _PLAIN_TEXT.fullmatch),
+                _PLAIN.get(slot.context, is_plain_text),
                 slot,
                 encode(fill(slot, None)),
                 tuple(indices),

@@ -264,7 +264,7 @@ class Engine:
         if elapsed < self._blocked_until:
             return
         unreachable = None if self._provider.capabilities.non_ascii_mailbox else _unreachable
-        terms = Terms(self._batch, now, self._source.with_tags, unreachable)
+        terms = Terms(self._batch, now, self._source.recipients.with_tags, unreachable)
         deferred = self._due is not None and self._due <= now
         while self._in_flight + turn.claimed - turn.settled < self._room and not self._pace.wait(elapsed):
             if deferred:

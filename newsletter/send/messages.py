@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from newsletter.content.slots import METADATA_PREFIX
 from newsletter.errors import NewsletterError
 from newsletter.model.delivery import Recipient
 from newsletter.model.message import Message
 from newsletter.providers.base import Batch, ContentForm
 from newsletter.send.frozen import Frozen
-from newsletter.send.recipients import Tokens, make_recipient, read_metadata
-from newsletter.store.send_records import ClaimedBatch, Person
+from newsletter.send.recipients import Recipients, Tokens
+from newsletter.store.send_records import ClaimedBatch
 
 
 class Writer(Protocol):
@@ -48,6 +47,9 @@ class MessageSource:
     Args:
         frozen: what was frozen when it began.
         writer: makes a writer; asked once per sender thread.
+
+    Attributes:
+        recipients: makes whom a message is for.
     """
 
     def __init__(
@@ -59,47 +61,26 @@ class MessageSource:
         signer: Tokens,
         writer: Callable[[], Writer],
     ) -> None:
-        self._send_id = send_id
         self._form = form
-        self._signer = signer
         self._writer = writer
-        self._base_url = frozen.publication.base_url
-        self.with_tags = "subscriber.tags" in frozen.fields
-        self._with_preferences = "preferences_url" in frozen.fields
-        self._with_metadata = any(field.startswith(METADATA_PREFIX) for field in frozen.fields)
+        self.recipients = Recipients(send_id, signer, frozen.publication.base_url, frozen.fields)
 
     def maker(self) -> Callable[[ClaimedBatch], Made]:
         """What turns a claim into messages, for one thread."""
         writer = self._writer()
         write = writer.mime if self._form is ContentForm.MIME else writer.fields
+        recipient = self.recipients.make
 
         def make(claimed: ClaimedBatch) -> Made:
             messages: list[Message] = []
+            at = claimed.at
             refused: list[tuple[int, str]] = []
             for position, person in enumerate(claimed.people):
                 try:
-                    messages.append(write(self.recipient(person), claimed.at))
+                    messages.append(write(recipient(person), at))
                 except NewsletterError as error:
                     # One address that can't be written down must not keep the others waiting.
                     refused.append((position, error.message))
             return Made(Batch(claimed.key, messages), tuple(refused))
 
         return make
-
-    def recipient(self, person: Person) -> Recipient:
-        """What fills this person's slots."""
-        return make_recipient(
-            send_id=self._send_id,
-            subscriber_id=person.subscriber_id,
-            email=person.email,
-            name=person.name,
-            tags=person.tags,
-            metadata=read_metadata(person.metadata) if self._with_metadata else None,
-            signer=self._signer,
-            base_url=self._base_url,
-            preferences=self._with_preferences,
-        )
-
-    def delivery_id(self, subscriber_id: int) -> str:
-        """The id that rides along with this subscriber's message."""
-        return self._signer.delivery(self._send_id, subscriber_id)

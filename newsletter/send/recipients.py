@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from typing import Protocol
 
 from newsletter.content.slots import METADATA_PREFIX
 from newsletter.model.delivery import Recipient
+from newsletter.store.send_records import Person
 
 
 class Tokens(Protocol):
@@ -26,39 +27,49 @@ class Tokens(Protocol):
         ...
 
 
-def make_recipient(
-    *,
-    send_id: int,
-    subscriber_id: int,
-    email: str,
-    name: str = "",
-    tags: Sequence[str] = (),
-    metadata: Mapping[str, str] | None = None,
-    signer: Tokens,
-    base_url: str,
-    preferences: bool = True,
-) -> Recipient:
-    """The recipient a message is made for.
+class Recipients:
+    """Makes the recipients of one send.
 
-    `send_id` is 0 for a message that belongs to no send: a test, a preview. `base_url` is that of
-    the public service, without a trailing slash. `preferences` says whether the content links to
-    the preferences at all: a token that nobody reads need not be made.
+    Args:
+        send_id: 0 for messages that belong to no send: a test, a preview.
+        signer: makes the tokens.
+        base_url: of the public service, without a trailing slash.
+        fields: those the content asks for; None for all. A value that nobody reads isn't made.
     """
-    values = {
-        "subscriber.name": name,
-        "subscriber.email": email,
-        "subscriber.tags": ", ".join(tags) if tags else "",
-        "unsubscribe_url": f"{base_url}/u/{signer.unsubscribe(subscriber_id)}",
-    }
-    if preferences:
-        values["preferences_url"] = f"{base_url}/p/{signer.preferences(subscriber_id)}"
-    if metadata:
-        for key, value in metadata.items():
-            values[METADATA_PREFIX + key] = value
-    return Recipient(signer.delivery(send_id, subscriber_id), subscriber_id, email, values)
+
+    def __init__(
+        self, send_id: int, signer: Tokens, base_url: str, fields: Collection[str] | None = None
+    ) -> None:
+        self._send_id = send_id
+        self._signer = signer
+        self._leave, self._prefer = f"{base_url}/u/", f"{base_url}/p/"
+        self.with_tags = fields is None or "subscriber.tags" in fields
+        self._with_preferences = fields is None or "preferences_url" in fields
+        self._with_metadata = fields is None or any(field.startswith(METADATA_PREFIX) for field in fields)
+
+    def make(self, person: Person) -> Recipient:
+        """The recipient a message is made for."""
+        number = person.subscriber_id
+        values = {
+            "subscriber.name": person.name,
+            "subscriber.email": person.email,
+            "unsubscribe_url": self._leave + self._signer.unsubscribe(number),
+        }
+        if self.with_tags:
+            values["subscriber.tags"] = ", ".join(person.tags)
+        if self._with_preferences:
+            values["preferences_url"] = self._prefer + self._signer.preferences(number)
+        if self._with_metadata:
+            for key, value in _read_metadata(person.metadata).items():
+                values[METADATA_PREFIX + key] = value
+        return Recipient(self.delivery_id(number), number, person.email, values)
+
+    def delivery_id(self, subscriber_id: int) -> str:
+        """The id that rides along with this subscriber's message."""
+        return self._signer.delivery(self._send_id, subscriber_id)
 
 
-def read_metadata(text: str) -> dict[str, str]:
+def _read_metadata(text: str) -> dict[str, str]:
     """The stored JSON object; a value that isn't a string is left out rather than mailed as `None`."""
     if text in ("", "{}"):
         return {}

@@ -76,9 +76,9 @@ def _ask(batch: OpenBatch, provider: LookUp, source: MessageSource, findings: Fi
 
 def _members(batch: OpenBatch, source: MessageSource) -> Iterator[tuple[str, tuple[DeliveryState, int]]]:
     for number in batch.claimed:
-        yield source.delivery_id(number), (DeliveryState.CLAIMED, number)
+        yield source.recipients.delivery_id(number), (DeliveryState.CLAIMED, number)
     for number in batch.unknown:
-        yield source.delivery_id(number), (DeliveryState.UNKNOWN, number)
+        yield source.recipients.delivery_id(number), (DeliveryState.UNKNOWN, number)
 
 
 def write_down(
@@ -98,7 +98,7 @@ def write_down(
     replays: list[ClaimedBatch] = []
     lost = list(findings.lost)
     for batch in findings.replays:
-        claimed = deliveries.reclaim(tx, send_id, epoch, batch, with_tags=source.with_tags)
+        claimed = deliveries.reclaim(tx, send_id, epoch, batch, with_tags=source.recipients.with_tags)
         if claimed is None:
             lost += batch.claimed
         else:

@@ -27,7 +27,6 @@ from newsletter.store.send_records import (
 
 # What a `Person` is made of, then the status.
 _PERSON: Final = "d.subscriber_id, s.email, s.name, s.metadata, d.attempts + 1, s.status"
-_NO_TAGS: Final[tuple[tuple[str, ...], ...]] = ((),)
 # A batch whose ids lie this much wider than its size is updated row by row, not by range.
 _WIDE: Final = 4
 
@@ -177,7 +176,7 @@ def reclaim(
             f"WHERE d.send_id = ? AND d.subscriber_id IN ({marks}) AND s.status = 'active' ORDER BY 1",
             (send_id, *part),
         )
-        people += [Person._make(row[:5] + _NO_TAGS) for row in rows]
+        people += [Person(*row[:5]) for row in rows]
     if len(people) != batch.size:
         return None
     tx.executemany(
@@ -243,7 +242,7 @@ def _claim_rows(
             aside.append((int(DeliveryState.REJECTED), reason, send_id, number, int(state)))
             claim.rejected += 1
         else:
-            people.append(Person._make(row[:5] + _NO_TAGS))
+            people.append(Person(*row[:5]))
     if aside:
         tx.executemany(
             "UPDATE deliveries SET state = ?, reason = ? WHERE send_id = ? AND subscriber_id = ? AND state = ?",

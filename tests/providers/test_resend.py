@@ -97,25 +97,19 @@ class TestRequests:
         assert request.headers["x-batch-validation"] == "permissive"
 
     def test_a_message_without_text_or_reply_address_leaves_them_out(self) -> None:
-        from dataclasses import replace
-
-        message = replace(make_message(1), text_json=(), reply_to="", headers=())
+        message = make_message(1)._replace(text_json=(), reply_to="", headers=())
         item = json.loads(b"".join(provider().build_request(Batch("k", [message])).body))[0]
         assert not {"text", "reply_to", "headers"} & set(item)
 
     def test_a_delivery_id_no_tag_can_hold_is_left_to_the_header(self) -> None:
-        from dataclasses import replace
-
-        message = replace(make_message(1), delivery_id="a.b c")
+        message = make_message(1)._replace(delivery_id="a.b c")
         item = json.loads(b"".join(provider().build_request(Batch("k", [message])).body))[0]
         assert "tags" not in item
 
     @given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
     def test_whatever_a_subject_holds_arrives(self, subjects: list[str]) -> None:
-        from dataclasses import replace
-
         subjects = [s.encode("utf-8", "ignore").decode() for s in subjects]
-        batch = Batch("k", [replace(make_message(n), subject=s) for n, s in enumerate(subjects)])
+        batch = Batch("k", [make_message(n)._replace(subject=s) for n, s in enumerate(subjects)])
         items = json.loads(b"".join(provider().build_request(batch).body))
         assert [item["subject"] for item in items] == subjects
 
