@@ -27,7 +27,8 @@ _FROM = re.compile(r"^\s*(?:(?P<name>[^<>]*?)\s*<(?P<bracketed>[^<>\s]+)>|(?P<ba
 
 
 class _Table(BaseModel):
-    # A table's validator is built inside that of `Settings`: building it alone as well doubles the start.
+    # A table's validator is built inside that of `Settings`: building it alone as well doubles the start,
+    # which is also why the defaults below are constructed without it.
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, defer_build=True)
 
 
@@ -105,14 +106,14 @@ class Settings(_Table):
     list_id: str = Field(default="", pattern=r"^$|^[A-Za-z0-9.-]+$")
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
     timezone: str = "UTC"
-    provider: ProviderSettings = ProviderSettings()
-    sending: SendingSettings = SendingSettings()
+    provider: ProviderSettings = ProviderSettings.model_construct()
+    sending: SendingSettings = SendingSettings.model_construct()
     sections: dict[str, Any] = {}
-    theme: ThemeSettings = ThemeSettings()
-    interview: InterviewSettings = InterviewSettings()
+    theme: ThemeSettings = ThemeSettings.model_construct()
+    interview: InterviewSettings = InterviewSettings.model_construct()
     site: dict[str, Any] = {}
     web: dict[str, Any] = {}
-    checks: ChecksSettings = ChecksSettings()
+    checks: ChecksSettings = ChecksSettings.model_construct()
 
     @field_validator("from_", "reply_to", "postal_address", "name", "tagline")
     @classmethod

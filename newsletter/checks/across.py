@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import NamedTuple
 
 from newsletter.content.document import Document, Findings
 from newsletter.content.front_matter import slug_of_file
@@ -14,8 +14,7 @@ from newsletter.diagnostics import Diagnostic
 from newsletter.model.issue import FrontMatter
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(NamedTuple):
     """What an issue lays claim to: its number and its addresses."""
 
     path: str

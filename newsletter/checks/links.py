@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from newsletter.checks.rule import Rule, Subject
@@ -61,8 +61,7 @@ _UNSHOWN = {
 _OWN_ADDRESSES = frozenset(("unsubscribe_url", "preferences_url"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Target:
+class _Target(NamedTuple):
     """A link or an image; `start` and `end` span the address."""
 
     image: bool

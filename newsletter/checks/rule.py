@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from newsletter.content.document import Document, Findings
 from newsletter.model.issue import FrontMatter, Issue
@@ -33,8 +34,7 @@ class Subject:
         return self.front is not None and self.front.status == "ready"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One check of an issue's source.
 
     Attributes:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from newsletter.checks.across import check_across, read_claims
 from newsletter.checks.fix import fix_text, write_whole
 from newsletter.checks.registry import check_issue
 from newsletter.content.issue import MAX_BYTES, ParseResult, by_place, parse_issue, read_issue, read_source
-from newsletter.diagnostics import CODES, Diagnostic, Severity
+from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
 
-# Without these there is no issue to render, so that nothing is won by not hearing of them.
-_INDISPENSABLE = frozenset(
-    code.code for code in CODES.values() if code.code < "NL213" and code.severity is Severity.ERROR
-)
+# Without an issue there is nothing to render, so that nothing is won by not hearing of errors below this code.
+_PAST_THE_PARSER = "NL213"
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A file with all that was found in it."""
 
     path: Path
@@ -145,12 +143,16 @@ def validate_codes(off: Collection[str], errors: Collection[str]) -> None:
     Raises:
         UsageError: with the code that was probably meant.
     """
+    if not off and not errors:
+        return
+    from newsletter.diagnostics import CODES
+
     for key, codes in (("off", off), ("errors", errors)):
         for code in codes:
             if code not in CODES:
                 raise UsageError(f"[checks] {key}: there is no code `{code}`", hint=suggested_code(code))
     for code in off:
-        if code in _INDISPENSABLE:
+        if code < _PAST_THE_PARSER and CODES[code].severity is Severity.ERROR:
             raise UsageError(
                 f"[checks] off: {code} ({CODES[code].title}) can't be turned off",
                 hint="an issue with this error can't be read, and so not be sent",
@@ -160,6 +162,7 @@ def validate_codes(off: Collection[str], errors: Collection[str]) -> None:
 def suggested_code(code: str) -> str:
     """What was probably meant by a code that doesn't exist."""
     from newsletter.content.suggest import nearest
+    from newsletter.diagnostics import CODES
 
     near = nearest(re.sub(r"\W", "", code).upper(), CODES)
     return f"did you mean {near} ({CODES[near].title})?" if near else "newsletter explain lists all codes"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from newsletter.cli.output import paint
 from newsletter.content.issue import MAX_BYTES
-from newsletter.diagnostics import CODES, Diagnostic, Severity
+from newsletter.diagnostics import Diagnostic, Severity
 
 FORMATS = ("text", "concise", "json", "sarif", "github")
 _COLOURS = {Severity.ERROR: 31, Severity.WARNING: 33, Severity.INFO: 36}
@@ -31,9 +30,9 @@ def formatted(found: Sequence[Diagnostic], format_: str, files: int) -> str:
     """`found` in one of `FORMATS`, with a line break at the end unless it is empty; `files` were checked."""
     match format_:
         case "json":
-            return json.dumps([as_json(d) for d in found], ensure_ascii=False, indent=2) + "\n"
+            return _document(list(map(as_json, found)))
         case "sarif":
-            return json.dumps(as_sarif(found), ensure_ascii=False, indent=2) + "\n"
+            return _document(as_sarif(found))
         case "github":
             return "".join(f"{_github(d)}\n" for d in found)
         case "concise":
@@ -41,6 +40,12 @@ def formatted(found: Sequence[Diagnostic], format_: str, files: int) -> str:
         case _:
             excerpts = Excerpts()
             return "".join(f"{as_text(d, excerpts)}\n\n" for d in found) + f"{summary(found, files)}\n"
+
+
+def _document(value: Any) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def printable(text: str) -> str:
@@ -226,6 +231,8 @@ def as_sarif(found: Iterable[Diagnostic]) -> dict[str, Any]:
 
 
 def _sarif_rule(code: str) -> dict[str, Any]:
+    from newsletter.diagnostics import CODES
+
     entry = CODES[code]
     return {
         "id": code,

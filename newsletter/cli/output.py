@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any
@@ -30,4 +29,6 @@ def print_error(message: str, hint: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print `value` as one JSON document; the shape is a contract with scripts."""
+    import json
+
     print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from newsletter.content.slots import code_ranges
-from newsletter.diagnostics import CODES, Diagnostic, Fix, Severity
+from newsletter.diagnostics import Diagnostic, Fix, Severity
 from newsletter.model.issue import Prose
 
 # What stands for code in `Document.masked`: no letter, no space, no mark of Markdown's.
@@ -36,8 +36,7 @@ _BODY_BEGINS = re.compile(r"^(?![A-Za-z_][\w-]*[ \t]*:|[ \t]+\S|- |[\]}])", re.M
 _MOST_CONTROL_FINDINGS = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(NamedTuple):
     """A `#` heading outside code.
 
     Attributes:
@@ -236,6 +235,8 @@ class Findings:
         severity: Severity | None = None,
     ) -> None:
         """Report `code` for the text from `start` to `end`; the carets stay on the first line."""
+        from newsletter.diagnostics import CODES
+
         line, column = self._document.place(start)
         stop = min(start + 1 if end is None else end, self._document.line_end(start))
         self.found.append(

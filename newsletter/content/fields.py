@@ -5,10 +5,9 @@ Derived once from the pydantic model, for the parser, the skeleton of a new issu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from newsletter.model.issue import Bullet, Labelled, Prose, Section, Subsection, markers
 
@@ -21,8 +20,7 @@ class Shape(Enum):
     PROSE = "prose"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldPlan:
+class FieldPlan(NamedTuple):
     """One field of a section model.
 
     Attributes:
@@ -75,8 +73,7 @@ class FieldPlan:
         return listed(self.choices or self.examples) if self.choices or self.examples else ""
 
 
-@dataclass(frozen=True, slots=True)
-class KindPlan:
+class KindPlan(NamedTuple):
     """All own fields of a section model, and the three ways to look one up by its folded label."""
 
     fields: tuple[FieldPlan, ...]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from newsletter.content.document import Document
 from newsletter.content.front_matter import parse_front_matter
 from newsletter.content.sections import parse_sections
-from newsletter.diagnostics import CODES, Diagnostic
+from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError
 from newsletter.model.issue import DEFAULT_KINDS, FrontMatter, Issue, SectionKind
 
@@ -16,8 +16,7 @@ from newsletter.model.issue import DEFAULT_KINDS, FrontMatter, Issue, SectionKin
 MAX_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class ParseResult:
+class ParseResult(NamedTuple):
     """What a file holds.
 
     Attributes:
@@ -43,7 +42,7 @@ def parse_issue(text: str, path: str, kinds: tuple[SectionKind, ...] = DEFAULT_K
     found = sorted([*document.character_findings(), *diagnostics, *more], key=by_place)
     if front is None or sections is None or any(d.severity == "error" for d in found):
         return ParseResult(None, tuple(found), document, front)
-    return ParseResult(Issue(path, front, intro, sections), tuple(found), document, front)
+    return ParseResult(Issue(path, front, intro, sections, path, text), tuple(found), document, front)
 
 
 def by_place(diagnostic: Diagnostic) -> tuple[str, int, int, str]:
@@ -69,7 +68,8 @@ def read_issue(
         return _undecodable(data, error, named, kinds)
     if result.issue is None or named == str(path):
         return result
-    issue = Issue(str(path), result.issue.front, result.issue.intro, result.issue.sections)
+    found = result.issue
+    issue = Issue(str(path), found.front, found.intro, found.sections, named, found.text)
     return ParseResult(issue, result.diagnostics, result.document, result.front)
 
 
@@ -99,7 +99,7 @@ def read_source(path: Path, named: str) -> bytes:
 def _too_large(path: str, size: int) -> Diagnostic:
     return Diagnostic(
         "NL109",
-        CODES["NL109"].severity,
+        Severity.ERROR,
         f"the file has {size / 1e6:.1f} MB or more, and an issue has at most {MAX_BYTES / 1e6:.0f}",
         path,
         help="keep pictures in files of their own, and link to data",
@@ -117,7 +117,7 @@ def _undecodable(
     what = "the file is UTF-16" if utf16 else f"byte 0x{data[error.start]:02X} is not UTF-8"
     finding = Diagnostic(
         "NL100",
-        CODES["NL100"].severity,
+        Severity.ERROR,
         what,
         path,
         line,

@@ -20,7 +20,6 @@ The order of the tables is the order of the sections in every issue.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -55,11 +54,15 @@ def kinds_from_table(table: Mapping[str, Any]) -> tuple[SectionKind, ...]:
     if not table:
         return DEFAULT_KINDS
     # The same table gives the same models, so that what is derived from a model is derived once.
+    import json
+
     return _kinds(json.dumps(table, default=str))
 
 
 @lru_cache(maxsize=8)
 def _kinds(serialised: str) -> tuple[SectionKind, ...]:
+    import json
+
     kinds = tuple(_kind(name, spec) for name, spec in json.loads(serialised).items())
     seen: dict[str, str] = {}
     for kind in kinds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from newsletter.content.document import BLOCK_FILL, Document, Findings, prose_of_lines
 from newsletter.content.fields import FieldPlan, KindPlan, fold
@@ -18,8 +19,7 @@ _KEY = re.compile(r"\*\*(?P<key>[^*\n]{1,80}?)[ \t]*(?::\*\*|\*\*[ \t]*:)[ \t]*"
 _HEADING = re.compile(r"#{1,6}(?!#)")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A field with its value; `start` and `end` are the value's offsets, or the label's where it has none."""
 
     plan: FieldPlan
@@ -43,16 +43,14 @@ class FieldsFound:
     owns_lines: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     text: str
     start: int
     end: int
     value_start: int
 
 
-@dataclass(frozen=True, slots=True)
-class _ListItem:
+class _ListItem(NamedTuple):
     first: int
     last: int
     key: _Key | None

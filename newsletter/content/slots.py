@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # Fields every recipient has; `subscriber.metadata.KEY` is open-ended.
 FIELDS = (
@@ -31,8 +31,7 @@ _BACKTICKS = re.compile(r"`+")
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
-@dataclass(frozen=True, slots=True)
-class SlotExpression:
+class SlotExpression(NamedTuple):
     """One `{{ … }}` in a text.
 
     Attributes:

@@ -136,7 +136,8 @@ DEFAULT_KINDS: tuple[SectionKind, ...] = tuple(
 class FrontMatter(BaseModel):
     """The YAML block at the top of an issue. Dates are calendar dates without a zone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    # Most commands read no issue, or only later.
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, defer_build=True)
 
     number: int = Field(ge=0, description="The issue's number; unique in the newsletter.")
     title: str = Field(min_length=1, description="The subject of the email and the title of the page.")
@@ -168,12 +169,16 @@ class Issue:
         front: the front matter, its slug filled in.
         intro: what stands before the first section.
         sections: in the order of the kinds.
+        display: what findings call the file; `path` where it is empty.
+        text: the whole file, in which findings have their places; may be empty.
     """
 
     path: str
     front: FrontMatter
     intro: Prose
     sections: tuple[Section, ...]
+    display: str = ""
+    text: str = ""
 
     @property
     def slug(self) -> str:
