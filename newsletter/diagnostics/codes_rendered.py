@@ -12,8 +12,8 @@ RENDERED_CODES: dict[str, Code] = {
             "personal field lost",
             Severity.ERROR,
             "A `{{ … }}` of the issue is missing from what would be sent, so every reader would get a text with "
-            "a hole. It stands where Markdown drops text (an unused footnote or link definition), or a template "
-            "of your own leaves out the part that holds it. Move the field into running text, or put the part "
+            "a hole. It stands where text is dropped (a comment, the title of a link, which the text part doesn't show), or "
+            "a template of your own leaves out the part that holds it. Move the field into running text, or put the part "
             "back into the template.",
         ),
         Code(

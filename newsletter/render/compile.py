@@ -25,6 +25,7 @@ from newsletter.render.slots import TOKEN, SlotTable
 
 FORMAT = 1
 _SUBJECT_FORBIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{BIDI_CONTROLS}\ud800-\udfff]")
+_TITLE = re.compile(r"^title:[ \t]*(.+?)[ \t\r]*$", re.MULTILINE)
 # A token's private-use characters on their own, or as a stage may have encoded them.
 _DAMAGED = re.compile(r"[\ue000\ue001]|%EE%80%8[01]|&#57344;|&#57345;|&#xe00[01];", re.IGNORECASE)
 _HELP = {
@@ -171,6 +172,9 @@ def _placed(finding: _Finding, path: str, source: str) -> Diagnostic:
         line = source.count("\n", 0, slot.start) + 1
         column = slot.start - source.rfind("\n", 0, slot.start)
         length = slot.end - slot.start
+    elif finding.code == "NL455" and (title := _TITLE.search(source)):
+        line = source.count("\n", 0, title.start()) + 1
+        column, length = title.start(1) - title.start() + 1, len(title[1])
     return Diagnostic(
         code=finding.code,
         severity=Severity.ERROR,

@@ -30,6 +30,8 @@ from newsletter.render.slots import TOKEN
 ALERTS = {"NOTE": "Note", "TIP": "Tip", "IMPORTANT": "Important", "WARNING": "Warning", "CAUTION": "Caution"}
 
 _ALERT = re.compile(r"^\[!(" + "|".join(ALERTS) + r")\][ \t]*\n?")
+# The marks of lists and quotes that begin a line.
+_NESTING = re.compile(r"(?:[ >*+-]|\d{1,9}[.)] )*")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # GFM 6.9, without an address already inside a link, quotes or brackets.
 _BARE_URL = r"(?<![\w\"'=/])(https?://[^\s<>\[\]`\x02\x03]+)"
@@ -174,9 +176,14 @@ class MarkdownConverter:
         except RecursionError:
             self._begin()  # its state was left in the middle
             problem = Problem("NL411", "this is nested too deeply to be read", "nest lists and quotes less")
-            return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, text[:1])])
+            return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, _deepest(text))])
         fragment.html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
         return fragment
+
+
+def _deepest(text: str) -> str:
+    """The marks that open the most deeply nested line of `text`."""
+    return max((_NESTING.match(line)[0].strip() for line in text.split("\n")), key=len)  # type: ignore[index]  # it matches nothing, too
 
 
 class _Dialect(Extension):

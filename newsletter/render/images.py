@@ -140,7 +140,7 @@ class Pictures:
                 problem=Problem(
                     "NL403",
                     f"there is no picture `{source}` that can be read",
-                    f"paths are read from {self.issue_path.parent}",
+                    "paths start from the issue's own folder",
                 ),
                 file=file,
             )

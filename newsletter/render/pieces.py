@@ -6,6 +6,7 @@ their text and by what decides how it reads: heading level, folder, address.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from newsletter.content.slots import find_slots
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.model.issue import Issue, Prose
@@ -26,6 +28,8 @@ from newsletter.render.slots import TOKEN, SlotTable
 
 # A year of weekly issues has some 800 pieces.
 _KEPT = 1024
+_LOST = "move it into running text, or let a template of your own print the part that holds it"
+_DOUBLED = "let the template of your own print the part that holds it once"
 
 
 def tokens(text: str) -> Counter[str]:
@@ -116,7 +120,8 @@ class IssueConverter:
             level = piece.fragment.level
         # The author's own HTML was escaped on the way: what is left is ours.
         html = Markup("\n".join(piece.html for piece in pieces))  # noqa: S704
-        self.written += expected
+        # What is lost here is said once, and not again of each template.
+        self.written += tokens(html)
         self.compare(html, expected, expected, "Markdown", prose)
         for fragment in (piece.fragment for piece in pieces):
             for image in fragment.images:
@@ -148,40 +153,66 @@ class IssueConverter:
         if found == at_least:
             return
         for number in at_least | found:
-            name, _ = self.slots.entry(int(number))
+            slot = self.slots.entry(int(number))
             if found[number] < at_least[number]:
-                self.note("NL401", f"`{{{{ {name} }}}}` was lost in {stage}", "", prose, name)
+                self._note_slot("NL401", f"was lost in {stage}", _LOST, prose, slot)
             elif at_most is not None and found[number] > at_most[number]:
-                self.note("NL402", f"`{{{{ {name} }}}}` was doubled in {stage}", "", prose, name)
+                self._note_slot("NL402", f"was doubled in {stage}", _DOUBLED, prose, slot)
+
+    def _note_slot(
+        self, code: str, what: str, way_out: str, prose: Prose | None, slot: tuple[str, str]
+    ) -> None:
+        text, start = self._text(prose)
+        spans = [(s.start, s.end) for s in find_slots(text) if (s.field, s.default) == slot]
+        span = next((span for span in spans if span[0] >= start), spans[0] if spans else None)
+        self._add(code, f"`{{{{ {slot[0]} }}}}` {what}", way_out, prose, span)
 
     def note(
         self, code: str, message: str, way_out: str = "", prose: Prose | None = None, source: str = ""
     ) -> None:
         """Add a finding about `source`, a piece of `prose`, or about the whole file."""
-        line, column = _position(prose, source) if prose is not None else (0, 0)
+        span = None
+        if source:
+            text, start = self._text(prose)
+            # The words of a link may be the same as its address.
+            address = re.compile(rf"(?:\]\(\s*<?|\]:\s*<?|<){re.escape(source)}")
+            match = address.search(text, start)
+            at = match.end() - len(source) if match else text.find(source, start)
+            span = (at, at + len(source)) if at >= 0 else None
+        self._add(code, message, way_out, prose, span)
+
+    def _text(self, prose: Prose | None) -> tuple[str, int]:
+        """The text in which places are counted, and the offset at which the line of `prose` begins."""
+        line = prose.line if prose is not None else 0
+        text = self.issue.text
+        if not text and prose is not None:  # an issue that was not read from a file
+            text = "\n" * (line - 1) + prose.text
+        start = 0
+        for _ in range(line - 1):
+            start = text.find("\n", start) + 1
+        return text, start
+
+    def _add(
+        self, code: str, message: str, way_out: str, prose: Prose | None, span: tuple[int, int] | None
+    ) -> None:
+        line, column, length = prose.line if prose is not None else 0, 0, 1
+        if span is not None:
+            text, _ = self._text(prose)
+            line = text.count("\n", 0, span[0]) + 1
+            column = span[0] - text.rfind("\n", 0, span[0])
+            length = span[1] - span[0]
         self.diagnostics.append(
             Diagnostic(
                 code=code,
                 severity=RENDERED_CODES[code].severity,
                 message=message,
-                path=self.issue.path,
+                path=self.issue.display or self.issue.path,
                 line=line,
                 column=column,
-                length=len(source) if column else 1,
+                length=length,
                 help=way_out,
             )
         )
-
-
-def _position(prose: Prose, source: str) -> tuple[int, int]:
-    """Line and column of `source` in the file; column 0 where it can't be told."""
-    at = prose.text.find(source)
-    if not prose.line or at < 0:
-        return prose.line, 0
-    line = prose.text.count("\n", 0, at)
-    start = prose.text.rfind("\n", 0, at) + 1
-    # In a first line a label may stand before the text, so the column in the file isn't known.
-    return prose.line + line, at - start + 1 if line else 0
 
 
 def _all_prose(issue: Issue) -> Iterator[Prose]:

@@ -91,7 +91,8 @@ def test_a_slot_that_markdown_drops_is_an_error_at_its_place() -> None:
     # The title of a picture that can't be shown is not printed in running text.
     result = rendered('Fine.\n\nSee ![Words](missing.png "{{ subscriber.name }}") here.')
     lost = next(d for d in result.diagnostics if d.code == "NL401")
-    assert (lost.line, lost.column, lost.length) == (10, 30, len("subscriber.name"))
+    assert (lost.line, lost.column, lost.length) == (10, 27, len("{{ subscriber.name }}"))
+    assert sum(d.code == "NL401" for d in result.diagnostics) == 1, "said again of each template"
     assert lost.severity is Severity.ERROR
 
 
