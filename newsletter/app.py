@@ -7,7 +7,6 @@ import binascii
 import contextlib
 import os
 import re
-import secrets as random
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +19,7 @@ from newsletter.errors import NewsletterError, UsageError
 if TYPE_CHECKING:
     # Imported when asked for: a command pays only for what it uses.
     from newsletter.audience.membership import Audience
+    from newsletter.audience.suppression import Suppressions
     from newsletter.audience.tokens import TokenSigner
     from newsletter.providers.base import Provider
     from newsletter.render.dkim import DkimSigner
@@ -83,7 +83,8 @@ class Workspace:
         Raises:
             StoreError: it can't be opened, is from a newer version, or was made with another secret key.
         """
-        return self.open_audience().database
+        database, _ = self._open_store()
+        return database
 
     def open_audience(self) -> Audience:
         """The list, ready to be changed; close its database when done.
@@ -92,6 +93,11 @@ class Workspace:
             StoreError: see `open_database`.
         """
         from newsletter.audience.membership import Audience
+
+        database, suppressions = self._open_store()
+        return Audience(database, suppressions, self.clock)
+
+    def _open_store(self) -> tuple[SqliteDatabase, Suppressions]:
         from newsletter.audience.suppression import Suppressions
         from newsletter.store.base import utc_text
         from newsletter.store.imports import finish_interrupted
@@ -104,7 +110,7 @@ class Workspace:
         except BaseException:
             database.close()
             raise
-        return Audience(database, suppressions, self.clock)
+        return database, suppressions
 
     @cached_property
     def secret_key(self) -> bytes:
@@ -238,7 +244,7 @@ class Workspace:
 def _kept_key(path: Path) -> bytes:
     """The random key kept in `path`, made at first need; two processes at once agree on one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = base64.urlsafe_b64encode(random.token_bytes(32))
+    fresh = base64.urlsafe_b64encode(os.urandom(32))
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     if not path.exists():
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

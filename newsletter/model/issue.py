@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -110,8 +110,7 @@ class InterviewQuestion(Section):
     follow_ups: Annotated[Prose, Subsection("Follow-ups")] = Prose()
 
 
-@dataclass(frozen=True, slots=True)
-class SectionKind:
+class SectionKind(NamedTuple):
     """A kind as one newsletter uses it.
 
     Attributes:
@@ -160,8 +159,7 @@ class FrontMatter(BaseModel):
     aliases: tuple[str, ...] = Field(default=(), description="Old addresses that lead here.")
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(NamedTuple):
     """One issue, parsed and valid.
 
     Attributes:

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -37,13 +36,8 @@ _T = TypeVar("_T")
 
 def migrations() -> list[tuple[int, str]]:
     """The numbered migrations shipped with the package, in order."""
-    folder = resources.files("newsletter.store") / "migrations"
-    found = [
-        (int(entry.name.split("_")[0]), entry.read_text("utf-8"))
-        for entry in folder.iterdir()
-        if entry.name.endswith(".sql")
-    ]
-    return sorted(found)
+    folder = Path(__file__).parent / "migrations"
+    return sorted((int(file.name.split("_")[0]), file.read_text("utf-8")) for file in folder.glob("*.sql"))
 
 
 class SqliteTransaction:

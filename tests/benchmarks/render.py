@@ -61,7 +61,7 @@ def main() -> None:
         body = replace(old.body, text=f"{old.body.text} Edit {next(numbers)}.")
         sections = list(issue.sections)
         sections[section] = old.model_copy(update={"body": body})
-        return replace(issue, sections=tuple(sections))
+        return issue._replace(sections=tuple(sections))
 
     markdown = Markdown(extensions=["tables", "fenced_code", "footnotes"])
 
