@@ -1,4 +1,4 @@
-"""The README tells the truth: every console block in it is typed into a real shell, in order.
+"""The README tells the truth: every console block is typed into a real shell, in order; settings and issue are read.
 
 A line that begins with `$ ` is a command and `> ` continues one; the lines below it are what it
 prints, where `…` stands for anything. The shell keeps its folder and its variables from block to
@@ -12,12 +12,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from newsletter.checks.run import check_file
+from newsletter.config import settings_from_table
+from newsletter.diagnostics import Severity
 from tests.conftest import ROOT
 
 README = ROOT / "README.md"
@@ -32,10 +36,14 @@ class Step:
     printed: str
 
 
+def blocks(language: str) -> list[str]:
+    """What stands in the fences of this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
 def steps() -> list[Step]:
     found: list[Step] = []
-    text = README.read_text("utf-8")
-    for block in re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+    for block in blocks("console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             lines = part.splitlines()
             more = next((i for i, line in enumerate(lines[1:], 1) if not line.startswith("> ")), len(lines))
@@ -148,3 +156,24 @@ def test_a_wrong_line_in_the_readme_would_be_noticed() -> None:
     assert agrees("a … c\n…\nlast", "noise\na b c\nmore\nlast\n")
     assert not agrees("a … c\nlast", "last\na b c\n")
     assert not agrees("accepted 3", "accepted 30")
+
+
+def test_the_settings_of_the_readme_are_accepted() -> None:
+    (text,) = blocks("toml")
+    settings = settings_from_table(tomllib.loads(text), README, text)
+    assert settings.publication.from_email == "ada@example.com"
+    assert [kind.heading for kind in settings.kinds] == ["Konzept", "News"]
+
+
+def test_the_issue_of_the_readme_has_no_fault_but_its_missing_picture(tmp_path: Path) -> None:
+    (text,) = blocks("markdown")
+    path = tmp_path / "012-slug.md"
+    path.write_text(text, "utf-8")
+    issue, found = check_file(path)
+    assert issue is not None
+    assert [d.code for d in found if d.severity is Severity.ERROR] == ["NL306"], found
+    picture = tmp_path / "images" / "lanes.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"")
+    _, found = check_file(path)
+    assert [d for d in found if d.severity is not Severity.INFO] == []
