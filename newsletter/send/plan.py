@@ -275,10 +275,12 @@ def _linked_pictures(html: str, base_url: str) -> list[str]:
 
 
 def _refuse_errors(name: str, found: Sequence[Diagnostic]) -> None:
-    errors = sum(1 for diagnostic in found if diagnostic.severity is Severity.ERROR)
+    errors = [diagnostic for diagnostic in found if diagnostic.severity is Severity.ERROR]
     if errors:
+        # `check` doesn't render.
+        shower = "preview" if any("NL400" <= error.code < "NL500" for error in errors) else "check"
         raise FindingsError(
-            f"{name} has {errors} error{'s' if errors > 1 else ''}; nothing was sent",
+            f"{name} has {len(errors)} error{'s' if len(errors) > 1 else ''}; nothing was sent",
             found,
-            hint=f"newsletter check {name} shows them again; newsletter explain CODE says more",
+            hint=f"newsletter {shower} {name} shows them again; newsletter explain CODE says more",
         )

@@ -185,6 +185,17 @@ def test_what_must_not_leave_is_refused_with_the_way_out(
     assert home.outbox() == []
 
 
+def test_what_only_rendering_finds_is_refused_at_its_place_and_names_what_shows_it_again(home: Home) -> None:
+    home.edit(
+        home.issue, r"^## Concept", '[Vote](https://example.com/ "{{ subscriber.name }}")\n\n## Concept'
+    )
+    home.run("check")
+    out, err = home.run("send", "1", "--dry-run", code=1)
+    assert re.search(rf"--> {re.escape(home.issue)}:\d+:30$", out + err, re.MULTILINE)
+    assert f"newsletter preview {home.issue} shows them again" in err
+    assert home.outbox() == []
+
+
 def test_plain_http_is_for_this_machine_alone(home: Home) -> None:
     home.edit("newsletter.toml", r"^base_url.*$", 'base_url = "http://example.com"')
     home.settings('[provider]\nname = "smtp"\nhost = "127.0.0.1"\nport = 9\nstarttls = false')
