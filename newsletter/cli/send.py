@@ -9,33 +9,26 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from newsletter.app import Workspace, open_workspace
 from newsletter.cli.output import paint, print_json
-from newsletter.cli.send_page import page, page_as_json, sample_headers
 from newsletter.cli.sending import as_json, at_a_terminal, confirm, find_named, next_command, printable, table
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.model.message import OutcomeKind
-from newsletter.providers.base import Provider
-from newsletter.send.engine import Ending
-from newsletter.send.frozen import freeze, frozen_hash
-from newsletter.send.plan import (
-    FindingsError,
-    Preparation,
-    Prepared,
-    find_audience,
-    prepare,
-    require_ready,
-)
-from newsletter.send.run import Desk, StopSwitch, Wishes, send_test, start
-from newsletter.send.run import resume as resume_send
-from newsletter.store.send_records import NewSend, Tally
 from newsletter.store.sends import SendLedger
-from newsletter.store.sqlite import SqliteDatabase
+
+if TYPE_CHECKING:
+    # Rendering and HTTP are imported to send, not to print the help.
+    from newsletter.providers.base import Provider
+    from newsletter.send.engine import Ending
+    from newsletter.send.plan import Preparation, Prepared
+    from newsletter.send.run import Desk, StopSwitch
+    from newsletter.store.send_records import NewSend, Tally
+    from newsletter.store.sqlite import SqliteDatabase
 
 app = typer.Typer()
 
@@ -69,6 +62,10 @@ def send(
 
     Example: newsletter send 42 --test you@example.com, then newsletter send 42
     """
+    from newsletter.cli.send_page import page, page_as_json, sample_headers
+    from newsletter.send.plan import find_audience, prepare, require_ready
+    from newsletter.send.run import start
+
     workspace = open_workspace()
     path = workspace.find_issue(issue)
     through = workspace.provider(provider, "test" if test else "")
@@ -137,6 +134,8 @@ def resume(
 
     Example: newsletter resume 42 --yes --json
     """
+    from newsletter.send.run import resume as resume_send
+
     workspace = open_workspace()
     with workspace.open_database() as database:
         ledger = SendLedger(database)
@@ -154,6 +153,8 @@ def resume(
 
 def preparation(workspace: Workspace) -> Preparation:
     """What an issue of this newsletter is prepared with."""
+    from newsletter.send.plan import Preparation
+
     settings = workspace.settings
     return Preparation(
         publication=settings.publication,
@@ -167,6 +168,8 @@ def preparation(workspace: Workspace) -> Preparation:
 
 def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
     """What sending needs of this workspace."""
+    from newsletter.send.run import Desk, Wishes
+
     sending = workspace.settings.sending
     return Desk(
         db=database,
@@ -181,6 +184,9 @@ def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
 
 def new_send(prepared: Prepared, provider: str, tag: str) -> NewSend:
     """What is frozen of a prepared issue."""
+    from newsletter.send.frozen import freeze, frozen_hash
+    from newsletter.store.send_records import NewSend
+
     content = freeze(prepared.frozen)
     front = prepared.issue.front
     return NewSend(
@@ -189,6 +195,8 @@ def new_send(prepared: Prepared, provider: str, tag: str) -> NewSend:
 
 
 def _send_test(desk: Desk, prepared: Prepared, provider: Provider, address: str, *, json_: bool) -> None:
+    from newsletter.send.run import send_test
+
     if "@" not in address.strip("@"):
         raise UsageError(f"`{address}` is not an address", hint="--test you@example.com")
     outcome = send_test(desk, prepared.frozen, provider, address)
@@ -249,6 +257,8 @@ def _run(
 @contextmanager
 def _findings_shown(*, json_: bool) -> Iterator[None]:
     """Print the findings that stand in the way before the error that sums them up."""
+    from newsletter.send.plan import FindingsError
+
     try:
         yield
     except FindingsError as error:
