@@ -5,23 +5,38 @@ Nothing below this module imports it: settings reach the other parts as argument
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from newsletter.content.kinds import kinds_from_table
+from newsletter.content.suggest import did_you_mean
 from newsletter.errors import UsageError
 from newsletter.model.issue import DEFAULT_KINDS, SectionKind
 from newsletter.model.publication import Publication, Theme
 
 CONFIG_NAME = "newsletter.toml"
 _HEX_COLOUR = r"^#[0-9a-fA-F]{6}$"
+_HEX_COLOUR_OR_NONE = r"^$|" + _HEX_COLOUR
+_WEB_ADDRESS = r"^$|^https?://[^\s/\"'<>]+(/[^\s\"'<>]*)?$"
+_SECURE_ADDRESS = r"^$|^https://[^\s\"'<>]+$"
+_LIST_ID = r"^$|^[A-Za-z0-9.-]+$"
+_LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+# What each pattern asks for, in words.
+_FORMS = {
+    _HEX_COLOUR: "write a colour as #1f5fbf",
+    _HEX_COLOUR_OR_NONE: "write a colour as #1f5fbf",
+    _WEB_ADDRESS: "write an address such as https://news.example.com",
+    _SECURE_ADDRESS: "write an address such as https://example.com/logo.png",
+    _LIST_ID: "write a list id such as newsletter.example.com",
+    _LANGUAGE: "write a language tag such as en or pt-BR",
+}
 # A display name and an address in angle brackets, or a bare address.
 _FROM = re.compile(r"^\s*(?:(?P<name>[^<>]*?)\s*<(?P<bracketed>[^<>\s]+)>|(?P<bare>[^<>\s]+))\s*$")
 
@@ -64,10 +79,10 @@ class ThemeSettings(_Table):
     """`[theme]`: accent, fonts, logo."""
 
     accent: str = Field(default=_DEFAULT_THEME.accent, pattern=_HEX_COLOUR)
-    accent_dark: str = Field(default="", pattern=r"^$|" + _HEX_COLOUR)
+    accent_dark: str = Field(default="", pattern=_HEX_COLOUR_OR_NONE)
     font: str = _DEFAULT_THEME.font
     font_mono: str = _DEFAULT_THEME.font_mono
-    logo: str = Field(default="", pattern=r"^$|^https://")
+    logo: str = Field(default="", pattern=_SECURE_ADDRESS)
     logo_alt: str = ""
     logo_width: int = Field(default=_DEFAULT_THEME.logo_width, ge=16, le=600)
 
@@ -102,9 +117,9 @@ class Settings(_Table):
     from_: str = Field(default="", alias="from")
     reply_to: str = ""
     postal_address: str = ""
-    base_url: str = Field(default="", pattern=r"^$|^https?://[^\s/]+")
-    list_id: str = Field(default="", pattern=r"^$|^[A-Za-z0-9.-]+$")
-    language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
+    base_url: str = Field(default="", pattern=_WEB_ADDRESS)
+    list_id: str = Field(default="", pattern=_LIST_ID)
+    language: str = Field(default="en", pattern=_LANGUAGE)
     timezone: str = "UTC"
     provider: ProviderSettings = ProviderSettings.model_construct()
     sending: SendingSettings = SendingSettings.model_construct()
@@ -130,6 +145,19 @@ class Settings(_Table):
         if value and (match is None or "@" not in (match["bracketed"] or match["bare"])):
             msg = 'write it as "Name <address@example.com>" or as a bare address'
             raise ValueError(msg)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, value: str) -> str:
+        if value != "UTC":
+            from zoneinfo import ZoneInfo
+
+            try:
+                ZoneInfo(value)
+            except (KeyError, ValueError, OSError):
+                msg = f"there is no time zone `{value}`: write one such as Europe/Berlin or UTC"
+                raise ValueError(msg) from None
         return value
 
     @property
@@ -203,9 +231,24 @@ def find_home(start: Path, environ: Mapping[str, str] | None = None) -> Path:
             )
         return home
     for folder in (start, *start.parents):
-        if (folder / CONFIG_NAME).is_file() or _pyproject_table(folder / "pyproject.toml") is not None:
-            return folder
+        # A folder above that nobody may look into is not where this newsletter lives.
+        with suppress(PermissionError):
+            if _named_there(folder / CONFIG_NAME) or _pyproject_table(folder / "pyproject.toml") is not None:
+                return folder
     return start
+
+
+def _named_there(path: Path) -> bool:
+    """Whether its folder has such an entry, be it a file that can be read or not: settings are never passed over in silence.
+
+    Raises:
+        OSError: the folder can't be looked into.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _pyproject_table(path: Path) -> dict[str, Any] | None:
@@ -214,17 +257,27 @@ def _pyproject_table(path: Path) -> dict[str, Any] | None:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
-    if "[tool.newsletter" not in text:
+    if "newsletter" not in text:
         return None
-    table = _parse_toml(text, path).get("tool", {}).get("newsletter")
-    return table if isinstance(table, dict) else None
+    try:
+        tool = _parse_toml(text, path).get("tool")
+    except UsageError:
+        if "[tool.newsletter" in text:
+            raise
+        return None
+    table = tool.get("newsletter") if isinstance(tool, dict) else None
+    if table is not None and not isinstance(table, dict):
+        raise UsageError(f"{path}: `tool.newsletter` is not a table", hint="write it as [tool.newsletter]")
+    return table
 
 
 def _parse_toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path}: not valid TOML: {error}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"{path}: not valid TOML: {error}", hint="text stands in quotes; see https://toml.io"
+        ) from None
 
 
 def load_settings(home: Path) -> Settings:
@@ -234,11 +287,17 @@ def load_settings(home: Path) -> Settings:
         UsageError: the file can't be read or parsed, has an unknown key or a wrong value.
     """
     path = home / CONFIG_NAME
-    if path.is_file():
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} can't be read: {error}") from None
+    try:
+        text = path.read_text("utf-8") if _named_there(path) else None
+    except OSError as error:
+        raise UsageError(
+            f"{path} can't be read: {error.strerror}", hint="it has to be a file that you may read"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} can't be read: byte {error.start + 1} is not UTF-8", hint="save it as UTF-8"
+        ) from None
+    if text is not None:
         return settings_from_table(_parse_toml(text, path), path, text)
     pyproject = home / "pyproject.toml"
     table = _pyproject_table(pyproject)
@@ -270,10 +329,38 @@ def _explain(problem: Any, path: Path, text: str) -> str:
     dotted = ".".join(keys)
     where = f"{path}{_line_of(keys[-1], text)}"
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), n=1)
-        suggestion = f"; did you mean `{near[0]}`?" if near else ""
-        return f"{where}: unknown key `{dotted}`{suggestion}"
-    return f"{where}: `{dotted}`: {problem['msg'].removeprefix('Value error, ')}"
+        meant = did_you_mean(keys[-1], _known_keys(keys[:-1]))
+        return f"{where}: unknown key `{dotted}`" + (f"; {meant}" if meant else "")
+    return f"{where}: `{dotted}`: {_said(problem)}"
+
+
+def _said(problem: Any) -> str:
+    """What is wrong with a value, in the words of somebody who writes TOML."""
+    limits = problem.get("ctx", {})
+    match problem["type"]:
+        case "string_type":
+            return 'it has to be text in quotes, such as "words"'
+        case "bool_type" | "bool_parsing":
+            return "it has to be true or false"
+        case "int_type" | "int_parsing" | "int_from_float":
+            return "it has to be a whole number"
+        case "float_type" | "float_parsing":
+            return "it has to be a number"
+        case "tuple_type":
+            return 'it has to be a list, such as ["a", "b"]'
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"it has to be a table: [{'.'.join(map(str, problem['loc']))}] on a line of its own"
+        case "greater_than_equal":
+            return f"it has to be {limits['ge']:g} or more"
+        case "less_than_equal":
+            return f"it has to be {limits['le']:g} or less"
+        case "literal_error":
+            return f"it has to be one of {limits['expected']}"
+        case "string_pattern_mismatch":
+            wanted = _FORMS.get(limits["pattern"], f"it has to match {limits['pattern']}")
+            return f"`{str(problem['input'])[:60]}` won't do: {wanted}"
+        case _:
+            return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def _known_keys(parents: list[str]) -> list[str]:

@@ -105,3 +105,53 @@ def test_a_secret_comes_from_the_environment_before_dotenv_and_never_shows(tmp_p
     assert password.get_secret_value() == "p$x"
     assert "from-environment" not in repr(key)
     assert secrets.get("NEWSLETTER_SECRET_KEY") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('provider = "smtp"\n', r"newsletter\.toml:1: `provider`: it has to be a table: \[provider\]"),
+        ("[sending]\nrate = 'fast'\n", r":2: `sending\.rate`: it has to be a number"),
+        ("[sending]\nbatch = -1\n", r":2: `sending\.batch`: it has to be 0 or more"),
+        ("name = 3\n", ":1: `name`: it has to be text in quotes"),
+        ("[provider]\ntls = 'maybe'\n", "`provider.tls`: it has to be true or false"),
+        ("[checks]\noff = 'NL1'\n", "`checks.off`: it has to be a list"),
+        ("[sending]\nday = 'someday'\n", "`sending.day`: it has to be one of '', 'monday'"),
+        ("base_url = 'https://exa mple.com'\n", "`https://exa mple.com` won't do: write an address such as"),
+        ("timezone = 'Mars/Base'\n", ":1: `timezone`: there is no time zone `Mars/Base`"),
+        ("language = 'english please'\n", "write a language tag such as en"),
+    ],
+)
+def test_a_wrong_value_is_explained_in_the_words_of_the_file(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        load_settings(write(tmp_path, text))
+
+
+def test_settings_that_are_no_readable_file_are_never_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "newsletter.toml").symlink_to("gone.toml")
+    with pytest.raises(UsageError, match="can't be read: No such file"):
+        load_settings(find_home(tmp_path))
+    (tmp_path / "newsletter.toml").unlink()
+    (tmp_path / "newsletter.toml").mkdir()
+    with pytest.raises(UsageError, match="can't be read: Is a directory"):
+        load_settings(find_home(tmp_path))
+    (tmp_path / "newsletter.toml").rmdir()
+    (tmp_path / "newsletter.toml").write_bytes(b"name = '\xff'")
+    with pytest.raises(UsageError, match="byte 9 is not UTF-8"):
+        load_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ['[tool]\nnewsletter = { name = "Inline" }\n', '[tool]\nnewsletter.name = "Inline"\n']
+)
+def test_a_pyproject_may_write_the_table_in_any_way_toml_has(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    (tmp_path / "issues").mkdir()
+    assert find_home(tmp_path / "issues") == tmp_path
+    assert load_settings(tmp_path).name == "Inline"
+
+
+def test_a_pyproject_whose_newsletter_is_no_table_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool]\nnewsletter = 3\n")
+    with pytest.raises(UsageError, match=r"`tool\.newsletter` is not a table"):
+        load_settings(tmp_path)
