@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from pathlib import Path
 from typing import Any
+
+
+def prepare_streams() -> None:
+    """Make the standard streams such that no print can fail for what is printed, or for a stream that is closed.
+
+    A character the terminal's encoding doesn't have is written as an escape. A stream the caller
+    closed (`>&-`) is None in Python, and its number would be given to the next file opened.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - it lives as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def colour_wanted(stream: Any = None) -> bool:
@@ -20,6 +36,19 @@ def paint(text: str, *codes: int, stream: Any = None) -> str:
     return f"\x1b[{';'.join(map(str, codes))}m{text}\x1b[0m"
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 issue`, `2 issues`, `1,000 people`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def from_here(path: Path) -> Path:
+    """`path` as seen from the current folder, where it is below it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
 def print_error(message: str, hint: str) -> None:
     """Print what went wrong and what to do, to standard error."""
     print(f"{paint('error', 1, 31, stream=sys.stderr)}: {message}", file=sys.stderr)
@@ -27,8 +56,14 @@ def print_error(message: str, hint: str) -> None:
         print(f"  {paint('help', 1, stream=sys.stderr)}: {hint}", file=sys.stderr)
 
 
-def print_json(value: Any) -> None:
-    """Print `value` as one JSON document; the shape is a contract with scripts."""
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """`value` as JSON that standard output can carry: with its own escapes where that isn't Unicode."""
     import json
 
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    unicode_wanted = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not unicode_wanted, indent=indent)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as one JSON document; the shape is a contract with scripts."""
+    print(json_text(value))

@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from newsletter.cli.output import print_error
-from newsletter.errors import NewsletterError
+from newsletter.cli.output import prepare_streams, print_error
+from newsletter.errors import NewsletterError, UsageError
 
 # Command → the module below `newsletter.cli` whose `app` has it, in the order of the help.
 COMMANDS = {
@@ -41,10 +41,17 @@ class LazyGroup(TyperGroup):
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the framework's signature
-        """The command, its module imported now; None where there is no such command."""
+        """The command, its module imported now.
+
+        Raises:
+            UsageError: there is no such command.
+        """
         module_name = COMMANDS.get(cmd_name)
         if module_name is None:
-            return None
+            from newsletter.content.suggest import did_you_mean
+
+            hint = did_you_mean(cmd_name, COMMANDS) or "newsletter --help lists all commands"
+            raise UsageError(f"there is no command `{cmd_name}`", hint=hint)
         app: typer.Typer = import_module(f"newsletter.cli.{module_name}").app
         group = typer.main.get_group(app)
         return group.commands.get(cmd_name, group)
@@ -74,6 +81,7 @@ def _root(
 
 def run() -> NoReturn:
     """Run the command line; every failure a user can cause is two lines and an exit code, never a traceback."""
+    prepare_streams()
     try:
         app(standalone_mode=True)
     except NewsletterError as error:
