@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from newsletter.cli.output import counted, from_here
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,9 +57,9 @@ def check(
     _refuse_unreadable(files)
     if fix:
         made = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
-        print(f"{made} {'replacement' if made == 1 else 'replacements'} made", file=sys.stderr)
+        print(f"{counted(made, 'replacement')} made", file=sys.stderr)
     named = {path.resolve() for path in files}
-    beside = [_shorter(path) for path in workspace.issue_files() if path.resolve() not in named]
+    beside = [from_here(path) for path in workspace.issue_files() if path.resolve() not in named]
     found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside)
     sys.stdout.write(formatted(found, format_, len(files)))
     if not files and format_ in {"text", "concise"}:
@@ -70,7 +71,7 @@ def check(
 def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:
     """The issues meant by the arguments; a file that is named is taken whatever its name is."""
     if not paths:
-        return [_shorter(path) for path in workspace.issue_files()]
+        return [from_here(path) for path in workspace.issue_files()]
     files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
@@ -80,7 +81,7 @@ def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:
             files[path] = None
         else:
             # A number or a slug, as everywhere else.
-            files[_shorter(workspace.find_issue(str(path)))] = None
+            files[from_here(workspace.find_issue(str(path)))] = None
     return list(files)
 
 
@@ -89,14 +90,6 @@ def _is_issue(relative: Path) -> bool:
     if any(part == "guides" or part.startswith(".") for part in relative.parts):
         return False
     return not _NOT_ISSUES.fullmatch(relative.name)
-
-
-def _shorter(path: Path) -> Path:
-    """`path` as seen from the current folder, where it is below it."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
 
 
 def _refuse_unreadable(files: list[Path]) -> None:

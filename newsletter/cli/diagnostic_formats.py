@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from newsletter.cli.output import paint
+from newsletter.cli.output import counted, json_text, paint
+from newsletter.cli.terminal_text import cells, printable
 from newsletter.content.issue import MAX_BYTES
 from newsletter.diagnostics import Diagnostic, Severity
 
@@ -19,11 +19,9 @@ _COLOURS = {Severity.ERROR: 31, Severity.WARNING: 33, Severity.INFO: 36}
 _SARIF_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _GITHUB_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_TAB_WIDTH = 4
 # A paragraph is one line in Markdown: what is shown of it keeps to a terminal's width.
 _EXCERPT_WIDTH = 96
 _CONTEXT_BEFORE = 32
-_ZERO_WIDTH_JOINER, _EMOJI_PRESENTATION = "\u200d", "\ufe0f"
 
 
 def formatted(found: Sequence[Diagnostic], format_: str, files: int) -> str:
@@ -43,62 +41,7 @@ def formatted(found: Sequence[Diagnostic], format_: str, files: int) -> str:
 
 
 def _document(value: Any) -> str:
-    import json
-
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-
-
-def printable(text: str) -> str:
-    """`text` without anything a terminal would obey: control characters and direction overrides become visible."""
-    return text if text.isprintable() else "".join(_shown(character)[0] for character in text)
-
-
-def _shown(character: str) -> tuple[str, int]:
-    """What is printed for a character, and how many columns that takes."""
-    code = ord(character)
-    if 0x20 <= code < 0x7F:
-        return character, 1
-    if character == "\t":
-        return " " * _TAB_WIDTH, _TAB_WIDTH
-    if code < 0x20:
-        return chr(0x2400 + code), 1
-    if code == 0x7F:
-        return "\u2421", 1
-    if character in (_ZERO_WIDTH_JOINER, _EMOJI_PRESENTATION):
-        return character, 0
-    category = unicodedata.category(character)
-    if category in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}:
-        escaped = f"<U+{code:04X}>"
-        return escaped, len(escaped)
-    if category in {"Mn", "Me"} or 0x1F3FB <= code <= 0x1F3FF:
-        return character, 0
-    return character, 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def cells(text: str) -> tuple[str, list[int]]:
-    """`text` as it is printed, and the terminal column (from 0) at which each character begins, plus the end."""
-    pieces: list[str] = []
-    columns: list[int] = []
-    column = 0
-    previous, previous_width = "", 0
-    for character in text:
-        piece, width = _shown(character)
-        if previous == _ZERO_WIDTH_JOINER:
-            width = 0  # joined to the emoji before it
-        elif character == _EMOJI_PRESENTATION and previous_width == 1:
-            # A sign that has an emoji form takes two columns in it.
-            column += 1
-        elif _is_flag_half(previous) and _is_flag_half(character) and previous_width:
-            width = 1 if previous_width == 1 else 0
-        columns.append(column)
-        pieces.append(piece)
-        column += width
-        previous, previous_width = character, width
-    return "".join(pieces), [*columns, column]
-
-
-def _is_flag_half(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
+    return json_text(value) + "\n"
 
 
 class Excerpts:
@@ -177,17 +120,13 @@ def _concise(diagnostic: Diagnostic) -> str:
 def summary(found: Sequence[Diagnostic], files: int) -> str:
     """`checked 3 issues: no findings`, or how many of each severity there are in how many files."""
     if not found:
-        return f"checked {_count(files, 'issue')}: {paint('no findings', 32)}"
+        return f"checked {counted(files, 'issue')}: {paint('no findings', 32)}"
     counts = [
-        _count(number, name) if name != "info" else f"{number} info"
+        counted(number, name) if name != "info" else f"{number} info"
         for name in ("error", "warning", "info")
         if (number := sum(d.severity == name for d in found))
     ]
-    return f"{', '.join(counts)} in {_count(len({d.path for d in found}), 'file')}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{', '.join(counts)} in {counted(len({d.path for d in found}), 'file')}"
 
 
 def as_json(diagnostic: Diagnostic) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,8 +31,11 @@ def new(
 
     Example: newsletter new "Hybrid retrieval without the hype"
     """
+    from zoneinfo import ZoneInfo
+
     from newsletter.app import open_workspace
-    from newsletter.cli.output import print_json
+    from newsletter.cli.output import from_here, print_json
+    from newsletter.cli.scaffold import write_new
     from newsletter.content.front_matter import slugify
     from newsletter.content.skeleton import skeleton
 
@@ -46,13 +47,15 @@ def new(
     workspace = open_workspace()
     number, last_date = _last(workspace)
     number += 1
-    today = workspace.clock.now().astimezone(_zone(workspace)).date()
+    today = workspace.clock.now().astimezone(ZoneInfo(workspace.settings.timezone)).date()
     when = _given_date(date) if date else next_date(today, last_date, workspace.settings.sending.day)
     slug = slugify(title)[:60].rstrip("-")
     path = workspace.issues_dir / (f"{number:03}-{slug}.md" if slug else f"{number:03}.md")
     text = skeleton(number=number, title=title, date=when, kinds=workspace.settings.kinds)
-    _write_new(path, text)
-    shown = _shorter(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not write_new(path, text):
+        raise UsageError(f"{path} exists already", hint="choose another title, or edit that file")
+    shown = from_here(path)
     if as_json:
         print_json(
             {
@@ -99,18 +102,6 @@ def _last(workspace: Workspace) -> tuple[int, dt.date | None]:
     return highest, latest
 
 
-def _zone(workspace: Workspace) -> dt.tzinfo:
-    from zoneinfo import ZoneInfo
-
-    name = workspace.settings.timezone
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise UsageError(
-            f"there is no time zone `{name}`", hint="write one such as Europe/Berlin or UTC"
-        ) from None
-
-
 def _given_date(date: str) -> dt.date:
     try:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", date):
@@ -118,30 +109,3 @@ def _given_date(date: str) -> dt.date:
         return dt.date.fromisoformat(date)
     except ValueError:
         raise UsageError(f"`{date}` is not a date", hint="write it like 2026-03-03") from None
-
-
-def _write_new(path: Path, text: str) -> None:
-    """Write a file that must not exist yet; nothing is left behind if it can't be finished.
-
-    Raises:
-        UsageError: there is such a file.
-        OSError: it can't be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileExistsError:
-        raise UsageError(f"{path} exists already", hint="choose another title, or edit that file") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _shorter(path: Path) -> Path:
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from newsletter.app import Workspace, open_workspace
-from newsletter.cli.output import paint, print_json
+from newsletter.cli.output import counted, paint, print_json
 from newsletter.errors import UsageError
 
 app = typer.Typer()
@@ -104,8 +104,7 @@ def _export(workspace: Workspace, chosen: Path | None, out: Path, reader: str, *
     else:
         for issue in written:
             state = f"{issue.size / 1024:.1f} KB" if issue.rendered else paint("can't be rendered", 31)
-            found = len(issue.findings)
-            print(f"{issue.number:>4}  {issue.title}  {state}, {found} finding{'' if found == 1 else 's'}")
+            print(f"{issue.number:>4}  {issue.title}  {state}, {counted(len(issue.findings), 'finding')}")
         print(f"Open {out / 'index.html'}")
     if not all(issue.rendered for issue in written):
         raise typer.Exit(1)

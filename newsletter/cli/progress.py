@@ -9,14 +9,14 @@ from newsletter.cli.output import print_json
 from newsletter.cli.sending import (
     NOT_SENT,
     Named,
+    agreed,
     as_json,
-    at_a_terminal,
     confirm,
     find_named,
     next_command,
-    printable,
     table,
 )
+from newsletter.cli.terminal_text import printable
 from newsletter.errors import UsageError
 from newsletter.model.delivery import DeliveryState, SendState
 from newsletter.send.lease import holder
@@ -106,11 +106,8 @@ def cancel(
 
     Example: newsletter cancel 42
     """
-    if not yes:
-        if not at_a_terminal():
-            raise UsageError("there is no terminal to ask at", hint="unattended, say --yes")
-        if input(f"Cancel the send of {issue}? [y/N] ").strip().lower() not in ("y", "yes"):
-            raise typer.Exit(1)
+    if not agreed(f"Cancel the send of {issue}?", yes=yes):
+        raise typer.Exit(1)
     _steer(issue, SendState.CANCELLED, "cancelled by the operator", json_=json_)
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from newsletter.app import Workspace, open_workspace
-from newsletter.cli.output import paint, print_json
-from newsletter.cli.sending import as_json, at_a_terminal, confirm, find_named, next_command, printable, table
+from newsletter.cli.output import counted, from_here, paint, print_json
+from newsletter.cli.sending import agreed, as_json, at_a_terminal, confirm, find_named, next_command, table
+from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.model.message import OutcomeKind
@@ -75,7 +76,7 @@ def send(
             preparation(workspace),
             through.capabilities,
             local=through.name == "outbox",
-            display=_short(str(path)),
+            display=str(from_here(path)),
         )
     with workspace.open_database() as database:
         desk = make_desk(workspace, database)
@@ -108,7 +109,7 @@ def send(
         if not json_:
             print(page(prepared, audience, through, limits), flush=True)
         if not confirm(
-            f"Send to {audience.count:,} {'people' if audience.count != 1 else 'person'}?",
+            f"Send to {counted(audience.count, 'person', 'people')}?",
             count=audience.count,
             yes=yes,
             expect=expect_count,
@@ -141,12 +142,10 @@ def resume(
         ledger = SendLedger(database)
         named = find_named(workspace, ledger, issue)
         record, tally = named.latest, ledger.tally(named.latest.id)
-        if record.unfinished and not yes:
-            if not at_a_terminal():
-                raise UsageError("there is no terminal to ask at", hint="unattended, say --yes")
+        if record.unfinished and not yes and at_a_terminal():
             print(table(record, tally))
-            if input(f"Go on with the remaining {tally.open:,}? [y/N] ").strip().lower() not in ("y", "yes"):
-                raise typer.Exit(1)
+        if record.unfinished and not agreed(f"Go on with the remaining {tally.open:,}?", yes=yes):
+            raise typer.Exit(1)
         desk = make_desk(workspace, database)
         _run(workspace, desk, record.slug, lambda: resume_send(desk, record.id), tally.total, json_=json_)
 
@@ -320,9 +319,3 @@ def _progress(desk: Desk, total: int, *, wanted: bool) -> Iterator[None]:
 
         desk.on_turn = show
         yield
-
-
-def _short(path: str) -> str:
-    """The file as seen from where the user stands."""
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else relative

@@ -10,6 +10,7 @@ from typing import Any
 
 from newsletter.app import Workspace
 from newsletter.cli.output import paint
+from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.store.base import utc_text
@@ -86,11 +87,6 @@ def as_json(named: Named, record: SendRecord | None, tally: Tally, process: int 
     }
 
 
-def printable(text: str) -> str:
-    """`text` of a server, without anything a terminal would obey."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
-
-
 def next_command(record: SendRecord, tally: Tally, process: int = 0) -> str:
     """What to type next, or empty where nothing is left to do."""
     if record.unfinished:
@@ -137,6 +133,23 @@ def at_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
+def agreed(question: str, *, yes: bool) -> bool:
+    """Whether to go on: asked at a terminal, or said by `--yes`.
+
+    Raises:
+        UsageError: nobody can be asked and it wasn't said.
+    """
+    if yes:
+        return True
+    if not at_a_terminal():
+        raise UsageError("there is no terminal to ask at", hint="unattended, say --yes")
+    return _ask(question)
+
+
+def _ask(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
 def confirm(question: str, *, count: int, yes: bool, expect: int | None, verb: str) -> bool:
     """Whether to go on: asked at a terminal, or said by `--yes --expect-count N`.
 
@@ -158,4 +171,4 @@ def confirm(question: str, *, count: int, yes: bool, expect: int | None, verb: s
         raise UsageError(
             "there is no terminal to ask at", hint=f"unattended, say --yes --expect-count {count}"
         )
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    return _ask(question)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from newsletter.cli.output import paint, print_error, print_json
+from newsletter.cli.output import counted, json_text, paint, print_error, print_json
 from newsletter.cli.progress_bar import ProgressBar
 from newsletter.errors import NewsletterError, UsageError
 
@@ -156,7 +156,7 @@ def tag_(
     if json_:
         print_json({"people": len(emails), "changed": changed})
     else:
-        print(f"{changed} {'tag' if changed == 1 else 'tags'} changed on {_people(len(emails))}")
+        print(f"{counted(changed, 'tag')} changed on {counted(len(emails), 'person', 'people')}")
 
 
 @app.command("import")
@@ -225,7 +225,7 @@ def export(
             export_stream(audience.database, which, sys.stdout, form, raw=raw)
             return
         number = export_file(audience.database, which, out, form, raw=raw, progress=report)
-    print(f"{_people(number)} written to {out}", file=sys.stderr)
+    print(f"{counted(number, 'person', 'people')} written to {out}", file=sys.stderr)
 
 
 @app.command("unsubscribe")
@@ -309,10 +309,6 @@ def _one_line(person: Subscriber) -> str:
     return f"{person.status.value:13} {person.email}{name}{paint(tags, 2)}"
 
 
-def _people(number: int) -> str:
-    return f"{number:,} {'person' if number == 1 else 'people'}"
-
-
 def _filter(status: str, tag: str, search: str, limit: int) -> SubscriberFilter:
     from newsletter.store.subscribers import SubscriberFilter
 
@@ -343,13 +339,11 @@ def _mapping(text: str) -> tuple[str, str]:
 
 def _print_json_list(people: Iterator[Subscriber]) -> None:
     """One JSON array, written as it is read: a million people don't fit in memory twice."""
-    import json
-
     from newsletter.audience.export import as_json
 
     before = "["
     for person in people:
-        print(before, json.dumps(as_json(person), ensure_ascii=False), sep="\n  ", end="")
+        print(before, json_text(as_json(person), indent=None), sep="\n  ", end="")
         before = ","
     print("[]" if before == "[" else "\n]")
 

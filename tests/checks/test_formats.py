@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.checks.run import check_files
-from newsletter.cli.diagnostic_formats import as_sarif, cells, excerpt, formatted, printable, summary
+from newsletter.cli.diagnostic_formats import as_sarif, excerpt, formatted, summary
+from newsletter.cli.terminal_text import cells, printable
 from newsletter.diagnostics import Diagnostic, Severity
 
 # The parts of the SARIF 2.1.0 schema that a log of ours uses, as strict as the original.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from importlib import resources
+import os
 from pathlib import Path
 
 _SETTINGS = """\
@@ -44,17 +44,26 @@ def settings_text(*, name: str, sender: str, postal_address: str, base_url: str,
 
 def first_issue(date: dt.date) -> str:
     """The text of the first issue: complete, so that it checks clean and can be sent."""
-    text = (resources.files(__package__) / "001-hello.md").read_text("utf-8")
+    text = (Path(__file__).parent / "001-hello.md").read_text("utf-8")
     return text.replace("@DATE@", date.isoformat())
 
 
 def write_new(path: Path, text: str) -> bool:
-    """Write a file unless it exists; whether it was written."""
+    """Write a file unless it exists; whether it was written. Nothing is left behind if it can't be finished.
+
+    Raises:
+        OSError: it can't be written.
+    """
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return False
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 
