@@ -1,19 +1,10 @@
-"""SMTP against servers others wrote: aiosmtpd, and Postfix's smtp-sink where it is installed."""
+"""SMTP against a server others wrote: aiosmtpd. Postfix's smtp-sink is the peer of benchmarks/smtp.py."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import socket
-import subprocess
-import tempfile
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from aiosmtpd.controller import Controller
 
 from newsletter.model.message import OutcomeKind
@@ -72,42 +63,3 @@ def test_aiosmtpd_receives_every_byte_and_its_refusals_are_understood() -> None:
         for m in batch.messages
         if m.delivery_id != "d-3"
     ]
-
-
-@pytest.fixture
-def smtp_sink() -> Iterator[tuple[int, Path]]:
-    """A running smtp-sink and the folder it dumps messages to."""
-    if shutil.which("smtp-sink") is None:
-        pytest.skip("smtp-sink is missing (Debian: apt-get install postfix)")
-    port, dumps = free_port(), Path(tempfile.mkdtemp(prefix="smtp-sink-"))
-    user = []
-    if os.geteuid() == 0:  # it refuses to run as root
-        user = ["-u", "nobody"]
-        dumps.chmod(0o777)
-    command = ["smtp-sink", *user, "-4", "-d", f"{dumps}/m.", f"127.0.0.1:{port}", "64"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE)
-    try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.02)
-        yield port, dumps
-    finally:
-        process.terminate()
-        process.communicate(timeout=10)
-        shutil.rmtree(dumps)
-
-
-def test_postfix_smtp_sink_receives_every_message_in_one_pipelined_connection(
-    smtp_sink: tuple[int, Path],
-) -> None:
-    port, dumps = smtp_sink
-    batch = make_batch(25)
-    result = send(port, batch)
-    assert {o.kind for o in result.outcomes} == {OutcomeKind.ACCEPTED}
-    received = [path.read_bytes() for path in dumps.iterdir() if path.stat().st_size]
-    assert len(received) == 25
-    for message in batch.messages:
-        [dump] = [d for d in received if f"<{message.recipient}>".encode() in d]
-        # The dump has line feeds and, like the wire, stuffed dots.
-        assert message.mime.partition(b"\r\n\r\n")[2].replace(b"\r\n", b"\n") in dump
