@@ -5,11 +5,15 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from newsletter.errors import NewsletterError
 
@@ -26,7 +30,31 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_MAX_CELL: Final = 131_072  # csv's own default, stated because an unclosed quote is found by it
+MAX_CELL: Final = 131_072  # csv's own default, stated because an unclosed quote is found by it
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The bytes of a file, to be read from their beginning as often as needed, one reader at a time.
+
+    Attributes:
+        path: the file, as the operator named it.
+        copy: a descriptor of what came through a pipe; None where `path` itself can be opened again.
+    """
+
+    path: Path
+    copy: int | None = None
+
+    def open(self) -> BinaryIO:
+        """The bytes, from the first."""
+        if self.copy is None:
+            return self.path.open("rb")
+        os.lseek(self.copy, 0, os.SEEK_SET)
+        return os.fdopen(os.dup(self.copy), "rb")
+
+    def text(self, encoding: str) -> io.TextIOWrapper:
+        """The text, line ends kept as `csv` wants them."""
+        return io.TextIOWrapper(self.open(), encoding=encoding, newline="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +62,8 @@ class CsvSource:
     """A CSV file, as it has to be read.
 
     Attributes:
-        path: the file.
+        path: the file, as the operator named it.
+        content: its bytes.
         sha256: of its bytes, in hex.
         size: in bytes.
         encoding: a Python codec.
@@ -44,6 +73,7 @@ class CsvSource:
     """
 
     path: Path
+    content: Content
     sha256: str
     size: int
     encoding: str
@@ -53,28 +83,56 @@ class CsvSource:
 
     def open(self) -> io.TextIOWrapper:
         """The file as text, line ends kept as `csv` wants them."""
-        return self.path.open("r", encoding=self.encoding, newline="")
+        return self.content.text(self.encoding)
 
     def reader(self, lines: Iterator[str]) -> Reader:
         """What splits `lines` into rows; `csv.Error` for a row that is broken."""
-        csv.field_size_limit(_MAX_CELL)
+        csv.field_size_limit(MAX_CELL)
         # Strict: a stray quote would otherwise swallow rows up to the next one, and say nothing.
         return csv.reader(lines, delimiter=self.delimiter, strict=True)
 
 
-def inspect_csv(path: Path) -> CsvSource:
-    """Read `path` once to learn its hash, encoding, delimiter and header.
+@contextmanager
+def rereadable(path: Path, folder: Path) -> Iterator[Content]:
+    """The bytes of `path`, to be read several times: a pipe's are copied into `folder`, nameless, for as long as needed.
+
+    Raises:
+        NewsletterError: it can't be read.
+        OSError: there is no room for the copy.
+    """
+    with _explained(path):
+        regular = path.is_file() or path.is_dir()
+        piped = None if regular else path.open("rb")
+    if piped is None:
+        yield Content(path)
+        return
+    # Without a name, so that no crash leaves addresses behind.
+    with piped, TemporaryFile(dir=folder) as copy:
+        shutil.copyfileobj(piped, copy, _BLOCK)
+        copy.flush()
+        yield Content(path, copy.fileno())
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NewsletterError(f"{path} can't be read: {error.strerror}", hint="check the path") from error
+
+
+def inspect_csv(content: Content) -> CsvSource:
+    """Read a file once to learn its hash, encoding, delimiter and header.
 
     Raises:
         NewsletterError: it can't be read, is empty, is not text, or is a spreadsheet or an archive.
     """
-    encoding = ""
+    path, encoding = content.path, ""
     try:
-        digest, size, encoding = _hash_and_encoding(path)
-        with path.open("r", encoding=encoding, newline="") as stream:
-            delimiter, header, line = _header(stream)
-    except OSError as error:
-        raise NewsletterError(f"{path} can't be read: {error.strerror}", hint="check the path") from error
+        with _explained(path):
+            digest, size, encoding = _hash_and_encoding(content)
+            with content.text(encoding) as stream:
+                delimiter, header, line = _header(stream)
     except UnicodeError as error:
         raise NewsletterError(f"{path} is broken {encoding}: {error}", hint="save it as UTF-8") from error
     except csv.Error as error:
@@ -83,17 +141,17 @@ def inspect_csv(path: Path) -> CsvSource:
         raise NewsletterError(
             f"{path} is empty", hint="the first line names the columns, one of them `email`"
         )
-    return CsvSource(path, digest, size, encoding, delimiter, header, line)
+    return CsvSource(path, content, digest, size, encoding, delimiter, header, line)
 
 
-def _hash_and_encoding(path: Path) -> tuple[str, int, str]:
+def _hash_and_encoding(content: Content) -> tuple[str, int, str]:
     digest, size, utf8 = sha256(), 0, True
     encoding = ""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as stream:
+    with content.open() as stream:
         while block := stream.read(_BLOCK):
             if size == 0:
-                _refuse_binary(path, block)
+                _refuse_binary(content.path, block)
                 encoding = next((name for mark, name in _BOMS if block.startswith(mark)), "")
             digest.update(block)
             size += len(block)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from newsletter.audience.addresses import Address, AddressChecker
 from newsletter.audience.columns import Columns, clean_tags, clean_text, read_status, read_tags, read_time
-from newsletter.audience.csv_source import CsvSource
+from newsletter.audience.csv_source import MAX_CELL, CsvSource
 from newsletter.audience.formula import formula_safe, without_guard
 from newsletter.errors import NewsletterError
 from newsletter.model.subscriber import SubscriberStatus
@@ -160,6 +160,11 @@ class ImportRows:
             try:
                 row = next(reader, [])
             except csv.Error as error:
+                if "field limit" in str(error) and '"' not in lines.seen[start]:
+                    raise NewsletterError(
+                        f"{self._source.path}:{first + start}: a cell is longer than {MAX_CELL:,} characters",
+                        hint="shorten it, or leave its column out; nothing was imported",
+                    ) from None
                 if "unexpected end" in str(error) or "field limit" in str(error):
                     raise NewsletterError(
                         f"{self._source.path}:{first + start}: a quote is opened and never closed",

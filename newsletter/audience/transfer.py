@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from newsletter.audience.columns import Columns, clean_tags, find_columns, status_of_file_name
-from newsletter.audience.csv_source import CsvSource, inspect_csv
+from newsletter.audience.csv_source import CsvSource, inspect_csv, rereadable
 from newsletter.audience.import_rows import ImportRows, Progress, RejectedRows, tags_json
 from newsletter.audience.membership import Audience
 from newsletter.model.subscriber import SubscriberStatus
@@ -64,8 +64,16 @@ def import_csv(
         UsageError: a mapping names a column that isn't there.
         StoreError: the disk is full, or another import is running.
     """
+    # What came through a pipe can be read only once, and an import reads twice.
+    with rereadable(path, audience.database.path.parent) as content:
+        return _import_source(audience, inspect_csv(content), options, progress)
+
+
+def _import_source(
+    audience: Audience, source: CsvSource, options: ImportOptions, progress: Progress | None
+) -> ImportResult:
     database, address_hmac = audience.database, audience.suppressions.address_hmac
-    source = inspect_csv(path)
+    path = source.path
     columns = find_columns(source.header, options.mapping, str(path))
     status, notes = _default_status(source, columns, options)
     with import_lock(database), Stage(database, status.value) as stage:

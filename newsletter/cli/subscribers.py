@@ -32,6 +32,7 @@ _ADDRESS = typer.Argument(..., metavar="ADDRESS", help="The person's email addre
 _JSON = typer.Option(False, "--json", help="Print JSON, for scripts.")
 _STATUS = typer.Option("", "--status", help="pending, active, unsubscribed, bounced or complained.")
 _TAG = typer.Option("", "--tag", help="Only people with this tag.")
+_STDIN = Path("/dev/stdin")
 _ON_A_TERMINAL = 100  # people `list` shows where nobody asked for more
 
 
@@ -161,7 +162,9 @@ def tag_(
 
 @app.command("import")
 def import_(
-    file: Path = typer.Argument(..., metavar="FILE", help="A CSV file with a header line."),
+    file: Path = typer.Argument(
+        ..., metavar="FILE", help="A CSV file with a header line; - for standard input."
+    ),
     map_: list[str] = typer.Option(
         [], "--map", metavar="WHAT=COLUMN", help='Name a column: --map email="Your column".'
     ),
@@ -192,7 +195,7 @@ def import_(
     )
     with _audience() as audience, _progress() as report:
         try:
-            result = import_csv(audience, file, options, report)
+            result = import_csv(audience, _STDIN if str(file) == "-" else file, options, report)
         except KeyboardInterrupt:
             _explain_interruption(audience)
             raise typer.Exit(130) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -222,6 +224,10 @@ def test_a_mapping_to_nothing_is_refused(
             b'email,name\na@example.com,"Ann\nb@example.com,Bob\n',
             "list.csv:2: a quote is opened and never closed",
         ),
+        (
+            b"email,name\na@example.com," + b"x" * 140_000,
+            "list.csv:2: a cell is longer than 131,072 characters",
+        ),
         (b'email,"name\na@example.com,Ann\n', "header line can't be read"),
         (b"PK\x03\x04whatever", "spreadsheet or a ZIP"),
         (b"\x89PNG\r\n\x00\x00", "not a text file"),
@@ -327,3 +333,19 @@ def test_many_rows_with_tags_and_leavers_are_counted_exactly(audience: Audience,
     [(suppressed,)] = audience.database.query("SELECT count(*) FROM suppressions")
     assert suppressed == counts.suppressed
     assert numbers(run(audience, path))[0] == 0
+
+
+def test_what_comes_through_a_pipe_is_read_whole_and_leaves_nothing_behind(
+    audience: Audience, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    rows = "".join(f"reader{number}@example.com,Reader {number}\n" for number in range(10_000))
+    writer = threading.Thread(target=pipe.write_text, args=("email,name\n" + rows + "broken,\n",))
+    writer.start()
+    try:
+        assert numbers(run(audience, pipe)) == (10_000, 0, 0, 0, 1)
+    finally:
+        writer.join()
+    assert audience.get("reader9999@example.com").name == "Reader 9999"
+    assert leftovers(audience) == []
