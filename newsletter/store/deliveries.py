@@ -233,8 +233,7 @@ def _claim_rows(
     claim = Claim(last_id=rows[-1][0], looked_at=len(rows))
     people: list[Person] = []
     aside: list[tuple[int, str, int, int, int]] = []
-    for row in rows:
-        number, email, status = row[0], row[1], row[5]
+    for number, email, name, metadata, attempts, status in rows:
         if status != "active":
             aside.append((int(DeliveryState.SKIPPED), status or "erased", send_id, number, int(state)))
             claim.skipped += 1
@@ -242,7 +241,7 @@ def _claim_rows(
             aside.append((int(DeliveryState.REJECTED), reason, send_id, number, int(state)))
             claim.rejected += 1
         else:
-            people.append(Person(*row[:5]))
+            people.append(Person(number, email, name, metadata, attempts))
     if aside:
         tx.executemany(
             "UPDATE deliveries SET state = ?, reason = ? WHERE send_id = ? AND subscriber_id = ? AND state = ?",
