@@ -32,7 +32,3 @@ class UsageError(NewsletterError):
 
 class StoreError(NewsletterError):
     """The store can't be opened, read or written; what was committed before is kept."""
-
-
-class ProviderError(NewsletterError):
-    """The provider can't be used at all: a wrong key, an unknown host, a domain not verified."""

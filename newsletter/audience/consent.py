@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
-from newsletter.store.base import Database, Transaction, utc_moment
+from newsletter.store.base import Database, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +12,8 @@ class ConsentEvent:
     """One entry of the record (GDPR Art. 7(1): consent has to be demonstrable).
 
     Attributes:
-        action: added, imported, confirmed, unsubscribed, bounced, complained, erased.
-        at: UTC, see `utc_text`.
+        action: added, imported, confirmed, resubscribed, unsubscribed, bounced, complained, erased.
+        at: UTC, as `utc_text` writes it.
         source: a URL, `cli`, or `import:<sha256 of the file>`.
         actor: subscriber, operator or provider.
         ip: of the request, where one was made by the person.
@@ -33,11 +32,6 @@ class ConsentEvent:
     form_id: str = ""
     text_version: str = ""
     detail: str = ""
-
-    @property
-    def moment(self) -> datetime:
-        """`at`, as a time."""
-        return utc_moment(self.at)
 
 
 _COLUMNS = "action, at, source, actor, ip, user_agent, form_id, text_version, detail"

@@ -7,7 +7,8 @@ from typing import Any
 
 from newsletter.errors import NewsletterError
 from newsletter.preview.build import Picture
-from newsletter.preview.message import GMAIL_CLIP, GMAIL_WARN
+from newsletter.preview.message import GMAIL_WARN
+from newsletter.send.plan import GMAIL_CLIPS_AT
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:
@@ -36,7 +37,7 @@ def message_json(picture: Picture) -> dict[str, Any]:
         "size": len(message.raw),
         "html_encoded": html.encoded if html else 0,
         "html_decoded": len(html.content) if html else 0,
-        "clip": GMAIL_CLIP,
+        "clip": GMAIL_CLIPS_AT,
         "warn": GMAIL_WARN,
         "boundaries": [f"--{boundary}" for boundary in message.boundaries],
         "source": message.source,

@@ -16,8 +16,8 @@ from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
 from newsletter.preview.build import Broken, Builder, Picture
 from newsletter.preview.findings import counts, finding_json, place
-from newsletter.preview.message import GMAIL_CLIP
 from newsletter.preview.variants import with_addresses
+from newsletter.send.plan import GMAIL_CLIPS_AT
 
 # Says that a folder is ours to replace.
 MARKER = ".newsletter-preview"
@@ -147,7 +147,7 @@ def _write_issue(builder: Builder, path: Path, root: Path, pages: Environment) -
         summary=summary,
         picture=picture,
         findings=found,
-        clip=GMAIL_CLIP,
+        clip=GMAIL_CLIPS_AT,
     )
     (folder / "index.html").write_text(page, "utf-8")
     return Exported(

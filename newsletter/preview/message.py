@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 
-# Gmail shows about this much of the HTML and hides the rest behind "View entire message"; whether it
-# counts the raw or the decoded part is disputed, so both are measured.
-GMAIL_CLIP = 102 * 1024
+# The studio says so before Gmail clips (`GMAIL_CLIPS_AT`). Whether Gmail counts the raw or the decoded part
+# is disputed, so both are measured.
 GMAIL_WARN = 90 * 1024
 # More lines of base64 than this are folded to one that says how many there are.
 _BASE64_RUN = re.compile(rb"(?:^[A-Za-z0-9+/]{60,}={0,2}\r\n){9,}", re.MULTILINE)

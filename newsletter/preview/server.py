@@ -243,9 +243,9 @@ class PreviewServer:
         """The address to open."""
         return f"http://{HOST}:{self.port}/{self.token}/"
 
-    def url_of(self, key: str, panel: str = "email") -> str:
+    def url_of(self, key: str) -> str:
         """The address that opens one issue."""
-        return f"{self.url}#/{key}/{panel}" if key else self.url
+        return f"{self.url}#/{key}/email" if key else self.url
 
     def run(self) -> None:
         """Serve until interrupted or stopped."""

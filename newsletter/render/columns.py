@@ -50,13 +50,13 @@ def pad(text: str, columns: int, align: str = "left") -> str:
 _WIDE = re.compile(r"([\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60])")
 
 
-def wrap(text: str, columns: int, first: str = "", rest: str = "") -> list[str]:
-    """Lines of at most `columns`, led by `first` and then by `rest`; a word that is longer stays whole.
+def wrap(text: str, columns: int, rest: str = "") -> list[str]:
+    """Lines of at most `columns`, all but the first led by `rest`; a word that is longer stays whole.
 
     A newline in `text` is a hard break.
     """
     lines: list[str] = []
-    lead = first
+    lead = ""
     measure = len if text.isascii() else width
     for paragraph in text.split("\n"):
         line, used = "", width(lead)
