@@ -35,6 +35,7 @@ def check_file(
     off: Collection[str] = (),
     errors: Collection[str] = (),
     display: str | None = None,
+    beside: Iterable[Path] | None = None,
 ) -> tuple[Issue | None, list[Diagnostic]]:
     """The issue in a file (None where an error stands in its way) and all findings about it, by place.
 
@@ -44,6 +45,7 @@ def check_file(
         off: codes nobody wants to hear of.
         errors: codes that count as errors.
         display: what findings call the file; its path as given otherwise.
+        beside: further issues of the newsletter, which it must not contradict; None to look at the file alone.
 
     Raises:
         NewsletterError: there is no such file, or it can't be read.
@@ -51,7 +53,10 @@ def check_file(
     """
     validate_codes(off, errors)
     checked = _check(path, kinds, off, errors, display)
-    return checked.parsed.issue, list(checked.diagnostics)
+    if beside is None:
+        return checked.parsed.issue, list(checked.diagnostics)
+    across = check_across([checked.parsed], (read_claims(other) for other in beside))
+    return checked.parsed.issue, sorted([*checked.diagnostics, *settled(across, off, errors)], key=by_place)
 
 
 def check_files(

@@ -162,6 +162,7 @@ def preparation(workspace: Workspace) -> Preparation:
         images=settings.sending.images,
         off=settings.checks.off,
         errors=settings.checks.errors,
+        issues=tuple(from_here(path) for path in workspace.issue_files()),
     )
 
 
@@ -228,8 +229,10 @@ def _run(
         except UsageError:
             raise
         except NewsletterError as error:
-            hint = f"{error.hint}; " if error.hint else ""
-            raise type(error)(error.message, hint=f"{hint}then: newsletter resume {slug}") from error
+            go_on = f"newsletter resume {slug}"
+            # Where the way out is a command already, one more would only be in its way.
+            hint = error.hint if go_on in error.hint else f"{error.hint}; then: {go_on}".removeprefix("; ")
+            raise type(error)(error.message, hint=hint) from error
     ledger = SendLedger(desk.db)
     named = find_named(workspace, ledger, slug)
     record = named.latest

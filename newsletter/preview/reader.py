@@ -13,6 +13,7 @@ from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.publication import Publication
 from newsletter.providers.base import ContentForm
 from newsletter.render.dkim import DkimSigner
+from newsletter.send.plan import attaches
 from newsletter.store.send_records import Person
 
 SAMPLE_NAME = "Ada Lovelace"
@@ -109,7 +110,7 @@ def outgoing_of(workspace: Workspace) -> Outgoing:
     capabilities = provider.capabilities
     return Outgoing(
         provider.name,
-        attach=settings.sending.images != "link" and capabilities.attachments,
+        attach=attaches(settings.sending.images, capabilities),
         writes_mime=capabilities.content is ContentForm.FIELDS,
         dkim=dkim,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -15,12 +16,14 @@ from urllib.parse import urlsplit
 from newsletter.checks.run import check_file, settled
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.delivery import Recipient
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
 from newsletter.model.publication import Publication
 from newsletter.model.template import Template
-from newsletter.providers.base import Capabilities
+from newsletter.providers.base import Capabilities, ContentForm
 from newsletter.render.compile import compile_issue
 from newsletter.render.email import EmailRenderer
+from newsletter.render.message import MessageWriter
 from newsletter.render.slots import TOKEN
 from newsletter.send.frozen import Frozen
 from newsletter.store.send_records import SendRecord
@@ -52,6 +55,7 @@ class Preparation:
         images: the `[sending]` wish.
         off: codes nobody wants to hear of.
         errors: codes that count as errors.
+        issues: the newsletter's files, which the issue must not contradict.
     """
 
     publication: Publication
@@ -60,6 +64,7 @@ class Preparation:
     images: Literal["auto", "attach", "link"] = "auto"
     off: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    issues: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +121,23 @@ def prepare(
     Raises:
         FindingsError: it has errors.
         UsageError: the settings lack something every message must have.
+        NewsletterError: the sender, the list's id or a picture can't be expressed in a message.
     """
     require_identity(preparation.publication, local=local)
     issue, found = check_file(
-        path, kinds=preparation.kinds, off=preparation.off, errors=preparation.errors, display=display or None
+        path,
+        kinds=preparation.kinds,
+        off=preparation.off,
+        errors=preparation.errors,
+        display=display or None,
+        beside=[other for other in preparation.issues if other.resolve() != path.resolve()],
     )
     name = display or str(path)
     _refuse_errors(name, found)
     if issue is None:
         raise FindingsError(f"{name} can't be read as an issue", found, hint=f"newsletter check {name}")
-    attach = _attach(preparation.images, capabilities)
+    _refuse_attaching(preparation.images, capabilities)
+    attach = attaches(preparation.images, capabilities)
     rendered = preparation.renderer("attach" if attach else "link").render(issue)
     found = [*found, *settled(rendered.diagnostics, preparation.off, preparation.errors)]
     _refuse_errors(name, found)
@@ -143,6 +155,8 @@ def prepare(
     if compiled.issue is None:
         _refuse_errors(name, found)
         raise FindingsError(f"{name} can't be compiled", found)
+    frozen = Frozen(compiled.issue, preparation.publication)
+    _try_out(frozen, capabilities)
     html_bytes = sum(len(part.encode()) for part in compiled.issue.html.parts if isinstance(part, str))
     warnings = _linked_pictures(rendered.html, preparation.publication.base_url)
     if html_bytes > GMAIL_CLIPS_AT:
@@ -151,7 +165,7 @@ def prepare(
         )
     return Prepared(
         issue=issue,
-        frozen=Frozen(compiled.issue, preparation.publication),
+        frozen=frozen,
         subject=as_read(compiled.issue.subject),
         preheader=TOKEN.sub("…", rendered.preheader),
         html_bytes=html_bytes,
@@ -257,13 +271,37 @@ def as_read(template: Template) -> str:
     return "".join(part if isinstance(part, str) else part.default for part in template.parts)
 
 
-def _attach(images: str, capabilities: Capabilities) -> bool:
+def attaches(images: str, capabilities: Capabilities) -> bool:
+    """Whether pictures travel with the message; otherwise they are linked.
+
+    Args:
+        images: the `[sending]` wish.
+        capabilities: what the provider can do.
+    """
+    return images != "link" and capabilities.attachments
+
+
+def _refuse_attaching(images: str, capabilities: Capabilities) -> None:
     if images == "attach" and not capabilities.attachments:
         raise UsageError(
             "this provider can't attach pictures to a batch",
             hint='set `images = "link"` (or "auto") in `[sending]`, and publish the site before you send',
         )
-    return images != "link" and capabilities.attachments
+
+
+def _try_out(frozen: Frozen, capabilities: Capabilities) -> None:
+    """Write one message: what can't be expressed is refused now, not when a send has begun."""
+    writer = MessageWriter(
+        frozen.compiled,
+        frozen.publication,
+        send_key="send-0",
+        non_ascii_mailbox=capabilities.non_ascii_mailbox,
+    )
+    # As long as any token is.
+    leave = f"{frozen.publication.base_url}/u/{'x' * 24}"
+    reader = Recipient("plan", 0, "reader@example.com", {"unsubscribe_url": leave})
+    write = writer.mime if capabilities.content is ContentForm.MIME else writer.fields
+    write(reader, datetime(2000, 1, 1, tzinfo=UTC))
 
 
 def _linked_pictures(html: str, base_url: str) -> list[str]:
