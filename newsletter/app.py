@@ -157,7 +157,12 @@ class Workspace:
         if name.isascii() and name.isdigit():
             matches = [p for p in files if int(re.match(r"\d+", p.name)[0]) == int(name)]  # type: ignore[index]
         else:
-            matches = [p for p in files if p.stem == name or re.sub(r"^\d+-", "", p.stem) == name]
+            from newsletter.checks.across import read_claims
+            from newsletter.content.front_matter import slug_of_file
+
+            matches = [
+                p for p in files if name in (p.stem, slug_of_file(p.name, -1), *read_claims(p).slugs[:1])
+            ]
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -26,6 +26,16 @@ def test_an_issue_is_found_by_number_slug_or_path(tmp_path: Path, name: str) -> 
     assert workspace(tmp_path).find_issue(name) == tmp_path / "issues" / "002-second-one.md"
 
 
+def test_an_issue_is_found_by_its_own_slug_and_by_its_name_s(tmp_path: Path) -> None:
+    issues = tmp_path / "issues"
+    issues.mkdir()
+    (issues / "001-first.md").write_text("---\nnumber: 1\nslug: hybrid-retrieval\n---\n")
+    (issues / "002_Ärger mit Evals.md").write_text("---\nnumber: 2\n---\n")
+    for name in ("hybrid-retrieval", "first"):
+        assert workspace(tmp_path).find_issue(name) == issues / "001-first.md"
+    assert workspace(tmp_path).find_issue("arger-mit-evals") == issues / "002_Ärger mit Evals.md"
+
+
 def test_an_unknown_or_ambiguous_issue_says_which_there_are(tmp_path: Path) -> None:
     (tmp_path / "issues").mkdir()
     for file in ("001-a.md", "01-b.md"):

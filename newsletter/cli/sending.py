@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from newsletter.app import Workspace
@@ -52,9 +50,13 @@ def find_named(workspace: Workspace, ledger: SendLedger, name: str) -> Named:
     Raises:
         UsageError: neither the ledger nor the folder knows it.
     """
-    stem = re.sub(r"^\d+-", "", Path(name).name.removesuffix(".md"))
     records = ledger.sends_numbered(int(name)) if name.isascii() and name.isdigit() else []
-    records = records or ledger.sends(name) or ledger.sends(stem)
+    records = records or ledger.sends(name)
+    if not records:
+        from newsletter.content.front_matter import slug_of_file
+
+        # No issue has the number -1: a name without letters stands for no slug.
+        records = ledger.sends(slug_of_file(name, -1))
     if records:
         last = records[-1]
         return Named(last.slug, last.number, last.title, tuple(ledger.sends(last.slug)))
