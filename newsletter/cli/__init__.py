@@ -24,6 +24,9 @@ def main() -> NoReturn:
     atexit.register(gc.freeze)
     # Pydantic would search every installed package for plugins of its own before it makes the first model.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from newsletter.cli.root import run
-
+    try:
+        from newsletter.cli.root import run
+    except KeyboardInterrupt:
+        # Half of a short command's time is spent importing: Ctrl-C may come there as well.
+        raise SystemExit(130) from None
     run()

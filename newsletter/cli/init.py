@@ -83,7 +83,10 @@ def _given(value: str, option: str, question: str) -> str:
     if value.strip():
         return value.strip()
     if sys.stdin.isatty() and sys.stdout.isatty():
-        return str(typer.prompt(question)).strip()
+        # Asked again until there is an answer; Ctrl-C and Ctrl-D leave.
+        while not (answer := input(f"{question}: ").strip()):
+            pass
+        return answer
     raise UsageError(
         f"{option} is missing",
         hint='newsletter init DIR --name "…" --from "Name <you@example.com>" --postal-address "…"',

@@ -107,7 +107,7 @@ def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
     width = len(f"{max(counts.values()):,}")
     for name, count in counts.items():
         if count or name in ("audience", "accepted", "unknown"):
-            lines.append(f"  {name:<10} {count:>{width},}{_explained(name, count)}")
+            lines.append(f"  {name:<10} {count:>{width},}{_explained(name, count, record.state)}")
     if process:
         lines.append(f"  process {process} is sending")
     elif record.state in (SendState.SENDING, SendState.FREEZING):
@@ -118,9 +118,11 @@ def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
     return "\n".join(lines)
 
 
-def _explained(name: str, count: int) -> str:
+def _explained(name: str, count: int, state: SendState) -> str:
     if not count:
         return ""
+    if state is SendState.CANCELLED and name in ("pending", "deferred"):
+        return f"   {paint('never sent: the send was cancelled', 2)}"
     said = {
         "rejected": "refused for good",
         "deferred": "to be tried again",
@@ -145,10 +147,14 @@ def agreed(question: str, *, yes: bool) -> bool:
         return True
     if not at_a_terminal():
         raise UsageError("there is no terminal to ask at", hint="unattended, say --yes")
-    return _ask(question)
+    return ask(question)
 
 
-def _ask(question: str) -> bool:
+def ask(question: str) -> bool:
+    """Whether the person at the terminal says yes; anything but a yes is a no.
+
+    Not the framework's own question, which takes Ctrl-C for a no and leaves with 1.
+    """
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
@@ -173,4 +179,4 @@ def confirm(question: str, *, count: int, yes: bool, expect: int | None, verb: s
         raise UsageError(
             "there is no terminal to ask at", hint=f"unattended, say --yes --expect-count {count}"
         )
-    return _ask(question)
+    return ask(question)

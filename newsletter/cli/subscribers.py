@@ -286,9 +286,13 @@ def erase(
     with _audience() as audience:
         person = audience.get(email)
         if not yes:
-            if not sys.stdin.isatty():
+            from newsletter.cli.sending import ask, at_a_terminal
+
+            if not at_a_terminal():
                 raise UsageError("erasing can't be undone", hint="confirm it with --yes")
-            typer.confirm(f"Forget {person.email} for good?", abort=True, err=True)
+            if not ask(f"Forget {person.email} for good?"):
+                print("Nobody was erased.")
+                raise typer.Exit(1)
         number = audience.erase(email)
     if json_:
         print_json({"erased": True, "id": number})
