@@ -2,8 +2,8 @@
 
 The key comes from the workspace's secret, which is not in the database: a copied database tells
 nobody who left. The other side of it: under another key suppressions would match no one, in
-silence; so the store remembers a fingerprint of its key, and once anybody is suppressed it is not
-opened with another.
+silence, and the links in mail already sent would be refused; so the store remembers a fingerprint
+of its key, and once anybody is suppressed or an issue is sent it is not opened with another.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from newsletter.model.subscriber import SubscriberStatus
 from newsletter.store.base import Database, Transaction
 
 _FINGERPRINT_KEY = "suppression_key_fingerprint"
+_IN_USE = "SELECT 1 WHERE EXISTS (SELECT 1 FROM suppressions) OR EXISTS (SELECT 1 FROM sends)"
 LEFT = frozenset({SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED})
 
 
@@ -27,7 +28,7 @@ class Suppressions:
         secret: the workspace's secret key.
 
     Raises:
-        StoreError: somebody was suppressed under another key.
+        StoreError: somebody was suppressed, or an issue sent, under another key.
     """
 
     def __init__(self, database: Database, secret: bytes) -> None:
@@ -38,13 +39,13 @@ class Suppressions:
             self._adopt(database, fingerprint)
 
     def _adopt(self, database: Database, fingerprint: str) -> None:
-        """Make the key this store's own, which is harmless as long as nobody has been suppressed under another."""
+        """Make the key this store's own, which is harmless as long as no suppression and no mail depends on another."""
         with database.write() as tx:
             rows = tx.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
-            if rows and rows != [(fingerprint,)] and tx.query("SELECT 1 FROM suppressions LIMIT 1"):
+            if rows and rows != [(fingerprint,)] and tx.query(_IN_USE):
                 raise StoreError(
-                    "this store was made with another secret key: with the present one,"
-                    " people who left wouldn't be recognised",
+                    "this store was made with another secret key: with the present one, people who left"
+                    " wouldn't be recognised, nor the unsubscribe links in mail already sent",
                     hint="put the old key back: NEWSLETTER_SECRET_KEY, or the file .newsletter/secret.key",
                 )
             tx.execute(

@@ -21,6 +21,8 @@ from newsletter.clock import FakeClock
 from newsletter.errors import NewsletterError, StoreError, UsageError
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.store import subscribers as people
+from newsletter.store.send_records import NewSend
+from newsletter.store.sends import SendLedger
 from newsletter.store.sqlite import SqliteDatabase
 
 AT = "2026-01-06T09:00:00.000Z"
@@ -112,6 +114,18 @@ def test_another_secret_key_is_refused_once_anybody_is_suppressed(tmp_path: Path
         with pytest.raises(StoreError, match="another secret key") as caught:
             Suppressions(database, b"one key")
         assert "put the old key back" in caught.value.hint
+
+
+def test_another_secret_key_is_refused_once_an_issue_was_sent(tmp_path: Path) -> None:
+    with SqliteDatabase(tmp_path / "n.db") as database:
+        Suppressions(database, b"one key")
+        SendLedger(database).create(
+            NewSend(slug="a", number=1, title="A", content=b"{}", content_hash="0", provider="outbox"),
+            FakeClock().now(),
+        )
+        Suppressions(database, b"one key")
+        with pytest.raises(StoreError, match="nor the unsubscribe links in mail already sent"):
+            Suppressions(database, b"another key")
 
 
 def test_a_copied_database_does_not_tell_who_was_suppressed(tmp_path: Path) -> None:
