@@ -139,10 +139,16 @@ class Workspace:
         return TokenSigner(self.secret_key)
 
     def issue_files(self) -> list[Path]:
-        """The issue files of this newsletter, by name; guides and other folders aside."""
-        if not self.issues_dir.is_dir():
+        """The issue files of this newsletter, by name; guides and other folders aside.
+
+        Raises:
+            OSError: the folder can't be read, which is not the same as an empty one.
+        """
+        try:
+            entries = list(self.issues_dir.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(p for p in self.issues_dir.glob("*.md") if re.match(r"\d", p.name))
+        return sorted(p for p in entries if p.suffix == ".md" and re.match(r"\d", p.name))
 
     def find_issue(self, name: str) -> Path:
         """The file an author means by a path, a number (`2`, `002`) or a slug.

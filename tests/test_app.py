@@ -47,6 +47,13 @@ def test_an_unknown_or_ambiguous_issue_says_which_there_are(tmp_path: Path) -> N
     assert "001-a.md" in caught.value.hint
 
 
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    # Root may read whatever has lost its permissions; a link to itself nobody can.
+    (tmp_path / "issues").symlink_to("issues")
+    with pytest.raises(OSError, match="symbolic links"):
+        workspace(tmp_path).issue_files()
+
+
 def test_the_key_is_made_once_kept_private_and_stays(tmp_path: Path) -> None:
     first = workspace(tmp_path).secret_key
     path = tmp_path / ".newsletter" / "secret.key"

@@ -109,7 +109,7 @@ def explain_os_error(error: OSError) -> tuple[str, str]:
         case errno.ENOSPC | errno.EDQUOT:
             return message, "make room on the disk and run the command again; what was committed is kept"
         case errno.EACCES | errno.EPERM | errno.EROFS:
-            return message, "give yourself permission to write there, or work in another folder"
+            return message, "give yourself permission there, or work in another folder"
         case errno.EADDRINUSE:
             return message, "another program listens there: choose another --port"
         case _:
