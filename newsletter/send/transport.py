@@ -7,6 +7,7 @@ unknown until the provider says otherwise, and nothing here sends an unknown req
 from __future__ import annotations
 
 import hashlib
+import re
 from urllib.parse import urlsplit
 
 import httpx
@@ -131,8 +132,10 @@ def _cause(error: Exception, reason: str) -> Hold:
 
 
 def _words(error: Exception) -> str:
-    return str(error).strip() or type(error).__name__
+    # httpx hands the system's errors on as text, number and all.
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error).strip()) or type(error).__name__
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or url
