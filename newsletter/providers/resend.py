@@ -35,6 +35,8 @@ from newsletter.providers.base import (
 
 API_KEY_VARIABLE = "NEWSLETTER_RESEND_API_KEY"
 _HOUR = 3600
+# `json.dumps` would make an encoder for each message.
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 # "Invalid `to` field.", "Missing `to` field.", "The `to` field is missing.": about this recipient alone.
 _ABOUT_RECIPIENT = re.compile(r"[`'\"]to[`'\"]|\bto\[\d+\]|\brecipient\b", re.IGNORECASE)
@@ -165,7 +167,7 @@ def _envelope(message: Message) -> bytes:
         fields["headers"] = dict(message.headers)
     if _TAG.fullmatch(message.delivery_id):
         fields["tags"] = [{"name": "delivery_id", "value": message.delivery_id}]
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()[:-1]
+    return _ENCODE(fields).encode()[:-1]
 
 
 def _created(batch: Batch, body: Any, clean: Callable[[str], str]) -> BatchResult:
