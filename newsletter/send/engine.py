@@ -18,16 +18,18 @@ from typing import Final, assert_never
 from newsletter.clock import Clock
 from newsletter.errors import StoreError
 from newsletter.model.delivery import DeliveryState, SendState
-from newsletter.model.message import Outcome, OutcomeKind
+from newsletter.model.message import OutcomeKind
 from newsletter.providers.base import Provider
 from newsletter.send.messages import MessageSource
 from newsletter.send.pace import Pace
+from newsletter.send.recipients import unreachable
 from newsletter.send.recovery import KEY_MARGIN, investigate, write_down
-from newsletter.send.retry import Breaker, GiveUp, Pause, RetryAt, after_deferral
+from newsletter.send.retry import Breaker, Pause, RetryAt
 from newsletter.send.senders import Job, Report, Senders, Step
+from newsletter.send.settlement import settlement
 from newsletter.store import deliveries
 from newsletter.store.base import Database, Transaction
-from newsletter.store.send_records import Claim, FencedError, Settlement, Tally, Terms
+from newsletter.store.send_records import Claim, FencedError, Tally, Terms
 
 LEASE_SECONDS: Final = 120.0
 # A process that slept past this much of its lease lets nothing more leave.
@@ -251,7 +253,7 @@ class Engine:
             turn.move(DeliveryState.ACCEPTED, len(outcomes))
             return
         rows = [
-            _settlement(person.subscriber_id, person.attempts, outcome, now, report.wait)
+            settlement(person.subscriber_id, person.attempts, outcome, now, report.wait)
             for person, outcome in zip(claimed.people, outcomes, strict=True)
         ]
         for row in rows:
@@ -263,8 +265,8 @@ class Engine:
         elapsed, now = self._clock.monotonic(), self._now()
         if elapsed < self._blocked_until:
             return
-        unreachable = None if self._provider.capabilities.non_ascii_mailbox else _unreachable
-        terms = Terms(self._batch, now, self._source.recipients.with_tags, unreachable)
+        refuse = None if self._provider.capabilities.non_ascii_mailbox else unreachable
+        terms = Terms(self._batch, now, self._source.recipients.with_tags, refuse)
         deferred = self._due is not None and self._due <= now
         while self._in_flight + turn.claimed - turn.settled < self._room and not self._pace.wait(elapsed):
             if deferred:
@@ -420,39 +422,3 @@ class Engine:
 
     def _may_send(self) -> bool:
         return self._clock.monotonic() < self._lease_until
-
-
-def _settlement(
-    subscriber_id: int, attempts: int, outcome: Outcome, now: datetime, wait: float
-) -> Settlement:
-    """What a row is to say; `wait` is how long the whole provider asked to be left alone."""
-    match outcome.kind:
-        case OutcomeKind.ACCEPTED:
-            return Settlement(subscriber_id, DeliveryState.ACCEPTED, provider_id=outcome.provider_id)
-        case OutcomeKind.REJECTED:
-            return Settlement(subscriber_id, DeliveryState.REJECTED, reason=outcome.reason)
-        case OutcomeKind.UNKNOWN:
-            return Settlement(subscriber_id, DeliveryState.UNKNOWN, reason=outcome.reason)
-        case OutcomeKind.DEFERRED:
-            if wait:
-                # Nothing about this recipient was tried: it doesn't count against them.
-                due = now + timedelta(seconds=wait)
-                return Settlement(
-                    subscriber_id, DeliveryState.DEFERRED, reason=outcome.reason, retry_at=due, uncounted=True
-                )
-            match after_deferral(attempts, outcome.reason):
-                case GiveUp(reason):
-                    return Settlement(subscriber_id, DeliveryState.REJECTED, reason=reason)
-                case RetryAt(seconds):
-                    due = now + timedelta(seconds=seconds)
-                    return Settlement(
-                        subscriber_id, DeliveryState.DEFERRED, reason=outcome.reason, retry_at=due
-                    )
-        case _:
-            assert_never(outcome.kind)
-
-
-def _unreachable(email: str) -> str:
-    """Why a provider without SMTPUTF8 can't reach an address: only the domain has an ASCII form."""
-    local = email.rpartition("@")[0]
-    return "" if local.isascii() else "this provider can't reach a mailbox with non-ASCII letters (RFC 6531)"

@@ -78,3 +78,9 @@ def _read_metadata(text: str) -> dict[str, str]:
     except ValueError:
         return {}
     return {k: v for k, v in stored.items() if isinstance(v, str)} if isinstance(stored, dict) else {}
+
+
+def unreachable(email: str) -> str:
+    """Why a provider without SMTPUTF8 can't reach an address: only the domain has an ASCII form."""
+    local = email.rpartition("@")[0]
+    return "" if local.isascii() else "this provider can't reach a mailbox with non-ASCII letters (RFC 6531)"
