@@ -260,7 +260,16 @@ def _prepare_file(path: Path) -> None:
     An existing file is looked at without being opened: closing it again would drop the locks that
     other connections of this process hold on it (https://sqlite.org/howtocorrupt.html, 2.2).
     """
+    # Looked for first: where another process makes the store this moment, its log comes after the file.
+    log = path.with_name(f"{path.name}-wal")
+    has_log = log.exists() and log.stat().st_size > 0
     if not path.exists():
+        if has_log:
+            # SQLite would throw the log away, and with it perhaps the only copy of what was committed last.
+            raise StoreError(
+                f"the store {path} is gone, but its log {log.name} is still there",
+                hint="put the store back beside it, from a backup; to start anew, move the log away as well",
+            )
         draft = path.with_name(f"{path.name}.{secrets.token_hex(6)}")
         os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         try:

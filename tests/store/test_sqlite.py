@@ -25,6 +25,19 @@ def schema(path: Path) -> list[tuple[str, ...]]:
         ).fetchall()
 
 
+def test_a_log_whose_store_is_gone_is_not_thrown_away(tmp_path: Path) -> None:
+    path, log = tmp_path / "n.db", tmp_path / "n.db-wal"
+    with SqliteDatabase(path) as database:
+        with database.write() as tx:
+            tx.execute(INSERT, ("a@example.com", "a@example.com"))
+        committed = log.read_bytes()
+        path.unlink()
+        with pytest.raises(StoreError, match=r"is gone, but its log n\.db-wal is still there") as caught:
+            SqliteDatabase(path)
+        assert "from a backup" in caught.value.hint
+        assert (log.read_bytes(), path.exists()) == (committed, False)
+
+
 def test_a_migrated_store_equals_a_fresh_one(tmp_path: Path) -> None:
     fresh, migrated = tmp_path / "fresh.db", tmp_path / "migrated.db"
     SqliteDatabase(fresh).close()
