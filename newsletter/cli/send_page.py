@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from newsletter.cli.output import paint
+from newsletter.cli.output import counted, paint
 from newsletter.providers.base import Provider
 from newsletter.send.engine import Limits
 from newsletter.send.plan import GMAIL_CLIPS_AT, Audience, Prepared
@@ -84,7 +84,7 @@ def _hold(limits: Limits) -> str:
 
 def _spelled(seconds: float) -> str:
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return counted(max(1, round(seconds)), "second")
     return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
 
 
