@@ -127,10 +127,20 @@ def start(desk: Desk, new: NewSend, *, expect: int | None = None) -> Ending:
 
     Raises:
         UsageError: the frozen audience is empty, or isn't `expect`; then nothing was sent or kept.
-        NewsletterError: a send of this issue is under way.
+        NewsletterError: a send of this issue is under way, or the list is being imported.
     """
+    _wait_for_whole_list(desk)
     send_id = desk.ledger.create(new, desk.clock.now())
     return _work(desk, send_id, expect=expect, fresh=True)
+
+
+def _wait_for_whole_list(desk: Desk) -> None:
+    """Refuse to freeze half a list: opening the store finished any import that had died, so one is at work now."""
+    if desk.ledger.importing():
+        raise NewsletterError(
+            "an import is being merged into the list by another process",
+            hint="let it end (newsletter subscribers stats), then send",
+        )
 
 
 def resume(desk: Desk, send_id: int) -> Ending:
@@ -150,6 +160,8 @@ def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = 
             record.state is SendState.SENT and not ledger.tally(send_id).unknown
         ):
             return Ending(record.state, ledger.tally(send_id), record.note)
+        if record.state is SendState.FREEZING and not fresh:
+            _wait_for_whole_list(desk)
         # Both can fail for a wrong setting: before the send is touched.
         provider = desk.provider(record.provider, send_name(record.number, record.slug, send_id))
         frozen = thaw(ledger.content(send_id), record.content_hash)

@@ -51,6 +51,10 @@ class SendLedger:
         [(count,)] = self.db.query(f"SELECT count(*) FROM subscribers s WHERE {with_sql}", parameters)
         return int(count)
 
+    def importing(self) -> bool:
+        """Whether an import is being merged, so that only a part of it is on the list."""
+        return bool(self.db.query("SELECT 1 FROM imports WHERE finished_at = '' LIMIT 1"))
+
     def create(self, new: NewSend, now: datetime) -> int:
         """Write down the content; the audience follows in chunks. Returns the send's id.
 

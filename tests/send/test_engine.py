@@ -69,6 +69,21 @@ def test_an_audience_that_is_not_the_expected_one_is_not_begun(folder: Path, db:
     assert outbox_recipients(folder) == []
 
 
+def test_half_an_imported_list_is_not_frozen(folder: Path, db: SqliteDatabase) -> None:
+    with db.write() as tx:
+        tx.execute(
+            "INSERT INTO imports (file_name, sha256, started_at, staged_file, status, tags)"
+            " VALUES ('list.csv', '', '', 'stage', '', '[]')"
+        )
+    desk = make_desk(folder, db=db)
+    with pytest.raises(NewsletterError, match="an import is being merged"):
+        start(desk, new_send())
+    assert db.query("SELECT * FROM sends") == []
+    with db.write() as tx:
+        tx.execute("UPDATE imports SET finished_at = 'now'")
+    assert start(desk, new_send(), expect=100).tally.accepted == 100
+
+
 def test_resend_gets_each_recipient_once_under_a_key_a_batch(folder: Path, db: SqliteDatabase) -> None:
     with FakeResend() as server:
         ending = start(make_desk(folder, through_resend(server.url), db=db), new_send(provider="resend"))
