@@ -58,6 +58,7 @@ def sample_subscribers() -> list[dict[str, str]]:
                 "email": f"reader{index + 1:03}@example.org",
                 "name": "" if index % 11 == 10 else f"{given} {family}",
                 "tags": _TOPICS[index % len(_TOPICS)],
+                "status": "active",
             }
         )
     return rows
@@ -130,7 +131,7 @@ def _typed_name() -> str:
 def _write_samples(home: Path) -> None:
     shutil.copytree(shipped("issues"), home / "issues", ignore=shutil.ignore_patterns("*.svg"))
     with (home / "subscribers.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["email", "name", "tags"])
+        writer = csv.DictWriter(file, ["email", "name", "tags", "status"])
         writer.writeheader()
         writer.writerows(sample_subscribers())
 

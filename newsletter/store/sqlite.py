@@ -113,7 +113,7 @@ class SqliteDatabase:
         if version > newest:
             raise StoreError(
                 f"the store {self.path} has schema {version}; this newsletter knows up to {newest}",
-                hint="upgrade: pip install --upgrade newsletter-toolkit",
+                hint="install the newer version of the newsletter toolkit that wrote it",
             )
         for number, sql in available:
             if number <= version:
