@@ -113,7 +113,7 @@ class SqliteDatabase:
         if version > newest:
             raise StoreError(
                 f"the store {self.path} has schema {version}; this newsletter knows up to {newest}",
-                hint="install the newer version of the newsletter toolkit that wrote it",
+                hint="upgrade the newsletter toolkit to the version that wrote it",
             )
         for number, sql in available:
             if number <= version:
