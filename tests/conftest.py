@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 # A busy machine is no finding: the suite's own time limit catches what hangs.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+# A shell that starts the suite in the background has Ctrl-C ignored, and every process below inherits
+# that; a handler of Python's own gives the default back to the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 # Official specifications and corpora kept beside the project, never inside it.
