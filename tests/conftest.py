@@ -74,7 +74,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the test oracles; absent in a checkout that stands alone."""
     if not SHARED_DATA.is_dir():

@@ -121,6 +121,9 @@ def export_file(
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as sink:
             number = write_csv(counted(), sink, raw=raw) if form == "csv" else write_jsonl(counted(), sink)
+            # On the disk before it takes the old file's place: a power cut leaves one of the two whole.
+            sink.flush()
+            os.fsync(descriptor)
         draft.replace(path)
     except OSError as error:
         raise NewsletterError(

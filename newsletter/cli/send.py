@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from newsletter.app import Workspace, open_workspace
+from newsletter.cli import run_long
 from newsletter.cli.output import counted, from_here, paint, print_json
 from newsletter.cli.sending import agreed, as_json, at_a_terminal, confirm, find_named, next_command, table
 from newsletter.cli.terminal_text import printable
@@ -224,6 +225,8 @@ def _run(
 ) -> None:
     """Do the sending with a progress bar, and say how it ended."""
     with stop_on_signals(desk.stop), _progress(desk, total, wanted=not json_):
+        # Here, where Ctrl-C raises nothing: raised inside a collection's callbacks it would be lost.
+        run_long()
         try:
             ending = work()
         except UsageError:

@@ -22,7 +22,7 @@ from newsletter.model.issue import FrontMatter
 from newsletter.model.template import InlineImage
 from newsletter.preview.message import MessageView, read_message
 from newsletter.preview.reader import SAMPLE, find_reader, outgoing_of, presentable, signer_for
-from newsletter.render.compile import compile_issue
+from newsletter.render.compile import compile_rendered
 from newsletter.render.slots import TOKEN, SlotTable
 from newsletter.send.frozen import Frozen
 from newsletter.send.recipients import Recipients
@@ -166,7 +166,7 @@ class Builder:
         name = self.name_of(path)
         wait_until_written(path)
         try:
-            return self._build(path, name, started)
+            return self._build(path, started)
         except NewsletterError as error:
             return Broken((_unforeseen(name, error.message, error.hint),), self.text(path))
         except Exception as error:  # noqa: BLE001 - a template of the author's own may raise anything, and the preview lives on
@@ -196,7 +196,7 @@ class Builder:
     def _parse(self, path: Path) -> ParseResult:
         return read_issue(path, self._settings.kinds, self.name_of(path))
 
-    def _build(self, path: Path, name: str, started: float) -> Picture | Broken:
+    def _build(self, path: Path, started: float) -> Picture | Broken:
         parsed = self._parse(path)
         issue = parsed.issue
         self._rendered.pop(path, None)
@@ -205,16 +205,7 @@ class Builder:
             return Broken(errors or parsed.diagnostics, self.text(path))
         rendered = self._renderer.render(issue)
         self._rendered[path] = rendered.diagnostics
-        compiled = compile_issue(
-            rendered.subject,
-            rendered.html,
-            rendered.text,
-            rendered.slots,
-            rendered.images if self.outgoing.attach else (),
-            rendered.web_url,
-            name,
-            source=parsed.document.raw if parsed.document else "",
-        )
+        compiled = compile_rendered(rendered, issue, attach=self.outgoing.attach)
         if compiled.issue is None:
             return Broken(compiled.diagnostics, self.text(path))
         message = read_message(

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from newsletter.content.slots import find_slots
 from newsletter.diagnostics import Diagnostic, Severity
@@ -22,6 +22,10 @@ from newsletter.model.template import CompiledIssue, Context, InlineImage, Slot,
 from newsletter.render.escape import BIDI_CONTROLS, clean_literal
 from newsletter.render.slot_context import ADDRESS_FIELDS, Refusal, slot_places
 from newsletter.render.slots import TOKEN, SlotTable
+
+if TYPE_CHECKING:
+    from newsletter.model.issue import Issue
+    from newsletter.render.email import RenderedIssue
 
 FORMAT = 1
 _SUBJECT_FORBIDDEN = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{BIDI_CONTROLS}\ud800-\udfff]")
@@ -57,6 +61,26 @@ class _Finding:
     message: str
     help: str
     slot: tuple[str, str] | None = None
+
+
+def compile_rendered(rendered: RenderedIssue, issue: Issue, *, attach: bool) -> CompileResult:
+    """Compile what the renderer made of `issue`: the one way a send, a preview and a check go.
+
+    Args:
+        rendered: what `EmailRenderer.render` returned.
+        issue: what it was made of; findings have their places in its text.
+        attach: whether the pictures travel with the message; else they are linked.
+    """
+    return compile_issue(
+        rendered.subject,
+        rendered.html,
+        rendered.text,
+        rendered.slots,
+        rendered.images if attach else (),
+        rendered.web_url,
+        issue.display or issue.path,
+        source=issue.text,
+    )
 
 
 def compile_issue(  # noqa: PLR0917 - a rendered issue's fields, in their order

@@ -21,7 +21,7 @@ from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
 from newsletter.model.publication import Publication
 from newsletter.model.template import Template
 from newsletter.providers.base import Capabilities, ContentForm
-from newsletter.render.compile import compile_issue
+from newsletter.render.compile import compile_rendered
 from newsletter.render.email import EmailRenderer
 from newsletter.render.message import MessageWriter
 from newsletter.render.slots import TOKEN
@@ -141,16 +141,7 @@ def prepare(
     rendered = preparation.renderer("attach" if attach else "link").render(issue)
     found = [*found, *settled(rendered.diagnostics, preparation.off, preparation.errors)]
     _refuse_errors(name, found)
-    compiled = compile_issue(
-        rendered.subject,
-        rendered.html,
-        rendered.text,
-        rendered.slots,
-        rendered.images if attach else (),
-        rendered.web_url,
-        name,
-        source=path.read_text("utf-8"),
-    )
+    compiled = compile_rendered(rendered, issue, attach=attach)
     found += compiled.diagnostics
     if compiled.issue is None:
         _refuse_errors(name, found)

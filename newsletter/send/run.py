@@ -196,16 +196,12 @@ def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = 
 def _long_lived() -> Iterator[None]:
     """Spare the garbage collector what was there before: else each full collection walks through every module.
 
-    Its thresholds are CPython's own, whatever a short command prefers: httpx keeps request bodies in
-    reference cycles, and memory must stay flat.
+    Its thresholds stay: httpx keeps request bodies in reference cycles, and memory must stay flat.
     """
-    before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(700, 10, 10)
     try:
         yield
     finally:
-        gc.set_threshold(*before)
         gc.unfreeze()
 
 

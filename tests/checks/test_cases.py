@@ -19,7 +19,7 @@ from newsletter.config import Secrets, load_settings
 from newsletter.content.issue import by_place, read_issue
 from newsletter.diagnostics import CODES, Diagnostic
 from newsletter.preview.reader import outgoing_of
-from newsletter.render.compile import compile_issue
+from newsletter.render.compile import compile_rendered
 from newsletter.render.email import EmailRenderer
 
 CASES = Path(__file__).parent.parent / "cases"
@@ -56,16 +56,7 @@ def issue_findings(path: Path, renderer: EmailRenderer, *, attach: bool) -> list
     parsed = read_issue(path)
     assert parsed.issue is not None, parsed.diagnostics
     rendered = renderer.render(parsed.issue)
-    compiled = compile_issue(
-        rendered.subject,
-        rendered.html,
-        rendered.text,
-        rendered.slots,
-        rendered.images if attach else (),
-        rendered.web_url,
-        str(path),
-        source=path.read_text("utf-8"),
-    )
+    compiled = compile_rendered(rendered, parsed.issue, attach=attach)
     return [*rendered.diagnostics, *compiled.diagnostics]
 
 
