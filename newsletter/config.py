@@ -57,6 +57,12 @@ class ProviderSettings(_Table):
     username: str = ""
     starttls: bool | None = None
     tls: bool | None = None
+    region: str = Field(default="", pattern=r"^[a-z0-9-]*$", description="`eu`, or an AWS region.")
+    domain: str = Field(default="", description="The sending domain, where a provider's address needs it.")
+    stream: str = Field(default="", description="The message stream or IP pool, where there are several.")
+    sandbox: bool = Field(
+        default=False, description="Have the provider check everything and deliver nothing."
+    )
     dkim_selector: str = ""
     dkim_domain: str = ""
 

@@ -1,27 +1,32 @@
 """What a provider is: declared capabilities, and either pure HTTP translation or a session of its own.
 
-The engine owns pace, retry and the ledger. An HTTP provider is three pure functions; the engine
+The engine owns pace, retry and the ledger. An HTTP provider is a few pure functions; the engine
 does the HTTP. SMTP and the outbox speak for themselves through a `Session`, one per sender thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
-from newsletter.model.message import Message, Outcome
+from newsletter.model.event import Event
+from newsletter.model.message import Message, Outcome, SharedContent
 
 
 class ContentForm(StrEnum):
     """What a provider wants of the engine for each recipient."""
 
     MIME = "mime"  # the whole message as bytes
-    FIELDS = "fields"  # subject, HTML, text and headers apart
+    FIELDS = "fields"  # subject, HTML, text and headers apart, a body for each recipient
+    VALUES = (
+        "values"  # the content once a batch, with holes in the provider's own language, and values for each
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +35,19 @@ class Capabilities:
 
     Attributes:
         content: what it is given.
-        max_batch: recipients per call.
+        max_batch: recipients per call; 1 where a batch can't carry each recipient's own unsubscribe header.
         connections: sender threads that make sense unless configured.
         attachments: whether inline images can travel with a batch; otherwise they are linked.
         per_item_result: whether the answer names each recipient's own outcome.
         idempotency_ttl: seconds for which the same key with the same bytes may be replayed; 0 where there is none.
-        look_up: whether `Session.look_up` can tell for certain what became of a delivery.
+        look_up: whether `LookUp.look_up` can tell for certain what became of a delivery.
+        lookup_by: what `Search.search` looks deliveries up by (`metadata`, `CustomID`); empty where it can't.
         non_ascii_mailbox: whether an address with a non-ASCII local part (RFC 6531) can be reached.
         messages_per_second: the documented default rate; 0 where none is known.
+        calls_per_second: the documented limit of calls, however many recipients each has; 0 where none is known.
+        max_call_bytes: the largest body of one call; 0 where none is known.
+        max_message_bytes: the largest single message, HTML and text together; 0 where none is known.
+        notes: what somebody should know before each send, in whole sentences.
     """
 
     content: ContentForm
@@ -49,6 +59,11 @@ class Capabilities:
     look_up: bool = False
     non_ascii_mailbox: bool = False
     messages_per_second: float = 0.0
+    calls_per_second: float = 0.0
+    max_call_bytes: int = 0
+    max_message_bytes: int = 0
+    lookup_by: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,12 @@ class ProviderOptions:
     """What `[provider]` and the environment say; each provider reads what concerns it.
 
     Attributes:
-        secret: the API key or the SMTP password, or None.
+        base_url: instead of the provider's own address.
+        region: `eu` and the like, or an AWS region.
+        domain: the sending domain as the provider knows it, where it stands in the address of a call.
+        stream: the message stream or the IP pool, where a provider has several.
+        sandbox: the provider is asked to check everything and deliver nothing.
+        secret: the API key or the SMTP password, or None; `id:secret` where a provider has two.
         outbox_dir: where the outbox provider writes.
         send_name: names this send's folder in the outbox; empty outside a send.
     """
@@ -68,6 +88,10 @@ class ProviderOptions:
     username: str = ""
     starttls: bool | None = None
     tls: bool | None = None
+    region: str = ""
+    domain: str = ""
+    stream: str = ""
+    sandbox: bool = False
     secret: SecretStr | None = None
     outbox_dir: Path = Path()
     send_name: str = ""
@@ -80,10 +104,12 @@ class Batch:
     Attributes:
         key: stable for this set of messages; the idempotency key where the provider takes one.
         messages: at most `Capabilities.max_batch`.
+        shared: what they have in common, for a provider that wants values; else None.
     """
 
     key: str
     messages: Sequence[Message]
+    shared: SharedContent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +129,31 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the provider's own headers say about the calls it still takes.
+
+    Attributes:
+        remaining: calls that may still be made before `reset_after`.
+        reset_after: seconds until the count begins anew.
+    """
+
+    remaining: int
+    reset_after: float
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResult:
     """What became of a batch: an outcome for each message, and perhaps a reason to hold the send.
 
     A message that `outcomes` doesn't mention is unknown.
+
+    Attributes:
+        allowance: what the answer's headers say about the pace; None where they say nothing.
     """
 
     outcomes: Sequence[Outcome]
     hold: Hold | None = None
+    allowance: Allowance | None = None
 
 
 class Session(Protocol):
@@ -185,6 +228,50 @@ class HttpProvider(Protocol):
 
     def parse_response(self, batch: Batch, response: Response) -> BatchResult:
         """What the answer says about each message."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Deliveries of one batch whose answer was lost.
+
+    Attributes:
+        key: of the batch.
+        at: when it was claimed; the messages are no older.
+        recipients: the address of each delivery id.
+    """
+
+    key: str
+    at: datetime
+    recipients: Mapping[str, str]
+
+
+@runtime_checkable
+class Search(Protocol):
+    """An HTTP provider that can be asked what it did with messages.
+
+    Its indexes lag: who isn't found may have been accepted all the same, so only what is found counts.
+    """
+
+    def search(self, question: Question) -> Generator[Request, Response, Mapping[str, Outcome]]:
+        """Ask: yields calls and is sent their answers; returns who was accepted or refused, by delivery id.
+
+        Raises:
+            NewsletterError: the provider won't say (a wrong key, a plan without this).
+        """
+        ...
+
+
+@runtime_checkable
+class Webhook(Protocol):
+    """A provider that reports what became of its messages."""
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
+        """The events in one call; header names in lower case. Unknown ones have the type `unknown`.
+
+        Raises:
+            ValueError: this isn't what the provider sends.
+        """
         ...
 
 
