@@ -62,6 +62,11 @@ def unsubscribe_url(recipient: Recipient) -> tuple[str, bool]:
     )
 
 
+def is_one_click(base_url: str) -> bool:
+    """Whether addresses under `base_url` get `List-Unsubscribe-Post`; see `unsubscribe_url`."""
+    return _ONE_CLICK_URL(ascii_url(base_url) if not base_url.isascii() else base_url) is not None
+
+
 def fixed_fields(
     publication: Publication, web_url: str, send_key: str, domain: str
 ) -> tuple[tuple[str, str], ...]:

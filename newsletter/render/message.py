@@ -6,20 +6,18 @@ then a copy of a list of byte strings, a few of them replaced, and one join.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from hashlib import blake2b
 
 from newsletter.errors import NewsletterError
 from newsletter.model.delivery import Recipient
-from newsletter.model.message import Message
+from newsletter.model.message import Message, SharedContent
 from newsletter.model.publication import Publication
-from newsletter.model.template import CompiledIssue, InlineImage, Template
+from newsletter.model.template import CompiledIssue, Slot, Template
 from newsletter.render.dkim import SIGNED, DkimSigner, relaxed_header, relaxed_lines
-from newsletter.render.escape import fill
+from newsletter.render.escape import clean_literal, fill
 from newsletter.render.headers import (
     display_mailbox,
     format_date,
@@ -35,8 +33,9 @@ from newsletter.render.list_headers import (
     fixed_lines,
     unsubscribe_url,
 )
-from newsletter.render.quoted_printable import SOFT_BREAK, encode_literal, encode_value
-from newsletter.render.splice import Filler, Skeleton, is_plain_text
+from newsletter.render.mime_parts import boundary, image_part, part_head, quoted_printable
+from newsletter.render.quoted_printable import SOFT_BREAK, encode_value
+from newsletter.render.splice import Filler, Skeleton, is_plain_text, plain_in
 
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}").fullmatch
 _SPACES = re.compile(r"[ \t]+")
@@ -95,6 +94,7 @@ class MessageWriter:
         self._lay_out_headers(message, compiled, send_key)
         self._lay_out_body(message, compiled, send_key)
         self._lay_out_fields(compiled)
+        self._lay_out_values(compiled)
 
     def mime(self, recipient: Recipient, at: datetime) -> Message:
         """The whole message: CRLF line ends, no line over 998 characters, nothing to dot-stuff.
@@ -179,6 +179,51 @@ class MessageWriter:
             tuple(text),
         )
 
+    def shared(self, *, one_click: bool = True) -> SharedContent:
+        """What `values` leaves out because all messages have it in common.
+
+        Args:
+            one_click: whether the unsubscribe addresses may carry `List-Unsubscribe-Post`.
+        """
+        return SharedContent(
+            sender=self._sender,
+            from_header=self._from_header,
+            reply_to=self._reply_to,
+            subject=self._fixed_subject or None,
+            html=self._shared_html,
+            text=self._shared_text,
+            slots=tuple(slot for slot, _, _ in self._value_slots),
+            headers=self._one_click_fields if one_click else self._fixed_fields,
+            images=self._images,
+        )
+
+    def values(self, recipient: Recipient, at: datetime) -> Message:  # noqa: ARG002 - called as `mime` is
+        """The same message for a provider that puts values into `shared` itself.
+
+        Args:
+            recipient: whom it is for; `values["unsubscribe_url"]` is needed.
+            at: unused: the provider dates it.
+
+        Raises:
+            NewsletterError: as `mime`.
+        """
+        values = recipient.values
+        address = wire_address(recipient.email, non_ascii_mailbox=self._non_ascii_mailbox)
+        delivery = _delivery_id(recipient)
+        url, _ = unsubscribe_url(recipient)
+        filled: list[str] = []
+        for slot, plain, missing in self._value_slots:
+            value = values.get(slot.field)
+            filled.append(missing if not value else value if plain(value) else fill(slot, value))
+        return Message(
+            delivery,
+            self._sender,
+            address,
+            subject="" if self._fixed_subject else self._subject_for(values),
+            headers=(("List-Unsubscribe", f"<{url}>"), ("X-Newsletter-Delivery", delivery)),
+            values=tuple(filled),
+        )
+
     def _subject_for(self, values: Mapping[str, str]) -> str:
         """The subject on one line, its white space collapsed: a missing name leaves no gap."""
         parts = self._subject.copy()
@@ -212,7 +257,7 @@ class MessageWriter:
         reply_to = mailbox("Reply-To", "", self._reply_to) if self._reply_to else b""
         listed = fixed_lines(publication, self._fixed_fields)
         described = b'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="%s"\r\n' % (
-            _boundary("alternative", send_key)
+            boundary("alternative", send_key)
         )
 
         signature = head.hole()
@@ -273,21 +318,21 @@ class MessageWriter:
         return self._dkim.sign_canonical(names, headers, b"".join(relaxed), int(at.timestamp()))
 
     def _lay_out_body(self, body: Skeleton, compiled: CompiledIssue, send_key: str) -> None:
-        alternative, related = _boundary("alternative", send_key), _boundary("related", send_key)
+        alternative, related = boundary("alternative", send_key), boundary("related", send_key)
         start = len(body.parts)
-        body.literal(b"--%s\r\n%s" % (alternative, _part_head("text/plain")))
-        body.template(compiled.text, _quoted_printable)
+        body.literal(b"--%s\r\n%s" % (alternative, part_head("text/plain")))
+        body.template(compiled.text, quoted_printable)
         body.literal(b"\r\n--%s\r\n" % alternative)
         if compiled.images:
             body.literal(
                 b'Content-Type: multipart/related; type="text/html";\r\n boundary="%s"\r\n\r\n--%s\r\n'
                 % (related, related)
             )
-        body.literal(_part_head("text/html"))
-        body.template(compiled.html, _quoted_printable)
+        body.literal(part_head("text/html"))
+        body.template(compiled.html, quoted_printable)
         if compiled.images:
             for image in compiled.images:
-                body.literal(b"\r\n--%s\r\n%s" % (related, _image_part(image)))
+                body.literal(b"\r\n--%s\r\n%s" % (related, image_part(image)))
             body.literal(b"\r\n--%s--\r\n" % related)
         body.literal(b"\r\n--%s--\r\n" % alternative)
         body.close()
@@ -299,6 +344,29 @@ class MessageWriter:
     def _lay_out_fields(self, compiled: CompiledIssue) -> None:
         self._html_json, self._html_filler = _json_parts(compiled.html)
         self._text_json, self._text_filler = _json_parts(compiled.text)
+
+    def _lay_out_values(self, compiled: CompiledIssue) -> None:
+        self._images = compiled.images
+        self._shared_html, self._shared_text = _cleaned(compiled.html), _cleaned(compiled.text)
+        distinct = dict.fromkeys((*self._shared_html.slots, *self._shared_text.slots))
+        self._value_slots = [(slot, plain_in(slot.context), fill(slot, None)) for slot in distinct]
+
+
+def _cleaned(template: Template) -> Template:
+    """`template` with its literals as they leave, neighbours joined, a line end last: as `Skeleton` lays them out."""
+    parts: list[str | Slot] = []
+    run: list[str] = []
+    for part in (*template.parts, None):
+        if isinstance(part, str):
+            run.append(part)
+            continue
+        literal = clean_literal("".join(run))
+        run.clear()
+        if part is None:
+            parts.append(literal if literal.endswith("\n") else f"{literal}\n")
+        else:
+            parts += [literal, part] if literal else [part]
+    return Template(tuple(parts))
 
 
 def _delivery_id(recipient: Recipient) -> str:
@@ -313,42 +381,6 @@ def _subject_template(subject: Template, prefix: str) -> Template:
         if isinstance(part, str):
             require_safe("the subject", part)
     return Template((prefix, *subject.parts)) if prefix else subject
-
-
-def _boundary(part: str, send_key: str) -> bytes:
-    # `=_` occurs neither in quoted-printable nor in base64 (RFC 2045 §6.7), so no content can hold it.
-    digest = blake2b(send_key.encode("utf-8", "replace"), digest_size=8, person=b"nl:boundary").hexdigest()
-    return f"=_{part}_{digest}".encode("ascii")
-
-
-def _part_head(media_type: str) -> bytes:
-    return (
-        f"Content-Type: {media_type}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-    ).encode("ascii")
-
-
-def _quoted_printable(text: str, followed: bool) -> bytes:  # noqa: FBT001 - `Skeleton.template` calls it
-    return encode_literal(text, closed=followed)
-
-
-def _image_part(image: InlineImage) -> bytes:
-    if not re.fullmatch(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~@-]{1,200}", image.content_id):
-        raise NewsletterError(f"the picture {image.filename!a} has no usable content id")
-    if not re.fullmatch(r"image/[A-Za-z0-9.+-]+", image.media_type):
-        raise NewsletterError(f"{image.filename!a} is not a picture: {image.media_type!a}")
-    filename = re.sub(r"[^A-Za-z0-9._-]", "-", image.filename)[-120:]
-    encoded = base64.b64encode(image.data)
-    lines = [encoded[at : at + 76] for at in range(0, len(encoded), 76)]
-    return b"\r\n".join(
-        [
-            f'Content-Type: {image.media_type}; name="{filename}"'.encode("ascii"),
-            b"Content-Transfer-Encoding: base64",
-            f"Content-ID: <{image.content_id}>".encode("ascii"),
-            f'Content-Disposition: inline; filename="{filename}"'.encode("ascii"),
-            b"",
-            *lines,
-        ]
-    )
 
 
 def _json_parts(template: Template) -> tuple[list[bytes], Filler]:

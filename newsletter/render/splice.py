@@ -17,6 +17,11 @@ is_plain_text = _PLAIN_TEXT.fullmatch
 _PLAIN = {Context.URL: _PLAIN_URL.fullmatch, Context.URL_COMPONENT: _PLAIN_COMPONENT.fullmatch}
 
 
+def plain_in(context: Context) -> Callable[[str], object]:
+    """Tells whether a value needs no escaping in `context`."""
+    return _PLAIN.get(context, is_plain_text)
+
+
 class Skeleton:
     """A text with holes.
 
@@ -84,7 +89,7 @@ class Filler:
         self._fills = tuple(
             (
                 slot.field,
-                _PLAIN.get(slot.context, is_plain_text),
+                plain_in(slot.context),
                 slot,
                 encode(fill(slot, None)),
                 tuple(indices),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from newsletter.errors import NewsletterError
 from newsletter.model.delivery import Recipient
-from newsletter.model.message import Message
+from newsletter.model.message import Message, SharedContent
 from newsletter.providers.base import Batch, ContentForm
+from newsletter.render.list_headers import is_one_click
 from newsletter.send.frozen import Frozen
 from newsletter.send.recipients import Recipients, Tokens
 from newsletter.store.send_records import ClaimedBatch
@@ -25,6 +26,14 @@ class Writer(Protocol):
 
     def fields(self, recipient: Recipient, at: datetime) -> Message:
         """Subject, HTML, text and headers apart."""
+        ...
+
+    def values(self, recipient: Recipient, at: datetime) -> Message:
+        """What differs from `shared`."""
+        ...
+
+    def shared(self, *, one_click: bool = True) -> SharedContent:
+        """What all messages have in common."""
         ...
 
 
@@ -63,12 +72,23 @@ class MessageSource:
     ) -> None:
         self._form = form
         self._writer = writer
+        # Every unsubscribe address of a send begins alike: one tells for all.
+        self._one_click = is_one_click(frozen.publication.base_url)
         self.recipients = Recipients(send_id, signer, frozen.publication.base_url, frozen.fields)
 
     def maker(self) -> Callable[[ClaimedBatch], Made]:
         """What turns a claim into messages, for one thread."""
         writer = self._writer()
-        write = writer.mime if self._form is ContentForm.MIME else writer.fields
+        write, shared = writer.fields, None
+        match self._form:
+            case ContentForm.MIME:
+                write = writer.mime
+            case ContentForm.FIELDS:
+                pass
+            case ContentForm.VALUES:
+                write, shared = writer.values, writer.shared(one_click=self._one_click)
+            case _:
+                assert_never(self._form)
         recipient = self.recipients.make
 
         def make(claimed: ClaimedBatch) -> Made:
@@ -81,6 +101,6 @@ class MessageSource:
                 except NewsletterError as error:
                     # One address that can't be written down must not keep the others waiting.
                     refused.append((position, error.message))
-            return Made(Batch(claimed.key, messages), tuple(refused))
+            return Made(Batch(claimed.key, messages, shared), tuple(refused))
 
         return make

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 from urllib.parse import urlsplit
 
 from newsletter.checks.run import check_file, settled
@@ -291,7 +291,15 @@ def _try_out(frozen: Frozen, capabilities: Capabilities) -> None:
     # As long as any token is.
     leave = f"{frozen.publication.base_url}/u/{'x' * 24}"
     reader = Recipient("plan", 0, "reader@example.com", {"unsubscribe_url": leave})
-    write = writer.mime if capabilities.content is ContentForm.MIME else writer.fields
+    match capabilities.content:
+        case ContentForm.MIME:
+            write = writer.mime
+        case ContentForm.FIELDS:
+            write = writer.fields
+        case ContentForm.VALUES:
+            write = writer.values
+        case _:
+            assert_never(capabilities.content)
     write(reader, datetime(2000, 1, 1, tzinfo=UTC))
 
 
