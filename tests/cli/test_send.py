@@ -348,7 +348,7 @@ def test_what_is_unknown_is_listed_left_alone_and_decided_only_by_a_person(home:
 
 
 def test_a_closed_port_is_one_clear_sentence_and_loses_nothing(home: Home) -> None:
-    with FakeResend(api_key="another") as server:
+    with FakeResend(secret="another") as server:
         home.settings(f'[provider]\nname = "resend"\nbase_url = "{server.url}"')
         home.env["NEWSLETTER_RESEND_API_KEY"] = "re_test"
         _, err = home.run("send", "1", "--yes", "--expect-count", str(PEOPLE), code=1)

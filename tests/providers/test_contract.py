@@ -75,7 +75,7 @@ def _smtp(tmp_path: Path) -> Iterator[Subject]:
 def _resend(tmp_path: Path) -> Iterator[Subject]:
     with FakeResend() as server:
         provider = make_provider(
-            ProviderOptions(name="resend", base_url=server.url, secret=SecretStr(server.api_key))
+            ProviderOptions(name="resend", base_url=server.url, secret=SecretStr(server.secret))
         )
         yield Subject(
             provider,

@@ -179,14 +179,14 @@ def test_a_replay_that_is_refused_or_put_off_does_not_make_an_accepted_batch_loo
 
 
 def test_a_wrong_key_pauses_the_send_with_everybody_still_to_go(folder: Path, db: SqliteDatabase) -> None:
-    with FakeResend(api_key="another") as server:
+    with FakeResend(secret="another") as server:
         desk = make_desk(folder, through_resend(server.url), db=db)
         ending = start(desk, new_send(provider="resend"))
         assert ending.state is SendState.PAUSED
         assert ending.tally.pending + ending.tally.deferred == 100
         assert ending.note
         assert ending.hint
-        server.api_key = "re_test"
+        server.secret = "re_test"
         again = resume(desk, 1)
         assert again.tally == Tally(accepted=100)
         assert once_each(server.ledger.recipients)
