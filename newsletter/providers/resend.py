@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from newsletter.errors import UsageError
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
     USER_AGENT,
@@ -78,6 +79,11 @@ class ResendProvider:
         Raises:
             UsageError: the key is missing, or the address isn't one.
         """
+        if options.sandbox:
+            raise UsageError(
+                "Resend has no sandbox",
+                hint="leave it out and use --test delivered@resend.dev, a mailbox of theirs",
+            )
         key = api_key(options, API_KEY_VARIABLE, "resend.com/api-keys")
         base = base_url(options, "https://api.resend.com")
         self._url = f"{base}/emails/batch"
