@@ -103,12 +103,17 @@ def accept(
 
 
 def settle(tx: Transaction, send_id: int, batch_id: int, rows: Sequence[Settlement], at: datetime) -> None:
-    """Record each recipient's own outcome, row by row; the batch stays open while one is unknown."""
+    """Record each recipient's own outcome, row by row; the batch stays open while one is unknown.
+
+    A lost answer is no riddle where a webhook was faster: see `report_accepted`.
+    """
     tx.executemany(
-        "UPDATE deliveries SET state = ?, provider_id = ?, reason = ?, retry_at = ?, attempts = attempts - ? "
+        "UPDATE deliveries SET state = CASE WHEN ? = 5 AND reason IS NOT NULL THEN 2 ELSE ? END, "
+        "provider_id = ?, reason = ?, retry_at = ?, attempts = attempts - ? "
         "WHERE send_id = ? AND subscriber_id = ? AND batch_id = ? AND state = 1",
         [
             (
+                int(row.state),
                 int(row.state),
                 row.provider_id or None,
                 row.reason or None,
@@ -127,7 +132,7 @@ def settle(tx: Transaction, send_id: int, batch_id: int, rows: Sequence[Settleme
 
 def release(tx: Transaction, send_id: int, batch: ClaimedBatch, at: datetime) -> None:
     """Give back a batch of which nothing has left."""
-    _set_batch(tx, send_id, batch, "state = 0, batch_id = NULL, attempts = attempts - 1")
+    _set_batch(tx, send_id, batch, "state = 0, batch_id = NULL, reason = NULL, attempts = attempts - 1")
     tx.execute("UPDATE batches SET finished_at = ? WHERE id = ?", (utc_text(at), batch.id))
 
 
@@ -142,20 +147,25 @@ def finish(tx: Transaction, send_id: int, state: SendState, note: str, at: datet
 
 def open_batches(source: Database | Transaction, send_id: int) -> list[OpenBatch]:
     """The batches a process left behind, with who of them is claimed and who is unknown."""
-    members: dict[int, tuple[list[int], list[int]]] = {}
-    for batch_id, subscriber_id, state in source.query(
-        "SELECT batch_id, subscriber_id, state FROM deliveries WHERE send_id = ? AND state IN (1, 5) "
-        "ORDER BY subscriber_id",
+    members: dict[int, tuple[list[int], list[int], list[int]]] = {}
+    for batch_id, subscriber_id, state, told in source.query(
+        "SELECT batch_id, subscriber_id, state, reason IS NOT NULL FROM deliveries "
+        "WHERE send_id = ? AND state IN (1, 5) ORDER BY subscriber_id",
         (send_id,),
     ):
-        members.setdefault(batch_id, ([], []))[0 if state == 1 else 1].append(subscriber_id)
+        claimed, unknown, known = members.setdefault(batch_id or 0, ([], [], []))
+        (claimed if state == 1 else unknown).append(subscriber_id)
+        if state == 1 and told:
+            known.append(subscriber_id)
     found = []
-    for batch_id, (claimed, unknown) in members.items():
+    for batch_id, (claimed, unknown, known) in members.items():
         [(key, at, body_hash, size)] = source.query(
             "SELECT key, first_claimed_at, body_hash, size FROM batches WHERE id = ?", (batch_id,)
-        )
+        ) or source.query("SELECT '', created_at, '', 0 FROM sends WHERE id = ?", (send_id,))
         found.append(
-            OpenBatch(batch_id, key, utc_moment(at), body_hash, size, tuple(claimed), tuple(unknown))
+            OpenBatch(
+                batch_id, key, utc_moment(at), body_hash, size, tuple(claimed), tuple(unknown), tuple(known)
+            )
         )
     return found
 
@@ -180,8 +190,8 @@ def reclaim(
     if len(people) != batch.size:
         return None
     tx.executemany(
-        "UPDATE deliveries SET state = 1, reason = NULL WHERE send_id = ? AND subscriber_id = ? "
-        "AND batch_id = ? AND state IN (1, 5)",
+        "UPDATE deliveries SET state = 1, reason = CASE WHEN state = 1 THEN reason END "
+        "WHERE send_id = ? AND subscriber_id = ? AND batch_id = ? AND state IN (1, 5)",
         [(send_id, subscriber_id, batch.id) for subscriber_id in ids],
     )
     tx.execute("UPDATE batches SET epoch = ? WHERE id = ?", (epoch, batch.id))
@@ -194,7 +204,7 @@ def requeue(
 ) -> int:
     """Put deliveries that provably never left back to pending; returns how many."""
     return tx.executemany(
-        "UPDATE deliveries SET state = 0, batch_id = NULL, reason = NULL, "
+        "UPDATE deliveries SET state = 0, batch_id = NULL, reason = NULL, provider_id = NULL, "
         "attempts = CASE WHEN attempts > 0 THEN attempts - 1 ELSE 0 END "
         "WHERE send_id = ? AND subscriber_id = ? AND state = ?",
         [(send_id, subscriber_id, int(from_state)) for subscriber_id in subscriber_ids],
@@ -266,7 +276,7 @@ def _take(
 ) -> None:
     """The compare-and-swap: all of `people` from `state` to claimed, or an error that rolls back."""
     sql = (
-        "UPDATE deliveries SET state = 1, batch_id = ?, attempts = attempts + 1, retry_at = NULL "
+        "UPDATE deliveries SET state = 1, batch_id = ?, attempts = attempts + 1, retry_at = NULL, reason = NULL "
         "WHERE send_id = ?"
     )
     if state is DeliveryState.PENDING:

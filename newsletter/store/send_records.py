@@ -27,6 +27,7 @@ class SendRecord:
         lease_owner: `host:pid:nonce` of the process that holds or held it.
         lease_until: until when that holds without being renewed.
         note: why it is paused.
+        sandbox: the provider checked everything and delivered nothing: it reached nobody.
     """
 
     id: int
@@ -45,6 +46,7 @@ class SendRecord:
     note: str
     created_at: datetime | None
     finished_at: datetime | None
+    sandbox: bool = False
 
     @property
     def unfinished(self) -> bool:
@@ -150,7 +152,12 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class OpenBatch:
-    """A batch some of whose deliveries were claimed by a process that is gone, or ended unknown."""
+    """A batch some of whose deliveries were claimed by a process that is gone, or ended unknown.
+
+    Attributes:
+        id: 0 for those that are in doubt without ever having been claimed here: see `deliveries.doubt_open`.
+        told: those of `claimed` that a webhook has shown to be accepted.
+    """
 
     id: int
     key: str
@@ -159,6 +166,7 @@ class OpenBatch:
     size: int
     claimed: tuple[int, ...]
     unknown: tuple[int, ...]
+    told: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +181,21 @@ class UnknownDelivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Undelivered:
+    """A delivery that is not known to have been accepted.
+
+    Attributes:
+        email: empty for somebody who was erased since.
+    """
+
+    subscriber_id: int
+    email: str
+    state: DeliveryState
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewSend:
     """What is frozen when a send starts."""
 
@@ -183,6 +206,7 @@ class NewSend:
     content_hash: str
     provider: str
     tag: str = ""
+    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)

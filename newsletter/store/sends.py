@@ -30,7 +30,7 @@ _REACHED: Final = "1, 2, 3, 5"
 
 _SEND_COLUMNS: Final = (
     "id, slug, number, title, state, content_hash, provider, tag, frozen_to, audience, epoch, "
-    "lease_owner, lease_until, note, created_at, finished_at"
+    "lease_owner, lease_until, note, created_at, finished_at, sandbox"
 )
 
 
@@ -51,6 +51,16 @@ class SendLedger:
         [(count,)] = self.db.query(f"SELECT count(*) FROM subscribers s WHERE {with_sql}", parameters)
         return int(count)
 
+    def count_non_ascii(self, slug: str, tag: str = "") -> int:
+        """How many of `count_audience` have a letter outside ASCII before the `@` (RFC 6531)."""
+        with_sql, parameters = self._audience_filter(self._reaching(self.db, slug, 0), tag)
+        [(count,)] = self.db.query(
+            # The last `@` has no other behind it: what stands before any of them is the mailbox.
+            f"SELECT count(*) FROM subscribers s WHERE {with_sql} AND s.email GLOB '*[^ -~]*@*'",
+            parameters,
+        )
+        return int(count)
+
     def importing(self) -> bool:
         """Whether an import is being merged, so that only a part of it is on the list."""
         return bool(self.db.query("SELECT 1 FROM imports WHERE finished_at = '' LIMIT 1"))
@@ -62,31 +72,16 @@ class SendLedger:
             NewsletterError: an unfinished send of this issue exists: somebody was faster.
         """
         with self.db.write() as tx:
-            if tx.query(
-                "SELECT id FROM sends WHERE slug = ? AND state IN ('freezing', 'sending', 'paused')",
-                (new.slug,),
-            ):
-                raise NewsletterError(
-                    f"a send of `{new.slug}` is under way already",
-                    hint=f"newsletter status {new.slug}, or newsletter resume {new.slug}",
-                )
-            return tx.insert(
-                "INSERT INTO sends (slug, number, title, state, content, content_hash, provider, tag, created_at)"
-                " VALUES (?, ?, ?, 'freezing', ?, ?, ?, ?, ?)",
-                (
-                    new.slug,
-                    new.number,
-                    new.title,
-                    new.content,
-                    new.content_hash,
-                    new.provider,
-                    new.tag,
-                    utc_text(now),
-                ),
-            )
+            return insert_send(tx, new, now)
 
-    def take_over(self, send: SendRecord, owner: str, until: datetime) -> int:
+    def take_over(self, send: SendRecord, owner: str, until: datetime, *, sender: str = "") -> int:
         """Become the one process that may write to `send`; returns the new epoch.
+
+        Args:
+            send: as it was read.
+            owner: see `SendRecord.lease_owner`.
+            until: when the lease ends unless it is renewed.
+            sender: the store that sends from now on, kept for `last_sender`; empty for one that has no file.
 
         Raises:
             FencedError: another one did so since `send` was read.
@@ -96,6 +91,12 @@ class SendLedger:
                 "UPDATE sends SET epoch = epoch + 1, lease_owner = ?, lease_until = ? WHERE id = ? AND epoch = ?",
                 (owner, utc_text(until), send.id, send.epoch),
             )
+            if changed and sender:
+                tx.execute(
+                    "INSERT INTO meta (key, value) VALUES ('last_sender', ?) "
+                    "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    (sender,),
+                )
         if changed != 1:
             raise fenced(send.slug)
         return send.epoch + 1
@@ -131,11 +132,11 @@ class SendLedger:
             return added
 
     def reached_anybody(self, send_id: int) -> bool:
-        """Whether somebody got this send, or may have."""
+        """Whether somebody got this send, or may have; nobody gets one to a sandbox."""
         return bool(
             self.db.query(
-                "SELECT subscriber_id FROM deliveries WHERE send_id = ? "
-                f"AND state IN ({_REACHED}) ORDER BY 1 LIMIT 1",
+                "SELECT d.subscriber_id FROM sends n JOIN deliveries d ON d.send_id = n.id "
+                f"WHERE n.id = ? AND n.sandbox = 0 AND d.state IN ({_REACHED}) ORDER BY 1 LIMIT 1",
                 (send_id,),
             )
         )
@@ -174,6 +175,23 @@ class SendLedger:
                 tx.execute("DELETE FROM deliveries WHERE send_id = ?", (send_id,))
 
     # Reading ------------------------------------------------------------------------------------
+
+    def last_sender(self) -> str:
+        """What the last `take_over` was told about the store it sent from; empty where there was none."""
+        return self._meta("last_sender")
+
+    def store_id(self) -> str:
+        """This store's name, the same in every copy of it."""
+        return self._meta("store_id")
+
+    def last_batch(self) -> int:
+        """The number of the last batch claimed by any send; 0 where there was none."""
+        [(last,)] = self.db.query("SELECT max(id) FROM batches")
+        return int(last or 0)
+
+    def _meta(self, key: str) -> str:
+        rows = self.db.query("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else ""
 
     def sends(self, slug: str = "") -> list[SendRecord]:
         """All sends, or those of one issue, oldest first."""
@@ -240,10 +258,12 @@ class SendLedger:
 
     @staticmethod
     def _reaching(source: Database | Transaction, slug: str, send_id: int) -> list[int]:
-        """Other sends of the same issue."""
+        """Other sends of the same issue that went out to people."""
         return [
             int(row[0])
-            for row in source.query("SELECT id FROM sends WHERE slug = ? AND id <> ?", (slug, send_id))
+            for row in source.query(
+                "SELECT id FROM sends WHERE slug = ? AND id <> ? AND sandbox = 0", (slug, send_id)
+            )
         ]
 
     @staticmethod
@@ -263,11 +283,36 @@ class SendLedger:
         return " AND ".join(clauses), parameters
 
 
+def insert_send(tx: Transaction, new: NewSend, now: datetime) -> int:
+    """Write a send down in the caller's transaction; see `SendLedger.create`."""
+    if tx.query(
+        "SELECT id FROM sends WHERE slug = ? AND state IN ('freezing', 'sending', 'paused')", (new.slug,)
+    ):
+        raise NewsletterError(
+            f"a send of `{new.slug}` is under way already",
+            hint=f"newsletter status {new.slug}, or newsletter resume {new.slug}",
+        )
+    return tx.insert(
+        "INSERT INTO sends (slug, number, title, state, content, content_hash, provider, tag, created_at)"
+        " VALUES (?, ?, ?, 'freezing', ?, ?, ?, ?, ?)",
+        (
+            new.slug,
+            new.number,
+            new.title,
+            new.content,
+            new.content_hash,
+            new.provider,
+            new.tag,
+            utc_text(now),
+        ),
+    )
+
+
 def _send(row: Row) -> SendRecord:
     (number_id, slug, number, title, state, content_hash, provider, tag, frozen_to, audience, epoch) = row[
         :11
     ]
-    owner, until, note, created, finished = row[11:]
+    owner, until, note, created, finished, sandbox = row[11:]
     return SendRecord(
         id=number_id,
         slug=slug,
@@ -285,6 +330,7 @@ def _send(row: Row) -> SendRecord:
         note=note,
         created_at=_moment(created),
         finished_at=_moment(finished),
+        sandbox=bool(sandbox),
     )
 
 
