@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import pairwise
 
 from newsletter.content.slots import code_ranges
@@ -74,22 +75,23 @@ def with_definitions(text: str, definitions: Mapping[str, str]) -> str:
     return "\n\n".join([text, *wanted.values()])
 
 
-def stretches(text: str, size: int = 700) -> list[str]:
+@lru_cache(maxsize=512)
+def stretches(text: str, size: int = 250) -> tuple[str, ...]:
     """`text` cut into stretches of at least `size` characters that read the same on their own.
 
-    A cut is made only before a paragraph that starts with a letter in the first column, after a
-    blank line and outside code: no list, quote or table goes on across it. Footnotes are numbered
-    through a text, so one that has any stays whole.
+    A cut is made only before a paragraph that starts with a letter or a link in the first column,
+    after a blank line and outside code: no list, quote or table goes on across it. Footnotes are
+    numbered through a text, so one that has any stays whole.
     """
     if len(text) < 2 * size or "[^" in text:
-        return [text]
+        return (text,)
     code = code_ranges(text)
     cuts = [0]
-    for match in re.finditer(r"\n\n(?=[^\W\d_])", text):
+    for match in re.finditer(r"\n\n(?=[^\W\d_]|\[)", text):
         at = match.end()
         if at - cuts[-1] >= size and not any(start < at < end for start, end in code):
             cuts.append(at)
-    return [text[start:end].rstrip("\n") for start, end in pairwise([*cuts, len(text)])]
+    return tuple(text[start:end].rstrip("\n") for start, end in pairwise([*cuts, len(text)]))
 
 
 def to_python_markdown(text: str) -> str:

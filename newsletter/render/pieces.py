@@ -34,10 +34,7 @@ _DOUBLED = "let the template of your own print the part that holds it once"
 
 def tokens(text: str) -> Counter[str]:
     """How often each slot stands in `text`, by its number in the slot table."""
-    found: Counter[str] = Counter()
-    for number in TOKEN.findall(text):
-        found[number] += 1
-    return found
+    return Counter(TOKEN.findall(text))
 
 
 @dataclass(frozen=True, slots=True)

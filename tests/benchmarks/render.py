@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from newsletter.model.issue import Issue  # noqa: E402 - the script is run from anywhere
+from newsletter.render.dialect import stretches  # noqa: E402
 from newsletter.render.highlight import highlight  # noqa: E402
 from newsletter.render.inline_css import inlined  # noqa: E402
 from newsletter.render.text import _written  # noqa: E402
@@ -51,6 +52,7 @@ def main() -> None:
             kept.clear()
         _written.cache_clear()
         highlight.cache_clear()
+        stretches.cache_clear()
 
     def whole() -> None:
         forget()
