@@ -23,6 +23,7 @@ PROVIDERS: Mapping[str, Entry] = {
     "outbox": Entry("newsletter.providers.outbox", "OutboxProvider", "a folder of .eml files; sends nothing"),
     "smtp": Entry("newsletter.providers.smtp", "SmtpProvider", "any SMTP server, with STARTTLS and a login"),
     "resend": Entry("newsletter.providers.resend", "ResendProvider", "resend.com, a hundred messages a call"),
+    "mailjet": Entry("newsletter.providers.mailjet", "MailjetProvider", "mailjet.com, fifty messages a call"),
 }
 
 

@@ -45,6 +45,8 @@ pytestmark = pytest.mark.parametrize("fake", HTTP_PROVIDERS, indirect=True)
 
 # They test by addresses of their own, to which `--test` can send.
 WITHOUT_SANDBOX = ("resend",)
+# What a provider writes itself and refuses to take.
+WRITES_ITSELF = {"mailjet": ("list-id",)}
 
 
 @pytest.fixture
@@ -97,6 +99,8 @@ class TestDelivery:
             assert got["text"] == expected.text
             assert got["delivery_id"] == expected.delivery_id
             for name, value in expected.headers.items():
+                if name in WRITES_ITSELF.get(fake.name, ()):
+                    continue
                 assert got["headers"].get(name) == value, name
 
     @given(
