@@ -96,7 +96,7 @@ def send(
                 hint="newsletter send ISSUE --dry-run shows the number",
             )
         audience = find_audience(ledger, slug, tag, expect=expect_count)
-        limits = desk.wishes.limits(through.capabilities)
+        limits = desk.limits(through, prepared.frozen)
         if dry_run:
             headers = sample_headers(desk, prepared, through)
             if json_:

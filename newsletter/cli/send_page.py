@@ -6,7 +6,7 @@ from typing import Any
 
 from newsletter.cli.output import counted, paint
 from newsletter.providers.base import Provider
-from newsletter.send.engine import Limits
+from newsletter.send.limits import Limits
 from newsletter.send.plan import GMAIL_CLIPS_AT, Audience, Prepared
 from newsletter.send.run import Desk, sample_mime
 from newsletter.store.send_records import Person

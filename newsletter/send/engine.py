@@ -20,11 +20,14 @@ from newsletter.errors import StoreError
 from newsletter.model.delivery import DeliveryState, SendState
 from newsletter.model.message import OutcomeKind
 from newsletter.providers.base import Provider
+from newsletter.send.gate import Gate
+from newsletter.send.limits import Limits, Meter
 from newsletter.send.messages import MessageSource
-from newsletter.send.pace import Pace
+from newsletter.send.quota import Quota
 from newsletter.send.recipients import unreachable
-from newsletter.send.recovery import KEY_MARGIN, investigate, write_down
-from newsletter.send.retry import Breaker, Pause, RetryAt
+from newsletter.send.recovery import Inquiry, investigate, write_down
+from newsletter.send.replays import Replays
+from newsletter.send.retry import Pause, RetryAt, uncounted_wait
 from newsletter.send.senders import Job, Report, Senders, Step
 from newsletter.send.settlement import settlement
 from newsletter.store import deliveries
@@ -37,25 +40,7 @@ _LEASE_MARGIN: Final = 20.0
 # How soon a pause or a cancel from another terminal is noticed while nothing else happens.
 _LONGEST_WAIT: Final = 1.0
 _IDLE_STEP: Final = 0.25
-_REPLAYS: Final = 2
 _RECORDING_TRIES: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How fast a send may go.
-
-    Attributes:
-        batch: recipients per call.
-        connections: sender threads.
-        rate: messages a second; 0 for no limit.
-        hold: seconds before the first message.
-    """
-
-    batch: int
-    connections: int
-    rate: float = 0.0
-    hold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,18 +108,18 @@ class Engine:
         self._on_turn = on_turn
         # Wall-clock time is read once: a clock that is set back or forth while we send moves nothing.
         self._wall, self._started = clock.now(), clock.monotonic()
-        self._pace = Pace(limits.rate)
-        self._breaker = Breaker()
-        self._batch = self._pace.batch_limit(limits.batch)
+        # Claims keep to the same pace as calls: nobody is claimed long before their message can leave.
+        self._meter = Meter(limits)
         # Some batches wait for a free connection, so that none is idle while a turn is committed.
         # An idempotent provider's batches pass the writer once more, for their hash.
-        twice = bool(provider.capabilities.idempotency_ttl)
-        self._room = limits.connections * (2 if twice else 1) + max(1, limits.connections // 4)
+        ttl = provider.capabilities.idempotency_ttl
+        self._room = limits.connections * (2 if ttl else 1) + max(1, limits.connections // 4)
+        self._quota: Quota | None = None
         self._in_flight = 0
         self._cursor, self._swept = 0, False
         self._due: datetime | None = None
         self._blocked_until = self._started + limits.hold
-        self._replays: list[tuple[float, Job]] = []
+        self._replays = Replays(ttl)
         self._counts: Counter[DeliveryState] = Counter()
         self._reports: list[Report] = []
         self._lease_until = self._started
@@ -142,7 +127,8 @@ class Engine:
         self._halted = False
         self._pause: Pause | None = None
         self._error: BaseException | None = None
-        self._senders = Senders(provider, limits.connections, source.maker, self._may_send)
+        self._gate = Gate(limits, clock, self._may_send, replayable=bool(ttl))
+        self._senders = Senders(provider, limits.connections, source.maker, self._gate)
 
     def stop(self) -> None:
         """Claim nothing more; what is being sent is finished and recorded. Safe in a signal handler."""
@@ -183,17 +169,28 @@ class Engine:
     def _recover(self) -> None:
         """Settle what a process that died left behind, or send it again where that is safe."""
         left = deliveries.open_batches(self._db, self._send_id)
-        findings = investigate(left, self._provider, self._source, self._now())
+        inquiry = Inquiry(self._db, self._send_id, self._clock, self._keep_asking)
+        findings = investigate(left, self._provider, self._source, self._now(), inquiry)
         with self._db.write() as tx:
             deliveries.renew(tx, self._send_id, self._epoch, self._lease_end())
             replays = write_down(tx, self._send_id, self._epoch, findings, self._source)
             deliveries.make_due(tx, self._send_id, self._now())
             tally = deliveries.tally(tx, self._send_id)
         self._lease_until = self._clock.monotonic() + LEASE_SECONDS - _LEASE_MARGIN
+        if self._limits.daily_quota:
+            self._quota = Quota(
+                self._db, self._provider.name, self._send_id, self._limits.daily_quota, self._now()
+            )
         self._counts = Counter({state: getattr(tally, state.name.lower()) for state in DeliveryState})
         for claimed in replays:
             self._senders.submit(Job(claimed, uncertain=True))
             self._in_flight += 1
+
+    def _keep_asking(self) -> bool:
+        """Keep the lease while the provider is asked; false once somebody wants to stop."""
+        with self._db.write() as tx:
+            deliveries.renew(tx, self._send_id, self._epoch, self._lease_end())
+        return not self._interrupted
 
     # A turn ---------------------------------------------------------------------------------------
 
@@ -238,6 +235,7 @@ class Engine:
             case Step.BUILT | Step.UNSENT | Step.BROKEN if not job.uncertain:
                 deliveries.release(tx, self._send_id, job.claimed, self._now())
                 turn.move(DeliveryState.PENDING, len(job.claimed.people))
+                self._give_back(job, len(job.claimed.people))
                 turn.cursor, turn.swept = 0, False
             case Step.BUILT | Step.UNSENT | Step.BROKEN | Step.CHANGED | Step.DONE:
                 self._settle(tx, report, turn)
@@ -252,23 +250,31 @@ class Engine:
             deliveries.accept(tx, self._send_id, claimed, [o.provider_id for o in outcomes], now)
             turn.move(DeliveryState.ACCEPTED, len(outcomes))
             return
+        wait = uncounted_wait(report.result.outcomes, report.decision)
         rows = [
-            settlement(person.subscriber_id, person.attempts, outcome, now, report.wait)
+            settlement(person.subscriber_id, person.attempts, outcome, now, wait)
             for person, outcome in zip(claimed.people, outcomes, strict=True)
         ]
         for row in rows:
             turn.move(row.state, 1)
+        self._give_back(report.job, sum(row.state is DeliveryState.DEFERRED for row in rows))
         deliveries.settle(tx, self._send_id, claimed.id, rows, now)
+
+    def _give_back(self, job: Job, count: int) -> None:
+        if self._quota is not None:
+            self._quota.give_back(count, job.claimed.at)
 
     def _claim(self, tx: Transaction, turn: _Turn) -> None:
         """Claim batches for the connections that are or will soon be free."""
         elapsed, now = self._clock.monotonic(), self._now()
-        if elapsed < self._blocked_until:
+        if elapsed < max(self._blocked_until, self._gate.closed_until):
             return
         refuse = None if self._provider.capabilities.non_ascii_mailbox else unreachable
-        terms = Terms(self._batch, now, self._source.recipients.with_tags, refuse)
         deferred = self._due is not None and self._due <= now
-        while self._in_flight + turn.claimed - turn.settled < self._room and not self._pace.wait(elapsed):
+        while self._under_way(turn) < self._room and not self._meter.wait(elapsed):
+            if not (limit := self._within_quota(tx, turn, now)):
+                return
+            terms = Terms(limit, now, self._source.recipients.with_tags, refuse)
             if deferred:
                 claim = deliveries.claim_due(tx, self._send_id, self._epoch, terms)
                 deferred = bool(claim.looked_at)
@@ -283,6 +289,27 @@ class Engine:
                 return
             self._take_on(claim, origin, turn, elapsed)
 
+    def _within_quota(self, tx: Transaction, turn: _Turn, now: datetime) -> int:
+        """How many may be claimed at once; where the quota is used up, 0 and what that means for the send."""
+        if self._quota is None:
+            return self._limits.batch
+        room = self._quota.room(tx, self._limits.batch, now)
+        # What is under way may come back and make room.
+        if not room and not self._under_way(turn) and self._anybody_left(tx, turn):
+            match self._quota.after_none(now):
+                case Pause() as pause:
+                    self._pause = pause
+                case RetryAt(seconds):
+                    self._blocked_until = self._clock.monotonic() + seconds
+        return room
+
+    def _anybody_left(self, tx: Transaction, turn: _Turn) -> bool:
+        turn.swept = self._due is None and not deliveries.any_pending(tx, self._send_id)
+        return not turn.swept
+
+    def _under_way(self, turn: _Turn) -> int:
+        return self._in_flight + turn.claimed - turn.settled
+
     def _take_on(self, claim: Claim, origin: DeliveryState, turn: _Turn, elapsed: float) -> None:
         turn.move(DeliveryState.SKIPPED, claim.skipped, origin)
         turn.move(DeliveryState.REJECTED, claim.rejected, origin)
@@ -290,11 +317,13 @@ class Engine:
             turn.move(DeliveryState.CLAIMED, len(claim.batch.people), origin)
             turn.claimed += 1
             turn.jobs.append(Job(claim.batch))
-            self._pace.spend(len(claim.batch.people), elapsed)
+            self._meter.spend(len(claim.batch.people), elapsed)
+            if self._quota is not None:
+                self._quota.take(len(claim.batch.people), claim.batch.at)
 
     def _end(self, tx: Transaction, turn: _Turn) -> None:
         """Decide whether this was the last turn, and write down how the send ended."""
-        if self._in_flight + turn.claimed - turn.settled:
+        if self._under_way(turn):
             return
         if turn.state is not SendState.SENDING:
             turn.ended = True
@@ -317,16 +346,20 @@ class Engine:
     # Between turns --------------------------------------------------------------------------------
 
     def _wait(self) -> None:
-        """Wait for a report, or for the time when something may be claimed."""
+        """Wait for a report, or for the time when something may be claimed or leave."""
         now = self._clock.monotonic()
         delay = min(_LONGEST_WAIT, max(0.0, self._next_chance(now) - now))
-        if self._in_flight - len(self._replays):
+        handed_over = self._in_flight - len(self._replays)
+        if handed_over and not self._gate.waits_for_time(min(handed_over, self._limits.connections)):
             with contextlib.suppress(Empty):
                 self._receive(self._senders.reports.get(timeout=delay) if delay else None)
         else:
             # Nothing is under way that could report: only time, a signal or another terminal changes that.
+            if handed_over:
+                delay = min(delay, self._gate.opens_in(now))
             while not self._stopping and (left := now + delay - self._clock.monotonic()) > 0:
                 self._clock.sleep(min(left, _IDLE_STEP))
+            self._gate.wake()
         with contextlib.suppress(Empty):
             while True:
                 self._receive(self._senders.reports.get_nowait())
@@ -334,70 +367,40 @@ class Engine:
 
     def _next_chance(self, now: float) -> float:
         """When the next claim or replay may be possible, on the monotonic clock."""
-        chances = [at for at, _ in self._replays]
+        chance = min(self._replays.next_at, now + _LONGEST_WAIT)
         if self._in_flight < self._room and not self._stopping:
-            opening = max(self._blocked_until, now + self._pace.wait(now))
+            opening = max(self._blocked_until, self._gate.closed_until, now + self._meter.wait(now))
             if not self._swept:
-                chances.append(opening)
+                chance = min(chance, opening)
             if self._due is not None:
-                chances.append(max(opening, now + (self._due - self._now()).total_seconds()))
-        return min(chances, default=now + _LONGEST_WAIT)
+                chance = min(chance, max(opening, now + (self._due - self._now()).total_seconds()))
+        return chance
 
     def _receive(self, report: Report | None) -> None:
-        """Take in a report: what it means for the whole send is decided here, once."""
+        """Take in a report: what it means for the whole send is known already, see `Gate.leave`."""
         if report is None:
             return
         if report.error is not None:
             self._error = self._error or report.error
             self._senders.stop()
-        if report.step is Step.DONE and report.result.outcomes:
-            decision = self._breaker.after(
-                report.result, already=self._clock.monotonic() < self._blocked_until
-            )
-            match decision:
-                case Pause():
-                    self._pause = self._pause or decision
-                    self._senders.stop()
-                case RetryAt():
-                    report.wait = decision.seconds
-                    until = self._clock.monotonic() + decision.seconds
-                    self._blocked_until = max(self._blocked_until, until)
-                case None:
-                    pass
-                case _:
-                    assert_never(decision)
-            if self._may_replay(report):
-                return
+        if isinstance(report.decision, Pause):
+            self._pause = self._pause or report.decision
+        now = self._clock.monotonic()
+        if (
+            report.step is Step.DONE
+            and not self._stopping
+            and self._replays.take(report, wall=self._now(), now=now, not_before=self._gate.closed_until)
+        ):
+            return
         self._reports.append(report)
-
-    def _may_replay(self, report: Report) -> bool:
-        """Whether a lost answer is asked for again: the same bytes under the same key, while it lives."""
-        job = report.job
-        ttl = self._provider.capabilities.idempotency_ttl
-        lost = any(outcome.kind is OutcomeKind.UNKNOWN for outcome in report.outcomes)
-        age = (self._now() - job.claimed.at).total_seconds()
-        if not lost or not ttl or job.request is None or self._stopping or age > ttl * KEY_MARGIN:
-            return False
-        if not report.wait:
-            job.replays += 1
-        if job.replays > _REPLAYS:
-            return False
-        job.uncertain = True
-        at = max(self._blocked_until, self._clock.monotonic() + 2.0**job.replays)
-        job.last = report.outcomes
-        self._replays.append((at, job))
-        return True
 
     def _send_again(self) -> None:
         """Let the replays go whose time has come; when stopping, none may: their answer stays lost."""
-        now = self._clock.monotonic()
-        due = [job for at, job in self._replays if at <= now or self._stopping]
-        self._replays = [(at, job) for at, job in self._replays if at > now and not self._stopping]
-        for job in due:
-            if self._stopping:
-                self._reports.append(Report(job, Step.DONE, outcomes=job.last))
-            else:
-                self._senders.submit(job)
+        if self._stopping:
+            self._gate.wake()
+            self._reports += self._replays.give_up()
+        for job in self._replays.due(self._clock.monotonic()):
+            self._senders.submit(job)
 
     def _rescue(self) -> None:
         """The store failed: let nothing more leave, and try to record what had left."""

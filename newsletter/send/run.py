@@ -6,7 +6,7 @@ import gc
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,40 +14,24 @@ from newsletter.clock import Clock
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.model.message import Outcome, OutcomeKind
-from newsletter.providers.base import Capabilities, ContentForm, Provider
+from newsletter.providers.base import ContentForm, Provider
 from newsletter.render.dkim import DkimSigner
 from newsletter.render.message import MessageWriter
-from newsletter.send.engine import LEASE_SECONDS, Ending, Engine, Limits
+from newsletter.send.engine import LEASE_SECONDS, Ending, Engine
 from newsletter.send.frozen import Frozen, thaw
 from newsletter.send.lease import SendLock, owner_name, same_machine
+from newsletter.send.limits import Limits, Wishes
 from newsletter.send.messages import MessageSource
 from newsletter.send.recipients import Tokens
 from newsletter.send.senders import open_session
+from newsletter.send.sizes import fits_in_a_call
 from newsletter.store import deliveries
 from newsletter.store.base import Database
 from newsletter.store.send_records import ClaimedBatch, NewSend, Person, SendRecord, Tally
 from newsletter.store.sends import SendLedger
 
 TEST_PREFIX = "[Test] "
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """The `[sending]` table; 0 leaves a number to the provider."""
-
-    rate: float = 0.0
-    batch: int = 0
-    connections: int = 0
-    hold: float = 0.0
-
-    def limits(self, capabilities: Capabilities) -> Limits:
-        """What is wished for, within what the provider can do."""
-        return Limits(
-            batch=min(self.batch or capabilities.max_batch, capabilities.max_batch),
-            connections=self.connections or capabilities.connections,
-            rate=self.rate or capabilities.messages_per_second,
-            hold=self.hold,
-        )
+__all__ = ["Desk", "StopSwitch", "Wishes", "resume", "sample_mime", "send_name", "send_test", "start"]
 
 
 @dataclass(slots=True)
@@ -87,7 +71,7 @@ class Desk:
     signer: Tokens
     provider: Callable[[str, str], Provider]
     dkim: Callable[[], DkimSigner | None]
-    wishes: Wishes = Wishes()
+    wishes: Wishes = field(default_factory=Wishes)
     stop: StopSwitch = field(default_factory=StopSwitch)
     on_turn: Callable[[Tally], None] = lambda _: None
 
@@ -115,6 +99,15 @@ class Desk:
         return MessageSource(
             frozen, send_id=send_id, form=capabilities.content, signer=self.signer, writer=writer
         )
+
+    def limits(self, provider: Provider, frozen: Frozen) -> Limits:
+        """How fast `frozen` may go through `provider`.
+
+        Raises:
+            UsageError: not even one message fits into a call.
+        """
+        fits = fits_in_a_call(provider, self.source(frozen, provider, 0))
+        return self.wishes.limits(provider.capabilities, fits=fits)
 
 
 def send_name(number: int, slug: str, send_id: int) -> str:
@@ -172,9 +165,7 @@ def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = 
             if not _freeze(desk, send_id, epoch):
                 return Ending(record.state, ledger.tally(send_id), interrupted=True)
             _check_audience(desk, record, epoch, expect)
-        wishes = (
-            desk.wishes if fresh else Wishes(desk.wishes.rate, desk.wishes.batch, desk.wishes.connections)
-        )
+        limits = desk.limits(provider, frozen)
         if record.state is not SendState.FREEZING:
             _reopen(desk, send_id, epoch)
         engine = Engine(
@@ -183,7 +174,7 @@ def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = 
             epoch,
             provider=provider,
             source=source,
-            limits=wishes.limits(provider.capabilities),
+            limits=limits if fresh else replace(limits, hold=0.0),
             clock=desk.clock,
             on_turn=desk.on_turn,
         )

@@ -10,7 +10,9 @@ from queue import SimpleQueue
 
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.providers.base import Batch, BatchResult, Provider, Request, Session, SessionProvider
+from newsletter.send.gate import Gate
 from newsletter.send.messages import Made
+from newsletter.send.retry import Decision
 from newsletter.send.transport import HttpSession, body_hash, unknown
 from newsletter.store.send_records import ClaimedBatch
 
@@ -56,7 +58,7 @@ class Report:
         body_hash: of what it built.
         result: what the provider said.
         outcomes: what to write down of it, in the order of the job's people.
-        wait: seconds the whole send is held for because of it.
+        decision: what the whole send does because of it.
         error: a defect of ours.
     """
 
@@ -65,7 +67,7 @@ class Report:
     body_hash: str = ""
     result: BatchResult = field(default_factory=lambda: BatchResult([]))
     outcomes: list[Outcome] = field(default_factory=list)
-    wait: float = 0.0
+    decision: Decision = None
     error: BaseException | None = None
 
 
@@ -76,7 +78,7 @@ class Senders:
         provider: what they talk to.
         connections: how many there are.
         maker: makes what builds messages, for one thread.
-        may_send: asked right before anything leaves; false once the lease has run out.
+        gate: lets calls leave.
     """
 
     def __init__(
@@ -84,12 +86,11 @@ class Senders:
         provider: Provider,
         connections: int,
         maker: Callable[[], Callable[[ClaimedBatch], Made]],
-        may_send: Callable[[], bool],
+        gate: Gate,
     ) -> None:
         self._provider = provider
         self._maker = maker
-        self._may_send = may_send
-        self._stopping = threading.Event()
+        self._gate = gate
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         # None only wakes the coordinator.
         self.reports: SimpleQueue[Report | None] = SimpleQueue()
@@ -107,10 +108,11 @@ class Senders:
 
     def stop(self) -> None:
         """Let nothing more leave; what is being sent is finished, the rest is reported unsent."""
-        self._stopping.set()
+        self._gate.stop()
 
     def close(self) -> None:
         """End the threads, their jobs done."""
+        self._gate.wake()
         for _ in self._threads:
             self._jobs.put(None)
         for thread in self._threads:
@@ -131,10 +133,8 @@ class Senders:
             session.close()
 
     def _do(self, session: Session, make: Callable[[ClaimedBatch], Made], job: Job) -> Report:
-        if self._stopping.is_set() or not self._may_send():
-            return Report(
-                job, Step.UNSENT, outcomes=_lost(job, "the send was stopped before it was asked about")
-            )
+        if self._gate.stopped:
+            return _unsent(job)
         if job.batch is None:
             made = make(job.claimed)
             job.batch, job.refused = made.batch, made.refused
@@ -149,10 +149,9 @@ class Senders:
                     return Report(
                         job, Step.CHANGED, outcomes=_lost(job, "its content is not the same any more")
                     )
-        if self._stopping.is_set() or not self._may_send():
-            return Report(
-                job, Step.UNSENT, outcomes=_lost(job, "the send was stopped before it was asked about")
-            )
+        call = self._gate.enter(len(job.batch.messages))
+        if call is None:
+            return _unsent(job)
         try:
             if job.request is not None and isinstance(session, HttpSession):
                 result = session.call(job.batch, job.request)
@@ -160,7 +159,8 @@ class Senders:
                 result = session.send(job.batch)
         except Exception as error:  # noqa: BLE001 - a session's defect must not make a sent message look unsent
             result = unknown(job.batch, f"{self._provider.name} failed: {type(error).__name__}: {error}")
-        return Report(job, Step.DONE, result=result, outcomes=outcomes_of(job, result))
+        decision = self._gate.leave(call, result)
+        return Report(job, Step.DONE, result=result, outcomes=outcomes_of(job, result), decision=decision)
 
 
 def open_session(provider: Provider) -> Session:
@@ -189,6 +189,10 @@ def outcomes_of(job: Job, result: BatchResult) -> list[Outcome]:
     for position, reason in job.refused:
         outcomes.insert(position, Outcome("", OutcomeKind.REJECTED, reason=reason))
     return outcomes
+
+
+def _unsent(job: Job) -> Report:
+    return Report(job, Step.UNSENT, outcomes=_lost(job, "the send was stopped before it was asked about"))
 
 
 def _lost(job: Job, reason: str) -> list[Outcome]:
