@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from newsletter.errors import NewsletterError
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.providers.base import Batch, BatchResult, Hold, HttpProvider, Request, Response
 
@@ -73,6 +74,19 @@ class HttpSession:
             return self._provider.parse_response(batch, response)
         except Exception as error:  # noqa: BLE001 - whatever an answer does to its parser, the messages may be out
             return unknown(batch, f"the answer ({response.status}) can't be read: {_words(error)}")
+
+    def ask(self, request: Request) -> Response:
+        """Make a call that only reads: nothing depends on whether it arrived.
+
+        Raises:
+            NewsletterError: no answer came that can be read.
+        """
+        try:
+            return self._exchange(request)
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, _TooLargeError) as error:
+            raise NewsletterError(
+                f"no answer from {_host(request.url)}: {_words(error)}", hint="check the network"
+            ) from error
 
     def close(self) -> None:
         """Let go of the connection."""

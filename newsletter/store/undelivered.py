@@ -68,6 +68,15 @@ def settle_found(tx: Transaction, found: Iterable[Found]) -> tuple[int, int]:
     return counts[0], counts[1]
 
 
+def correct_refused(tx: Transaction, found: Iterable[Found]) -> int:
+    """Make refused deliveries that arrived all the same accepted; returns how many were."""
+    return tx.executemany(
+        "UPDATE deliveries SET state = 2, provider_id = coalesce(?, provider_id), reason = NULL "
+        "WHERE send_id = ? AND subscriber_id = ? AND state = 3",
+        [(one.provider_id or None, one.send_id, one.subscriber_id) for one in found],
+    )
+
+
 def report_accepted(tx: Transaction, found: Found) -> bool:
     """Note on a claimed delivery that it was accepted, for whoever settles it; returns whether it was claimed.
 
