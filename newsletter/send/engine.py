@@ -52,6 +52,7 @@ class Ending:
         note: why it is paused, or empty.
         hint: what to do about that, or empty.
         interrupted: whether a signal stopped it.
+        again: see `Pause.again`.
     """
 
     state: SendState
@@ -59,6 +60,7 @@ class Ending:
     note: str = ""
     hint: str = ""
     interrupted: bool = False
+    again: float = 0.0
 
 
 @dataclass(slots=True)
@@ -161,8 +163,8 @@ class Engine:
         if self._error is not None:
             raise self._error
         tally = deliveries.tally(self._db, self._send_id)
-        hint = self._pause.hint if self._pause else ""
-        return Ending(turn.state, tally, turn.note, hint, self._interrupted)
+        pause = self._pause or Pause("", "")
+        return Ending(turn.state, tally, turn.note, pause.hint, self._interrupted, pause.again)
 
     # Before the first turn ------------------------------------------------------------------------
 

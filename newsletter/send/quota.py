@@ -80,4 +80,5 @@ class Quota:
             f"the daily quota of {self._limit:,} messages through {self._provider} is used up; "
             f"there is room again at {when:%H:%M} UTC on {when:%A, %Y-%m-%d}",
             "go on from then; with a larger plan, raise `daily_quota` under [sending] first",
+            (when - now).total_seconds(),
         )

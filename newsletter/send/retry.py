@@ -43,10 +43,16 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Stop the whole send until a person resumes it."""
+    """Stop the whole send until a person resumes it.
+
+    Attributes:
+        again: seconds after which a process that nobody watches may go on by itself, because time
+            alone mends it; 0 where a person has to act.
+    """
 
     reason: str
     hint: str
+    again: float = 0.0
 
 
 def after_deferral(attempts: int, reason: str) -> RetryAt | GiveUp:
@@ -86,7 +92,7 @@ def within_bounds(seconds: float, reason: str, hint: str = "") -> RetryAt | Paus
     if seconds <= LONGEST_WAIT:
         return RetryAt(seconds)
     span = duration_in_words(seconds)
-    return Pause(f"{reason}; it asks to be left alone for {span}", hint or f"go on in {span}")
+    return Pause(f"{reason}; it asks to be left alone for {span}", hint or f"go on in {span}", seconds)
 
 
 @dataclass(slots=True)
@@ -131,6 +137,7 @@ class Breaker:
             return Pause(
                 f"{hold.reason} ({self.holds} times in a row)",
                 hold.hint or "resume when the provider is well again",
+                _LONGEST_HOLD,
             )
         seconds = max(hold.retry_after or 0.0, min(_LONGEST_HOLD, 2.0 ** (self.holds - 1)))
         return within_bounds(seconds, hold.reason, hold.hint)

@@ -31,7 +31,18 @@ from newsletter.store.send_records import ClaimedBatch, NewSend, Person, SendRec
 from newsletter.store.sends import SendLedger
 
 TEST_PREFIX = "[Test] "
-__all__ = ["Desk", "StopSwitch", "Wishes", "resume", "sample_mime", "send_name", "send_test", "start"]
+TAKEN_BACK = "taken back before anything had left"
+__all__ = [
+    "Desk",
+    "StopSwitch",
+    "Wishes",
+    "begin",
+    "resume",
+    "sample_mime",
+    "send_name",
+    "send_test",
+    "start",
+]
 
 
 @dataclass(slots=True)
@@ -123,8 +134,23 @@ def start(desk: Desk, new: NewSend, *, expect: int | None = None) -> Ending:
         NewsletterError: a send of this issue is under way, or the list is being imported.
     """
     _wait_for_whole_list(desk)
-    send_id = desk.ledger.create(new, desk.clock.now())
-    return _work(desk, send_id, expect=expect, fresh=True)
+    return begin(desk, desk.ledger.create(new, desk.clock.now()), expect=expect)
+
+
+def begin(desk: Desk, send_id: int, *, expect: int | None = None) -> Ending:
+    """Send what was created a moment ago, after the hold; stopped within it, the send is taken back.
+
+    Raises:
+        UsageError: the frozen audience is empty, or isn't `expect`; then nothing was sent or kept.
+    """
+    ending = _work(desk, send_id, expect=expect, fresh=True)
+    tally = ending.tally
+    if ending.interrupted and desk.wishes.hold and tally.pending + tally.skipped == tally.total:
+        unfinished = (SendState.FREEZING, SendState.SENDING, SendState.PAUSED)
+        now = desk.clock.now()
+        if desk.ledger.change_state(send_id, SendState.CANCELLED, unfinished, note=TAKEN_BACK, now=now):
+            return replace(ending, state=SendState.CANCELLED, note=TAKEN_BACK)
+    return ending
 
 
 def _wait_for_whole_list(desk: Desk) -> None:
