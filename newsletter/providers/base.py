@@ -231,6 +231,15 @@ class HttpProvider(Protocol):
         ...
 
 
+@runtime_checkable
+class Asynchronous(Protocol):
+    """An HTTP provider that takes a batch first and checks it afterwards: its first answer says little."""
+
+    def follow_up(self, batch: Batch, response: Response) -> Request | None:
+        """Where to ask what became of `batch`, after `response`; None where that says it, or nothing more will."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Deliveries of one batch whose answer was lost.
