@@ -86,7 +86,7 @@ def region(options: ProviderOptions, hosts: Mapping[str, str]) -> str:
         known = ", ".join(f'"{name}"' for name in hosts if name)
         raise UsageError(
             f"{options.name} has no region `{options.region}`",
-            hint=f"`provider.region` is {known}, or left out",
+            hint=f"`provider.region` is {known}, or left out" if known else "leave `provider.region` out",
         )
     return hosts[options.region]
 

@@ -23,7 +23,11 @@ PROVIDERS: Mapping[str, Entry] = {
     "outbox": Entry("newsletter.providers.outbox", "OutboxProvider", "a folder of .eml files; sends nothing"),
     "smtp": Entry("newsletter.providers.smtp", "SmtpProvider", "any SMTP server, with STARTTLS and a login"),
     "resend": Entry("newsletter.providers.resend", "ResendProvider", "resend.com, a hundred messages a call"),
+    "postmark": Entry(
+        "newsletter.providers.postmark", "PostmarkProvider", "postmarkapp.com, 500 messages a call"
+    ),
     "mailjet": Entry("newsletter.providers.mailjet", "MailjetProvider", "mailjet.com, fifty messages a call"),
+    "brevo": Entry("newsletter.providers.brevo", "BrevoProvider", "brevo.com, one message a call"),
 }
 
 
