@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 
@@ -15,12 +18,28 @@ class Clock(Protocol):
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards, for measuring spans."""
+        """Seconds that never run backwards and go on while the machine sleeps, for measuring spans."""
         ...
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""
         ...
+
+
+def _elapsed_clock() -> Callable[[], float]:
+    """The clock of this system that counts the time a laptop sleeps, so that a lease runs out meanwhile.
+
+    On Linux CLOCK_MONOTONIC stands still then and CLOCK_BOOTTIME goes on (clock_gettime(2)); on macOS it
+    is CLOCK_MONOTONIC that goes on, and Python's `time.monotonic` that doesn't. Elsewhere there is one clock.
+    """
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if sys.platform == "darwin":
+        return partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+    return time.monotonic
+
+
+_elapsed = _elapsed_clock()
 
 
 class SystemClock:
@@ -31,8 +50,8 @@ class SystemClock:
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that never run backwards."""
-        return time.monotonic()
+        """Seconds that never run backwards and go on while the machine sleeps."""
+        return _elapsed()
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`."""

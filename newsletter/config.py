@@ -13,13 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from newsletter.content.kinds import kinds_from_table
 from newsletter.content.suggest import did_you_mean
 from newsletter.errors import UsageError
 from newsletter.model.issue import DEFAULT_KINDS, SectionKind
 from newsletter.model.publication import Publication, Theme
+from newsletter.send.rates import parse_daily_quota, parse_rate
 
 CONFIG_NAME = "newsletter.toml"
 _HEX_COLOUR = r"^#[0-9a-fA-F]{6}$"
@@ -70,12 +71,37 @@ class ProviderSettings(_Table):
 class SendingSettings(_Table):
     """`[sending]`: how fast, and when."""
 
-    rate: float = Field(default=0, ge=0, description="At most so many messages a second; 0 for no limit.")
+    rate: float = Field(
+        default=0,
+        description='At most so many messages a second, or words: "600 per minute"; 0 for no limit.',
+    )
+    burst: int = Field(default=0, ge=0, description="Messages that may leave at once; 0 for one batch.")
+    daily_quota: int = Field(
+        default=0, description="At most so many messages in any 24 hours; 0 for no quota."
+    )
+    calls: float = Field(
+        default=0, description='Calls a second, or words: "10 a minute"; 0 for what the provider documents.'
+    )
     batch: int = Field(default=0, ge=0, description="Recipients per call; 0 for what the provider takes.")
     connections: int = Field(default=0, ge=0, le=64, description="Parallel connections; 0 to let us choose.")
     hold: int = Field(default=0, ge=0, description="Seconds to wait before the first message leaves.")
+    late: int = Field(
+        default=3600,
+        ge=60,
+        description="Seconds after its hour from which a scheduled send is held for a person to decide.",
+    )
     day: Literal["", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = ""
     images: Literal["auto", "attach", "link"] = "auto"
+
+    @field_validator("rate", "calls", mode="before")
+    @classmethod
+    def _is_a_rate(cls, value: object, info: ValidationInfo) -> float:
+        return parse_rate(value, info.field_name or "rate")
+
+    @field_validator("daily_quota", mode="before")
+    @classmethod
+    def _is_a_quota(cls, value: object) -> int:
+        return parse_daily_quota(value)
 
 
 _DEFAULT_THEME = Theme()
@@ -350,8 +376,6 @@ def _said(problem: Any) -> str:
             return "it has to be true or false"
         case "int_type" | "int_parsing" | "int_from_float":
             return "it has to be a whole number"
-        case "float_type" | "float_parsing":
-            return "it has to be a number"
         case "tuple_type":
             return 'it has to be a list, such as ["a", "b"]'
         case "model_type" | "model_attributes_type" | "dict_type":

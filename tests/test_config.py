@@ -111,7 +111,18 @@ def test_a_secret_comes_from_the_environment_before_dotenv_and_never_shows(tmp_p
     ("text", "said"),
     [
         ('provider = "smtp"\n', r"newsletter\.toml:1: `provider`: it has to be a table: \[provider\]"),
-        ("[sending]\nrate = 'fast'\n", r":2: `sending\.rate`: it has to be a number"),
+        (
+            "[sending]\nrate = 'fast'\n",
+            r':2: `sending\.rate`: `fast` is no rate: write `rate = 14`, "14 a second"',
+        ),
+        ("[sending]\nrate = true\n", r":2: `sending\.rate`: `True` is no rate: write"),
+        ("[sending]\nrate = '9,000 a day'\n", r":2: `sending\.rate`: .* write `daily_quota = 9000` instead"),
+        ("[sending]\ncalls = 'few'\n", r":2: `sending\.calls`: `few` is no rate: write `calls = 14`"),
+        (
+            "[sending]\ndaily_quota = 'many'\n",
+            r"`sending\.daily_quota`: `many` is no number of messages: write",
+        ),
+        ("[sending]\nburst = 'all'\n", r"`sending\.burst`: it has to be a whole number"),
         ("[sending]\nbatch = -1\n", r":2: `sending\.batch`: it has to be 0 or more"),
         ("name = 3\n", ":1: `name`: it has to be text in quotes"),
         ("[provider]\ntls = 'maybe'\n", "`provider.tls`: it has to be true or false"),
@@ -125,6 +136,16 @@ def test_a_secret_comes_from_the_environment_before_dotenv_and_never_shows(tmp_p
 def test_a_wrong_value_is_explained_in_the_words_of_the_file(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         load_settings(write(tmp_path, text))
+
+
+def test_what_limits_a_send_may_be_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "newsletter.toml").write_text(
+        "[sending]\nrate = 'at most 14 messages a second'\ncalls = '10 a minute'\n"
+        "daily_quota = '50,000 a day'\nburst = 100\n"
+    )
+    sending = load_settings(tmp_path).sending
+    assert (sending.rate, sending.daily_quota, sending.burst) == (14, 50000, 100)
+    assert sending.calls == pytest.approx(1 / 6)
 
 
 def test_settings_that_are_no_readable_file_are_never_passed_over(tmp_path: Path) -> None:

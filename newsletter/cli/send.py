@@ -96,19 +96,21 @@ def send(
                 hint="newsletter send ISSUE --dry-run shows the number",
             )
         audience = find_audience(ledger, slug, tag, expect=expect_count)
-        limits = desk.limits(through, prepared.frozen)
+        outlook = desk.forecast(through, prepared.frozen, audience.count)
+        sandbox = workspace.settings.provider.sandbox
         if dry_run:
             headers = sample_headers(desk, prepared, through)
             if json_:
-                print_json(page_as_json(prepared, audience, through, limits) | {"headers": headers})
+                shown = page_as_json(prepared, audience, through, outlook, sandbox=sandbox)
+                print_json(shown | {"headers": headers})
             else:
-                print(page(prepared, audience, through, limits))
+                print(page(prepared, audience, through, outlook, sandbox=sandbox))
                 print(paint("\nA message's headers", 1))
                 print("\n".join(f"  {line}" for line in headers))
                 print("\nNothing was sent.")
             return
         if not json_:
-            print(page(prepared, audience, through, limits), flush=True)
+            print(page(prepared, audience, through, outlook, sandbox=sandbox), flush=True)
         if not confirm(
             f"Send to {counted(audience.count, 'person', 'people')}?",
             count=audience.count,
@@ -169,7 +171,8 @@ def preparation(workspace: Workspace) -> Preparation:
 
 def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
     """What sending needs of this workspace."""
-    from newsletter.send.run import Desk, Wishes
+    from newsletter.send.limits import Wishes
+    from newsletter.send.run import Desk
 
     sending = workspace.settings.sending
     return Desk(
@@ -179,7 +182,15 @@ def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
         signer=workspace.signer,
         provider=workspace.provider,
         dkim=workspace.dkim,
-        wishes=Wishes(sending.rate, sending.batch, sending.connections, sending.hold),
+        wishes=Wishes(
+            rate=sending.rate,
+            batch=sending.batch,
+            connections=sending.connections,
+            hold=sending.hold,
+            burst=sending.burst,
+            calls=sending.calls,
+            daily_quota=sending.daily_quota,
+        ),
     )
 
 
@@ -220,45 +231,6 @@ def _send_test(desk: Desk, prepared: Prepared, provider: Provider, address: str,
         )
 
 
-def _run(
-    workspace: Workspace, desk: Desk, slug: str, work: Callable[[], Ending], total: int, *, json_: bool
-) -> None:
-    """Do the sending with a progress bar, and say how it ended."""
-    with stop_on_signals(desk.stop), _progress(desk, total, wanted=not json_):
-        # Here, where Ctrl-C raises nothing: raised inside a collection's callbacks it would be lost.
-        run_long()
-        try:
-            ending = work()
-        except UsageError:
-            raise
-        except NewsletterError as error:
-            go_on = f"newsletter resume {slug}"
-            # Where the way out is a command already, one more would only be in its way.
-            hint = error.hint if go_on in error.hint else f"{error.hint}; then: {go_on}".removeprefix("; ")
-            raise type(error)(error.message, hint=hint) from error
-    ledger = SendLedger(desk.db)
-    named = find_named(workspace, ledger, slug)
-    record = named.latest
-    if json_:
-        print_json(as_json(named, record, ending.tally))
-    else:
-        print(table(record, ending.tally))
-    if ending.interrupted:
-        print(f"Stopped; nothing is lost. Go on with: newsletter resume {slug}", file=sys.stderr)
-        raise typer.Exit(130)
-    if ending.tally.unknown:
-        print(
-            f"{ending.tally.unknown:,} unknown: the answer was lost, and they are not sent again by themselves. "
-            f"Look: newsletter reconcile {slug}",
-            file=sys.stderr,
-        )
-    if ending.state is SendState.PAUSED:
-        raise NewsletterError(
-            f"the send is paused: {printable(ending.note)}",
-            hint="; then: ".join(filter(None, (ending.hint, next_command(record, ending.tally)))),
-        )
-
-
 @contextmanager
 def _findings_shown(*, json_: bool) -> Iterator[None]:
     """Print the findings that stand in the way before the error that sums them up."""
@@ -274,54 +246,3 @@ def _findings_shown(*, json_: bool) -> Iterator[None]:
         else:
             print(formatted(error.diagnostics, "concise", 1), file=sys.stderr, end="")
         raise
-
-
-@contextmanager
-def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
-    """The first SIGINT or SIGTERM asks for a clean stop; the second ends the process at once, safely.
-
-    Safely, because what may have left was committed before it could leave.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        if switch.pressed:
-            os.write(2, b"\nended at once; what was under way is settled by newsletter resume\n")
-            os._exit(130)
-        os.write(2, b"\nstopping: finishing what is under way (again to end at once)\n")
-        switch.press()
-
-    before: dict[int, Any] = {
-        number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _progress(desk: Desk, total: int, *, wanted: bool) -> Iterator[None]:
-    """A bar on standard error, where that is a terminal."""
-    if not wanted or not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("sending", total=total)
-
-        def show(tally: Tally) -> None:
-            words = [f"{tally.deferred:,} to retry"] if tally.deferred else []
-            words += [f"{tally.unknown:,} unknown"] if tally.unknown else []
-            done = tally.total - tally.open
-            began = "sending" if tally.pending < tally.total else "waiting to begin"
-            bar.update(task, completed=done, total=tally.total, description=" · ".join([began, *words]))
-
-        desk.on_turn = show
-        yield

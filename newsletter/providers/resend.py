@@ -70,7 +70,7 @@ class ResendProvider:
         # Keys live 24 hours; the margin covers a slow clock and a slow night.
         idempotency_ttl=23 * _HOUR,
         # Two requests a second and team, a hundred messages each.
-        messages_per_second=200.0,
+        calls_per_second=2.0,
     )
 
     def __init__(self, options: ProviderOptions) -> None:

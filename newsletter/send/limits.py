@@ -77,18 +77,26 @@ class Meter:
 
     Args:
         limits: of the send.
+
+    Attributes:
+        burst: messages that may leave at once.
+        call_rate: calls a second that are really made; 0 for no limit.
     """
 
     limits: Limits
+    burst: float = field(init=False)
+    call_rate: float = field(init=False)
     _messages: Pace = field(init=False)
     _calls: Pace = field(init=False)
 
     def __post_init__(self) -> None:
         limits = self.limits
-        burst = max(limits.burst, limits.batch) if limits.burst else default_burst(limits.rate, limits.batch)
-        self._messages = Pace(limits.rate, burst)
-        calls = limits.calls * _CALL_MARGIN
-        self._calls = Pace(calls, default_burst(calls))
+        self.burst = (
+            max(limits.burst, limits.batch) if limits.burst else default_burst(limits.rate, limits.batch)
+        )
+        self.call_rate = limits.calls * _CALL_MARGIN
+        self._messages = Pace(limits.rate, self.burst)
+        self._calls = Pace(self.call_rate, default_burst(self.call_rate))
 
     def wait(self, now: float, messages: int = 0) -> float:
         """Seconds until a call of so many messages (a whole batch where that isn't said) may leave."""

@@ -26,6 +26,7 @@ from newsletter.render.email import EmailRenderer
 from newsletter.render.message import MessageWriter
 from newsletter.render.slots import TOKEN
 from newsletter.send.frozen import Frozen
+from newsletter.send.sizes import require_size
 from newsletter.store.send_records import SendRecord
 from newsletter.store.sends import SendLedger
 
@@ -120,7 +121,8 @@ def prepare(
 
     Raises:
         FindingsError: it has errors.
-        UsageError: the settings lack something every message must have.
+        UsageError: the settings lack something every message must have, or a message would be larger than
+            the provider takes.
         NewsletterError: the sender, the list's id or a picture can't be expressed in a message.
     """
     require_identity(preparation.publication, local=local)
@@ -291,16 +293,17 @@ def _try_out(frozen: Frozen, capabilities: Capabilities) -> None:
     # As long as any token is.
     leave = f"{frozen.publication.base_url}/u/{'x' * 24}"
     reader = Recipient("plan", 0, "reader@example.com", {"unsubscribe_url": leave})
+    shared = None
     match capabilities.content:
         case ContentForm.MIME:
             write = writer.mime
         case ContentForm.FIELDS:
             write = writer.fields
         case ContentForm.VALUES:
-            write = writer.values
+            write, shared = writer.values, writer.shared()
         case _:
             assert_never(capabilities.content)
-    write(reader, datetime(2000, 1, 1, tzinfo=UTC))
+    require_size(write(reader, datetime(2000, 1, 1, tzinfo=UTC)), capabilities, shared)
 
 
 def _linked_pictures(html: str, base_url: str) -> list[str]:

@@ -25,34 +25,39 @@ _COUNT: Final = re.compile(
     rf"{_AT_MOST}{_NUMBER}{_WHAT}(?:\s*(?:/|\b(?:per|a|each|every)\b)\s*(?:day|d))?", re.IGNORECASE
 )
 _NO_LIMIT: Final = frozenset({"", "none", "no limit", "unlimited"})
-_RATE_EXAMPLE: Final = 'write `rate = 14`, "14 a second", "600 per minute" or "5,000 an hour"; 0 for no limit'
 
 
-def parse_rate(value: object) -> float:
-    """Messages a second: a number, or words such as "600 per minute"; 0 for no limit.
+def parse_rate(value: object, name: str = "rate") -> float:
+    """Messages (or calls) a second: a number, or words such as "600 per minute"; 0 for no limit.
+
+    Args:
+        value: what the settings say.
+        name: of the setting.
 
     Raises:
         ValueError: it is neither; says so in one sentence, with an example.
     """
+    msg = (
+        f"`{str(value)[:_LONGEST]}` is no rate: "
+        f'write `{name} = 14`, "14 a second", "600 per minute" or "5,000 an hour"; 0 for no limit'
+    )
     if isinstance(value, str):
-        return _rate_of_words(value.strip())
+        return _rate_of_words(value.strip(), name, msg)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        msg = f"`{str(value)[:60]}` is no rate: {_RATE_EXAMPLE}"
         raise ValueError(msg)
     return float(value)
 
 
-def _rate_of_words(words: str) -> float:
+def _rate_of_words(words: str, name: str, msg: str) -> float:
     if words.lower() in _NO_LIMIT:
         return 0.0
     match = _RATE.fullmatch(words)
     seconds = _SECONDS.get((match["unit"] or "second").lower()) if match else None
     if match is None or seconds is None or len(words) > _LONGEST:
-        msg = f"`{words[:_LONGEST]}` is no rate: {_RATE_EXAMPLE}"
         raise ValueError(msg)
     number = _number(match["number"])
     if seconds == _SECONDS["day"]:
-        msg = f"a limit for a whole day is a quota: write `daily_quota = {number:.0f}` instead of `rate`"
+        msg = f"a limit for a whole day is a quota: write `daily_quota = {number:.0f}` instead of `{name}`"
         raise ValueError(msg)
     return number / seconds
 
@@ -81,13 +86,19 @@ def parse_daily_quota(value: object) -> int:
     return int(number)
 
 
-def rate_in_words(rate: float, *, what: str = "message") -> str:
-    """A rate above 0 as it would be said: "14 messages a second", "5,000 messages an hour"."""
+def rate_in_words(rate: float, *, what: str = "message", each: str = "") -> str:
+    """A rate above 0 as it would be said: "14 messages a second", "5,000 messages an hour".
+
+    Args:
+        rate: things a second.
+        what: one of them.
+        each: what is to be said of each: "10 calls of 500 messages a minute".
+    """
     numbers = [(rate * seconds, unit) for unit, seconds in _UNITS.items()]
     # In the first unit in which it comes out even, else in the first in which it is one or more.
     even = (n for n in numbers if n[0] >= 1 and math.isclose(n[0], round(n[0]), rel_tol=1e-6))
     number, unit = next(even, None) or next((n for n in numbers if n[0] >= 1), numbers[-1])
-    return f"{_plain(number)} {what}{'' if math.isclose(number, 1) else 's'} {unit}"
+    return f"{_plain(number)} {what}{'' if math.isclose(number, 1) else 's'}{each} {unit}"
 
 
 def duration_in_words(seconds: float) -> str:

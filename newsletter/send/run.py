@@ -18,10 +18,12 @@ from newsletter.providers.base import ContentForm, Provider
 from newsletter.render.dkim import DkimSigner
 from newsletter.render.message import MessageWriter
 from newsletter.send.engine import LEASE_SECONDS, Ending, Engine
+from newsletter.send.forecast import Forecast, forecast
 from newsletter.send.frozen import Frozen, thaw
 from newsletter.send.lease import SendLock, owner_name, same_machine
 from newsletter.send.limits import Limits, Wishes
 from newsletter.send.messages import MessageSource
+from newsletter.send.quota import used
 from newsletter.send.recipients import Tokens
 from newsletter.send.senders import open_session
 from newsletter.send.sizes import fits_in_a_call
@@ -119,6 +121,16 @@ class Desk:
         """
         fits = fits_in_a_call(provider, self.source(frozen, provider, 0))
         return self.wishes.limits(provider.capabilities, fits=fits)
+
+    def forecast(self, provider: Provider, frozen: Frozen, count: int) -> Forecast:
+        """When a send of `frozen` to `count` people would be finished if it began now.
+
+        Raises:
+            UsageError: not even one message fits into a call.
+        """
+        limits, now = self.limits(provider, frozen), self.clock.now()
+        spent = used(self.db, provider.name, now) if limits.daily_quota else 0
+        return forecast(count, limits, now, used=spent)
 
 
 def send_name(number: int, slug: str, send_id: int) -> str:

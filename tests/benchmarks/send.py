@@ -158,7 +158,7 @@ class BodiesProvider(ResendProvider):
             max_batch=case.batch,
             connections=case.connections,
             idempotency_ttl=ttl,
-            messages_per_second=0.0,
+            calls_per_second=0.0,
         )
         vars(self)["capabilities"] = changed
 

@@ -139,7 +139,7 @@ def through_resend(url: str, *, ttl: int | None = None, batch: int = 10) -> Call
 
     def make(name: str, send_name: str) -> Provider:
         provider = ResendProvider(ProviderOptions(name=name, base_url=url, secret=SecretStr("re_test")))
-        changes: dict[str, Any] = {"max_batch": batch, "messages_per_second": 0.0}
+        changes: dict[str, Any] = {"max_batch": batch, "calls_per_second": 0.0}
         if ttl is not None:
             changes["idempotency_ttl"] = ttl
         vars(provider)["capabilities"] = replace(provider.capabilities, **changes)
