@@ -28,6 +28,9 @@ PROVIDERS: Mapping[str, Entry] = {
     ),
     "mailjet": Entry("newsletter.providers.mailjet", "MailjetProvider", "mailjet.com, fifty messages a call"),
     "brevo": Entry("newsletter.providers.brevo", "BrevoProvider", "brevo.com, one message a call"),
+    "mailersend": Entry(
+        "newsletter.providers.mailersend", "MailerSendProvider", "mailersend.com, 500 messages a call"
+    ),
 }
 
 

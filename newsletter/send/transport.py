@@ -6,20 +6,26 @@ unknown until the provider says otherwise, and nothing here sends an unknown req
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import time
 from urllib.parse import urlsplit
 
 import httpx
 
 from newsletter.errors import NewsletterError
 from newsletter.model.message import Outcome, OutcomeKind
-from newsletter.providers.base import Batch, BatchResult, Hold, HttpProvider, Request, Response
+from newsletter.providers.base import Asynchronous, Batch, BatchResult, Hold, HttpProvider, Request, Response
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 # Idle connections are given up before common servers do so: a request written into a closing one is ambiguous.
 _KEEPALIVE_SECONDS = 4.0
 _LARGEST_ANSWER = 16 * 1024 * 1024
+# How long a provider is asked what became of a batch it has taken, and how often, in seconds.
+_PATIENCE = 30.0
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Raised while no byte of the request was on the wire yet.
 _BEFORE_WRITING = (
@@ -71,9 +77,24 @@ class HttpSession:
         except (httpx.HTTPError, httpx.StreamError, _TooLargeError) as error:
             return unknown(batch, f"no answer to be trusted from {_host(request.url)}: {_words(error)}")
         try:
-            return self._provider.parse_response(batch, response)
+            return self._provider.parse_response(batch, self._followed(batch, response))
         except Exception as error:  # noqa: BLE001 - whatever an answer does to its parser, the messages may be out
             return unknown(batch, f"the answer ({response.status}) can't be read: {_words(error)}")
+
+    def _followed(self, batch: Batch, response: Response) -> Response:
+        """The last word of a provider that checks a batch after it has taken it; `response` where it says no more."""
+        if not isinstance(self._provider, Asynchronous):
+            return response
+        pause, patience = _FIRST_PAUSE, _PATIENCE
+        while (request := self._provider.follow_up(batch, response)) is not None and patience > 0:
+            time.sleep(pause)
+            patience -= pause
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            with contextlib.suppress(NewsletterError):
+                answer = self.ask(request)
+                if 200 <= answer.status < 300:
+                    response = answer
+        return response
 
     def ask(self, request: Request) -> Response:
         """Make a call that only reads: nothing depends on whether it arrived.
