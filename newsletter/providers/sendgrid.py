@@ -1,0 +1,398 @@
+"""SendGrid (twilio.com/sendgrid): a thousand readers a call, its marks in the text, and what its answers mean.
+
+Sources: twilio/sendgrid-oai (tsg_mail_v3, tsg_logs_v3, tsg_webhooks_v3); twilio.com/docs/sendgrid/api-reference/mail-send
+(…/limitations, …/errors), …/how-to-use-the-sendgrid-v3-api/rate-limits, …/for-developers/sending-email/substitution-tags,
+…/sandbox-mode, …/categories#limitations, …/for-developers/tracking-events/event.
+
+How a reader's values get into the text: `substitutions` are plain replacements of marks we choose, with nothing
+escaped. Whether a value that holds another mark is replaced again isn't documented (several levels were once
+possible), so the marks are words nobody has written; see `providers.marks`. All headers stand at each reader:
+that those of the message are added isn't promised.
+
+One bad address refuses the whole call and is named by its index (`personalizations.3.to.0.email`): it alone is
+rejected, the others were never looked at. There are no ids per reader and nothing keeps a second call from being a
+second message: an answer that is lost leaves its readers unknown. The Email Logs (where the plan has them) find
+them by a category, the batch's key; a day's statistics hold a thousand categories, which no send depends on.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, timedelta
+from email.utils import parseaddr, parsedate_to_datetime
+from typing import Any, Final, NamedTuple
+
+from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.event import BounceClass, Event, EventType
+from newsletter.model.message import Message, Outcome, OutcomeKind, SharedContent
+from newsletter.providers.api import (
+    USER_AGENT,
+    Fixes,
+    allowance,
+    answered,
+    api_key,
+    base_url,
+    every,
+    one_line,
+    read_json,
+    refused,
+    region,
+)
+from newsletter.providers.base import (
+    Allowance,
+    Batch,
+    BatchResult,
+    Capabilities,
+    ContentForm,
+    Hold,
+    ProviderOptions,
+    Question,
+    Request,
+    Response,
+)
+from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.marks import Translations, marked, numbered
+
+API_KEY_VARIABLE: Final = "NEWSLETTER_SENDGRID_API_KEY"
+_HOSTS: Final = {
+    "": "https://api.sendgrid.com",
+    "global": "https://api.sendgrid.com",
+    "eu": "https://api.eu.sendgrid.com",
+}
+_FIXES: Final = Fixes(
+    key=f"check {API_KEY_VARIABLE}: make a key with Mail Send access at app.sendgrid.com/settings/api_keys",
+    address='check `provider.base_url`; leave it out for https://api.sendgrid.com, or set `region = "eu"`',
+)
+_VERIFY: Final = (
+    "authenticate the domain of `from` at app.sendgrid.com/settings/sender_auth, then run newsletter resume"
+)
+_UPGRADE: Final = (
+    "upgrade the plan at app.sendgrid.com, or run newsletter resume when the credits are renewed"
+)
+_MAX_BATCH: Final = 1000
+_LARGEST_CALL: Final = 30_000_000
+# Of one personalization, marks and values together.
+_SUBSTITUTION_BYTES: Final = 10_000
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_PERSONALIZATION = re.compile(r"personalizations[.\[](\d{1,4})\b\]?\.?(\w*)")
+
+
+class _Content(NamedTuple):
+    """The content in SendGrid's form.
+
+    Attributes:
+        tail: the members after `personalizations`, without braces.
+        headers: the members of the headers everybody has.
+        marks: what begins each of a reader's substitutions.
+    """
+
+    tail: bytes
+    headers: str
+    marks: tuple[str, ...]
+
+
+class SendGridProvider:
+    """Pure translation; the engine owns HTTP, pace and retry. See `providers.base.HttpProvider`."""
+
+    name = "sendgrid"
+    capabilities = Capabilities(
+        content=ContentForm.VALUES,
+        max_batch=_MAX_BATCH,
+        attachments=True,
+        per_item_result=False,
+        lookup_by="category",
+        max_call_bytes=_LARGEST_CALL,
+        max_message_bytes=_LARGEST_CALL,
+    )
+
+    def __init__(self, options: ProviderOptions) -> None:
+        """Read the key and the address.
+
+        Raises:
+            UsageError: the key is missing, or the address, the region or the pool isn't one.
+        """
+        self._key = api_key(options, API_KEY_VARIABLE, "app.sendgrid.com/settings/api_keys")
+        base = base_url(options, region(options, _HOSTS))
+        if options.stream and not 2 <= len(options.stream) <= 64:
+            raise UsageError(
+                "`provider.stream` isn't the name of a SendGrid IP pool: it has 2 to 64 characters",
+                hint="copy the name from app.sendgrid.com/settings/ip_addresses, or leave it out",
+            )
+        self._pool = options.stream
+        self._sandbox = options.sandbox
+        self._url, self._logs = f"{base}/v3/mail/send", f"{base}/v3/logs"
+        self._headers = {
+            "Authorization": f"Bearer {self._key}",
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": USER_AGENT,
+        }
+        self._contents = Translations(self._translate)
+
+    def build_request(self, batch: Batch) -> Request:
+        """`POST /v3/mail/send`, a personalization for each message; the same batch always gives the same bytes."""
+        assert batch.shared is not None
+        content = self._contents.of(batch)
+        own_subject = batch.shared.subject is None
+        readers = ",".join(
+            [_personalization(message, content, own_subject=own_subject) for message in batch.messages]
+        )
+        return Request(
+            method="POST",
+            url=self._url,
+            headers=self._headers,
+            body=(
+                b'{"personalizations":[',
+                readers.encode(),
+                b"],",
+                content.tail,
+                b',"categories":[%b]}' % _ENCODE(batch.key[:255]).encode(),
+            ),
+        )
+
+    def _translate(self, shared: SharedContent, word: str) -> _Content:
+        marks = numbered(shared.slots, f"-{word}x{{}}-")
+        name, _ = parseaddr(shared.from_header)
+        members: dict[str, Any] = {"from": {"email": shared.sender} | ({"name": name} if name else {})}
+        if shared.reply_to:
+            members["reply_to"] = {"email": shared.reply_to}
+        if shared.subject is not None:
+            members["subject"] = shared.subject
+        members["content"] = [
+            {"type": kind, "value": value}
+            for kind, value in (
+                ("text/plain", marked(shared.text, marks)),
+                ("text/html", marked(shared.html, marks)),
+            )
+            if value
+        ]
+        if shared.images:
+            members["attachments"] = [
+                {
+                    "content": base64.b64encode(image.data).decode("ascii"),
+                    "type": image.media_type,
+                    "filename": image.filename,
+                    "disposition": "inline",
+                    "content_id": image.content_id,
+                }
+                for image in shared.images
+            ]
+        if self._pool:
+            members["ip_pool_name"] = self._pool
+        if self._sandbox:
+            members["mail_settings"] = {"sandbox_mode": {"enable": True}}
+        # Where the account has it on, SendGrid would put its own unsubscribe header and link in place of ours.
+        members["tracking_settings"] = {"subscription_tracking": {"enable": False}}
+        return _Content(
+            tail=_ENCODE(members)[1:-1].encode(),
+            headers=_ENCODE(dict(shared.headers))[1:-1],
+            marks=tuple(f"{_ENCODE(mark)}:" for mark in marks.values()),
+        )
+
+    def parse_response(self, batch: Batch, response: Response) -> BatchResult:
+        """What the answer says about the messages.
+
+        | answer | outcome | send |
+        |---|---|---|
+        | 202, in the sandbox 200 | accepted, all with the call's `X-Message-Id` | goes on |
+        | any other 2xx | unknown | goes on |
+        | 400 that names readers' addresses | they rejected, the others deferred | goes on |
+        | 401 "Maximum credits exceeded" | deferred | holds: the plan |
+        | 403 and 400 about `from` | deferred | holds: the sender's domain |
+        | 429 | deferred | waits until `X-RateLimit-Reset` |
+        | others | see `api.refused` | |
+        """
+        rate = _rate(response.headers)
+        if 200 <= response.status < 300:
+            return replace(self._accepted(batch, response), allowance=rate)
+        errors = _errors(response.body, self._key)
+        said = answered(
+            "SendGrid", response.status, "; ".join(m for m, _ in errors[:3]), response.body, self._key
+        )
+        result = _refused(batch, response, said, errors)
+        if response.status == 429 and result.hold and rate and not response.headers.get("retry-after"):
+            result = replace(result, hold=replace(result.hold, retry_after=max(rate.reset_after, 0.05)))
+        return replace(result, allowance=rate)
+
+    def _accepted(self, batch: Batch, response: Response) -> BatchResult:
+        if response.status != (200 if self._sandbox else 202):
+            said = f"SendGrid answered {response.status}, which says neither that it took the call nor that it didn't"
+            return every(batch.messages, OutcomeKind.UNKNOWN, said)
+        number = response.headers.get("x-message-id", "").strip()
+        return BatchResult([Outcome(m.delivery_id, OutcomeKind.ACCEPTED, number) for m in batch.messages])
+
+    def search(self, question: Question) -> Generator[Request, Response, Mapping[str, Outcome]]:
+        """Ask the Email Logs for the batch's category: one call, for a page holds as many as a batch.
+
+        Raises:
+            NewsletterError: the key or the plan doesn't include them.
+        """
+        since = (question.at - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        key = question.key.replace("'", "''")
+        query = f"categories IN ('{key}') AND sg_message_id_created_at >= TIMESTAMP \"{since}\""
+        body = _ENCODE({"query": query, "limit": _MAX_BATCH}).encode()
+        response = yield Request("POST", self._logs, self._headers, (body,))
+        document = read_json(response.body)
+        messages = document.get("messages") if isinstance(document, dict) else None
+        if response.status != 200 or not isinstance(messages, list):
+            words = "; ".join(m for m, _ in _errors(response.body, self._key))
+            raise NewsletterError(
+                answered("SendGrid", response.status, words, response.body, self._key),
+                hint="its logs need a plan with Email Activity, and a key that may read it",
+            )
+        numbers = {
+            text(m, "to_email").lower(): _message_id(text(m, "sg_message_id"), "")
+            for m in messages
+            if isinstance(m, dict)
+        }
+        return {
+            delivery: Outcome(delivery, OutcomeKind.ACCEPTED, numbers[address.lower()])
+            for delivery, address in question.recipients.items()
+            if address.lower() in numbers
+        }
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the contract's
+        """The events of an Event Webhook call, an array.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        reports = read_report(body)
+        if not isinstance(reports, list) or not all(isinstance(r, dict) and "event" in r for r in reports):
+            raise ValueError("this is no array of SendGrid's events")
+        return [_event(report) for report in reports]
+
+
+def _personalization(message: Message, content: _Content, *, own_subject: bool) -> str:
+    own = ",".join([f"{_ENCODE(name)}:{_ENCODE(value)}" for name, value in message.headers])
+    between = "," if own and content.headers else ""
+    delivery, filled = _ENCODE(message.delivery_id), ""
+    if content.marks:
+        pairs = ",".join(
+            [mark + _ENCODE(value) for mark, value in zip(content.marks, message.values, strict=True)]
+        )
+        filled = f',"substitutions":{{{pairs}}}'
+    subject = f',"subject":{_ENCODE(message.subject)}' if own_subject else ""
+    return (
+        f'{{"to":[{{"email":{_ENCODE(message.recipient)}}}]{subject},"headers":{{{own}{between}{content.headers}}},'
+        f'"custom_args":{{"delivery_id":{delivery}}}{filled}}}'
+    )
+
+
+def _errors(body: bytes, key: str) -> list[tuple[str, str]]:
+    """The messages of an answer, each with the field it is about."""
+    document = read_json(body)
+    errors = document.get("errors") if isinstance(document, dict) else None
+    return [
+        (one_line(text(error, "message"), key), text(error, "field"))
+        for error in (errors if isinstance(errors, list) else ())
+        if isinstance(error, dict)
+    ]
+
+
+def _refused(batch: Batch, response: Response, said: str, errors: Sequence[tuple[str, str]]) -> BatchResult:
+    """Any answer but success."""
+    status = response.status
+    about_sender = "sender identity" in said.lower() or any(
+        field.partition(".")[0] == "from" for _, field in errors
+    )
+    hint = ""
+    if status == 401 and "credits exceeded" in said.lower():
+        hint = _UPGRADE
+    elif status in (400, 403) and about_sender:
+        hint = _VERIFY
+    elif status == 400:
+        about = _about_readers(batch, errors)
+        if about:
+            return BatchResult(
+                [
+                    Outcome(m.delivery_id, OutcomeKind.REJECTED, reason=about[at])
+                    if at in about
+                    else Outcome(m.delivery_id, OutcomeKind.DEFERRED, reason=said)
+                    for at, m in enumerate(batch.messages)
+                ]
+            )
+    if hint:
+        return every(batch.messages, OutcomeKind.DEFERRED, said, Hold(said, hint))
+    return refused(batch, status, said, response.headers, _FIXES)
+
+
+def _about_readers(batch: Batch, errors: Sequence[tuple[str, str]]) -> dict[int, str]:
+    """What is wrong with whom: an address, or values that are too long. All else is wrong with what we send to all."""
+    found: dict[int, str] = {}
+    for words, field in errors:
+        named = _PERSONALIZATION.match(field)
+        if named is None or int(named[1]) >= len(batch.messages):
+            continue
+        message = batch.messages[int(named[1])]
+        long = sum(len(value.encode()) for value in message.values) > _SUBSTITUTION_BYTES // 2
+        if named[2] == "to" or (named[2] == "substitutions" and long):
+            found[int(named[1])] = f"SendGrid: {words}"
+    return found
+
+
+def _rate(headers: Mapping[str, str]) -> Allowance | None:
+    """What is left until `X-RateLimit-Reset`, a moment by the clock that also wrote `Date`."""
+    try:
+        now = parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except ValueError:
+        return None
+    return allowance(headers, "x-ratelimit-remaining", "x-ratelimit-reset", now=now)
+
+
+_TYPES: Final = {
+    "processed": EventType.QUEUED,
+    "deferred": EventType.DEFERRED,
+    "delivered": EventType.DELIVERED,
+    "bounce": EventType.BOUNCED,
+    "dropped": EventType.REJECTED,
+    "cancel_drop": EventType.REJECTED,
+    "open": EventType.OPENED,
+    "click": EventType.CLICKED,
+    "spamreport": EventType.COMPLAINED,
+    "unsubscribe": EventType.UNSUBSCRIBED,
+    "group_unsubscribe": EventType.UNSUBSCRIBED,
+    "group_resubscribe": EventType.SUBSCRIBED,
+}
+
+
+def _event(report: Mapping[str, Any]) -> Event:
+    kind = _TYPES.get(text(report, "event"), EventType.UNKNOWN)
+    return Event(
+        provider=SendGridProvider.name,
+        type=kind,
+        event_id=text(report, "sg_event_id") or digest(report),
+        at=moment(report.get("timestamp")),
+        recipient=text(report, "email"),
+        message_id=_message_id(text(report, "sg_message_id"), text(report, "smtp-id")),
+        delivery_id=text(report, "delivery_id"),
+        bounce_class=_bounce_class(kind, report),
+        reason=text(report, "reason") or text(report, "response"),
+        url=text(report, "url"),
+        user_agent=text(report, "useragent"),
+        raw=report,
+    )
+
+
+def _bounce_class(kind: EventType, report: Mapping[str, Any]) -> BounceClass:
+    if kind is EventType.REJECTED:
+        gone = text(report, "reason").lower() in ("invalid", "bounced address")
+        return BounceClass.HARD if gone else BounceClass.NONE
+    if kind is not EventType.BOUNCED:
+        return BounceClass.NONE
+    if text(report, "type") in ("blocked", "block"):
+        return BounceClass.BLOCK
+    return BounceClass.SOFT if text(report, "status").startswith("4") else BounceClass.HARD
+
+
+def _message_id(number: str, smtp_id: str) -> str:
+    """The call's `X-Message-Id`: what stands before the name of a machine in `sg_message_id`, else in `smtp-id`."""
+    before = re.split(r"\.(?=filter|recvd)", number, maxsplit=1)[0]
+    if before and not before.startswith(("filter", "recvd")):
+        return before
+    named = re.fullmatch(r"<?([^@<>]+)@(?:[\w.-]*ismtpd[\w.-]*)>?", smtp_id)
+    return named[1] if named else number
