@@ -85,10 +85,23 @@ def holder(folder: Path, send_id: int) -> int:
 
 
 def owner_name() -> str:
-    """`host:pid:nonce`, as the store names whoever holds a send."""
-    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    """`host:pid:nonce`, as the store names whoever holds a send; the nonce begins with the kernel's own."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_kernel()}{secrets.token_hex(4)}"
 
 
 def same_machine(owner: str) -> bool:
-    """Whether `owner` is or was a process of this machine, where the lock decides and not the lease."""
-    return owner.rpartition(":")[0].rpartition(":")[0] == socket.gethostname()
+    """Whether `owner` is or was a process of this machine, where the lock decides and not the lease.
+
+    Containers with names of their own share a kernel and its locks; after a reboot the name is the same.
+    """
+    place, _, nonce = owner.rpartition(":")
+    kernel = _kernel()
+    return place.rpartition(":")[0] == socket.gethostname() or bool(kernel and nonce.startswith(kernel))
+
+
+def _kernel() -> str:
+    """A few digits that every boot of every machine has of its own; empty where it doesn't say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
+    except OSError:
+        return ""

@@ -143,8 +143,8 @@ class Inquest:
 
     def _search(self, batches: Sequence[OpenBatch], asked: Asked) -> None:
         total = asked.unasked
-        about = questions_about(self.db, self._delivery_id, batches, DeliveryState.UNKNOWN)
-        for answer in ask(self.provider, (question for _, question in about), self.patience):
+        questions = questions_about(self.db, self._delivery_id, batches, claimed=False)
+        for answer in ask(self.provider, questions, self.patience):
             if answer.trouble:
                 asked.trouble = answer.trouble
                 return

@@ -119,28 +119,23 @@ def _search(
     riddles: list[OpenBatch], provider: Provider, source: MessageSource, findings: Findings, inquiry: Inquiry
 ) -> None:
     """Ask the provider's search about what nothing else can tell; a webhook's word needs no asking."""
-    unasked = {batch.id: batch for batch in riddles}
+    lost = {number for batch in riddles for number in batch.claimed}
     for batch in riddles:
         findings.found += [Found(inquiry.send_id, number, accepted=True) for number in batch.told]
     if can_search(provider) and riddles:
-        numbers = {source.recipients.delivery_id(n): n for b in riddles for n in (*b.claimed, *b.unknown)}
-        about = {
-            question.key: (batch, question)
-            for batch, question in questions_about(inquiry.db, source.recipients.delivery_id, riddles)
-        }
-        patience = Patience(inquiry.clock, ASKING_SECONDS, inquiry.go_on)
-        for answer in ask(provider, [question for _, question in about.values()], patience):
+        delivery_id = source.recipients.delivery_id
+        numbers = {delivery_id(n): n for batch in riddles for n in (*batch.claimed, *batch.unknown)}
+        questions = questions_about(inquiry.db, delivery_id, riddles, claimed=True)
+        for answer in ask(provider, questions, Patience(inquiry.clock, ASKING_SECONDS, inquiry.go_on)):
             if answer.trouble:
                 break
             findings.found += [
-                found_of(inquiry.send_id, numbers[delivery_id], outcome)
-                for delivery_id, outcome in answer.found.items()
+                found_of(inquiry.send_id, numbers[token], outcome) for token, outcome in answer.found.items()
             ]
-            batch = about[answer.question.key][0]
-            findings.lose(batch.claimed, f"{DIED}; {provider.name} was asked and didn't know of it yet")
-            del unasked[batch.id]
-    for batch in unasked.values():
-        findings.lose(batch.claimed)
+            asked = lost & {numbers[token] for token in answer.question.recipients}
+            findings.lose(sorted(asked), f"{DIED}; {provider.name} was asked and didn't know of it yet")
+            lost -= asked
+    findings.lose(sorted(lost))
 
 
 def found_of(send_id: int, subscriber_id: int, outcome: Outcome) -> Found:

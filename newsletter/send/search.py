@@ -13,7 +13,6 @@ import httpx
 
 from newsletter.clock import Clock
 from newsletter.errors import NewsletterError
-from newsletter.model.delivery import DeliveryState
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.providers.api import seconds_to_wait
 from newsletter.providers.base import HttpProvider, Provider, Question, Request, Response, Search
@@ -25,6 +24,8 @@ from newsletter.store.send_records import OpenBatch
 # A question is asked again after a failure: it changes nothing at the provider.
 _TRIES: Final = 3
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+# Many providers take a call for each delivery: what was found is kept at least every so many.
+_AT_ONCE: Final = 100
 # How often somebody who wants to stop, or whose lease must be renewed, is asked while nothing happens.
 _STEP: Final = 1.0
 
@@ -68,23 +69,20 @@ def can_search(provider: Provider) -> bool:
 
 
 def questions_about(
-    db: Database,
-    delivery_id: Callable[[int], str],
-    batches: Sequence[OpenBatch],
-    state: DeliveryState | None = None,
-) -> Iterator[tuple[OpenBatch, Question]]:
-    """A question for each batch, about its unknown members and, without `state`, its claimed ones too.
+    db: Database, delivery_id: Callable[[int], str], batches: Sequence[OpenBatch], *, claimed: bool
+) -> Iterator[Question]:
+    """Questions about the unknown members of each batch, and its claimed ones too where `claimed` says so.
 
     Nobody can ask about a person who was erased since: they have no address any more. Nor about what
     was never claimed here: see `OpenBatch.id`.
     """
     for batch in batches:
-        claimed = () if state is DeliveryState.UNKNOWN else set(batch.claimed) - set(batch.told)
-        numbers = sorted((*claimed, *batch.unknown))
+        open_ones = set(batch.claimed) - set(batch.told) if claimed else set()
+        numbers = sorted((*open_ones, *batch.unknown)) if batch.id else []
         known = undelivered.addresses(db, numbers)
-        recipients = {delivery_id(number): known[number] for number in numbers if number in known}
-        if recipients and batch.id:
-            yield batch, Question(batch.key, batch.at, recipients)
+        recipients = [(delivery_id(number), known[number]) for number in numbers if number in known]
+        for at in range(0, len(recipients), _AT_ONCE):
+            yield Question(batch.key, batch.at, dict(recipients[at : at + _AT_ONCE]))
 
 
 def ask(provider: Provider, questions: Iterable[Question], patience: Patience) -> Iterator[Answer]:

@@ -206,7 +206,6 @@ class NewSend:
     content_hash: str
     provider: str
     tag: str = ""
-    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,29 +74,29 @@ class SendLedger:
         with self.db.write() as tx:
             return insert_send(tx, new, now)
 
-    def take_over(self, send: SendRecord, owner: str, until: datetime, *, sender: str = "") -> int:
+    def take_over(
+        self, send: SendRecord, owner: str, until: datetime, *, sender: str = "", sandbox: bool = False
+    ) -> int:
         """Become the one process that may write to `send`; returns the new epoch.
 
         Args:
             send: as it was read.
             owner: see `SendRecord.lease_owner`.
             until: when the lease ends unless it is renewed.
-            sender: the store that sends from now on, kept for `last_sender`; empty for one that has no file.
+            sender: the store that sends from now on, kept for `last_sender`; empty to keep none.
+            sandbox: whether nothing is delivered; decided by the first process that takes it over.
 
         Raises:
             FencedError: another one did so since `send` was read.
         """
         with self.db.write() as tx:
             changed = tx.execute(
-                "UPDATE sends SET epoch = epoch + 1, lease_owner = ?, lease_until = ? WHERE id = ? AND epoch = ?",
-                (owner, utc_text(until), send.id, send.epoch),
+                "UPDATE sends SET epoch = epoch + 1, lease_owner = ?, lease_until = ?, "
+                "sandbox = CASE WHEN epoch = 0 THEN ? ELSE sandbox END WHERE id = ? AND epoch = ?",
+                (owner, utc_text(until), int(sandbox), send.id, send.epoch),
             )
             if changed and sender:
-                tx.execute(
-                    "INSERT INTO meta (key, value) VALUES ('last_sender', ?) "
-                    "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                    (sender,),
-                )
+                self.keep_sender(tx, sender)
         if changed != 1:
             raise fenced(send.slug)
         return send.epoch + 1
@@ -141,6 +141,10 @@ class SendLedger:
             )
         )
 
+    def reached_by(self, slug: str) -> bool:
+        """Whether a send of this issue reached somebody, or may have."""
+        return any(self.reached_anybody(send_id) for send_id in self._reaching(self.db, slug, 0))
+
     def count_frozen(self, send_id: int) -> int:
         """How many were written down."""
         [(counted,)] = self.db.query("SELECT count(*) FROM deliveries WHERE send_id = ?", (send_id,))
@@ -179,6 +183,15 @@ class SendLedger:
     def last_sender(self) -> str:
         """What the last `take_over` was told about the store it sent from; empty where there was none."""
         return self._meta("last_sender")
+
+    @staticmethod
+    def keep_sender(tx: Transaction, sender: str) -> None:
+        """Say which store sends from now on."""
+        tx.execute(
+            "INSERT INTO meta (key, value) VALUES ('last_sender', ?) "
+            "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (sender,),
+        )
 
     def store_id(self) -> str:
         """This store's name, the same in every copy of it."""
