@@ -23,6 +23,9 @@ PROVIDERS: Mapping[str, Entry] = {
     "outbox": Entry("newsletter.providers.outbox", "OutboxProvider", "a folder of .eml files; sends nothing"),
     "smtp": Entry("newsletter.providers.smtp", "SmtpProvider", "any SMTP server, with STARTTLS and a login"),
     "resend": Entry("newsletter.providers.resend", "ResendProvider", "resend.com, a hundred messages a call"),
+    "mailtrap": Entry(
+        "newsletter.providers.mailtrap", "MailtrapProvider", "mailtrap.io, 500 messages a call"
+    ),
     "postmark": Entry(
         "newsletter.providers.postmark", "PostmarkProvider", "postmarkapp.com, 500 messages a call"
     ),
@@ -31,6 +34,10 @@ PROVIDERS: Mapping[str, Entry] = {
     "mailersend": Entry(
         "newsletter.providers.mailersend", "MailerSendProvider", "mailersend.com, 500 messages a call"
     ),
+    "sendgrid": Entry(
+        "newsletter.providers.sendgrid", "SendGridProvider", "sendgrid.com, a thousand messages a call"
+    ),
+    "ses": Entry("newsletter.providers.ses", "SesProvider", "Amazon SES, fifty messages a call"),
 }
 
 

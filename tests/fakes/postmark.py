@@ -123,7 +123,7 @@ class FakePostmark(FakeHttp):
             with self._lock:
                 for message in taken:
                     for name, value in message["metadata"].items():
-                        self._index[message["stream"], name, value].append(message)
+                        self._index[message["stream"], name, value].append(_listed(message))
             self.deliver(taken)
         return Answer(200, answers)
 
@@ -167,8 +167,7 @@ class FakePostmark(FakeHttp):
         stream = query.get("messagestream", ["outbound"])[0]
         with self._lock:
             found = list(self._index[stream, *wanted[0]]) if self.indexed else []
-        page = [_listed(message) for message in found[offset : offset + count]]
-        return Answer(200, {"TotalCount": len(found), "Messages": page})
+        return Answer(200, {"TotalCount": len(found), "Messages": found[offset : offset + count]})
 
 
 def _received(item: dict[str, Any], number: str) -> dict[str, Any]:
