@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from email.utils import parseaddr
 from typing import Any
 
 from newsletter.errors import UsageError
+from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
     USER_AGENT,
@@ -43,6 +45,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.events import digest, moment, read_report, text
 
 API_KEY_VARIABLE = "NEWSLETTER_RESEND_API_KEY"
 _HOUR = 3600
@@ -140,6 +143,38 @@ class ResendProvider:
             result = _refused(batch, response, *_error_words(body, response, self._key))
         rate = allowance(response.headers, "ratelimit-remaining", "ratelimit-reset")
         return replace(result, allowance=rate)
+
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
+        """The one event Resend posts, by Svix or Standard Webhooks; see `providers.base.Webhook`.
+
+        Raises:
+            ValueError: this isn't what Resend sends.
+        """
+        report = read_report(body)
+        name = text(report, "type")
+        if not name or not isinstance(report.get("data"), dict):
+            raise ValueError("an event of Resend has a type and data")
+        kind, bounce = _event_kind(name, report["data"])
+        to = report["data"].get("to")
+        reasons = (("bounce", "message"), ("suppressed", "message"), ("failed", "reason"))
+        return [
+            Event(
+                provider=self.name,
+                type=kind,
+                # The same for each attempt to post the event; the timestamp header isn't.
+                event_id=headers.get("svix-id") or headers.get("webhook-id") or digest(report),
+                # `data.created_at` is the message's.
+                at=moment(report.get("created_at")),
+                recipient=parseaddr(str(to[0]))[1] if isinstance(to, list) and to else "",
+                message_id=text(report, "data", "email_id"),
+                delivery_id=_delivery_in(report["data"]),
+                bounce_class=bounce,
+                reason=next((said for path in reasons if (said := text(report, "data", *path))), ""),
+                url=text(report, "data", "click", "link"),
+                user_agent=text(report, "data", "click", "userAgent"),
+                raw=report,
+            )
+        ]
 
 
 def _envelope(message: Message) -> bytes:
@@ -250,3 +285,41 @@ def _error_words(body: Any, response: Response, key: str) -> tuple[str, str]:
         source = inner if isinstance(inner, dict) else body
         name, text = str(source.get("name", "")), str(source.get("message", ""))
     return name, answered("Resend", response.status, text, response.body, key)
+
+
+_EVENTS: Mapping[str, EventType] = {
+    "email.scheduled": EventType.QUEUED,
+    "email.sent": EventType.SENT,
+    "email.delivered": EventType.DELIVERED,
+    "email.delivery_delayed": EventType.DEFERRED,
+    "email.failed": EventType.FAILED,
+    "email.suppressed": EventType.REJECTED,
+    "email.opened": EventType.OPENED,
+    "email.clicked": EventType.CLICKED,
+    "email.complained": EventType.COMPLAINED,
+}
+
+
+def _event_kind(name: str, data: Mapping[str, Any]) -> tuple[EventType, BounceClass]:
+    """What happened; a bounce is classed by its `type` and `subType`, which are Amazon's."""
+    if name != "email.bounced":
+        return _EVENTS.get(name, EventType.UNKNOWN), BounceClass.NONE
+    if "suppressed sending" in text(data, "bounce", "message"):
+        # How it was told before there was `email.suppressed`.
+        return EventType.REJECTED, BounceClass.NONE
+    match text(data, "bounce", "type"), text(data, "bounce", "subType"):
+        case _, "ContentRejected" | "AttachmentRejected" | "MessageTooLarge":
+            return EventType.BOUNCED, BounceClass.BLOCK
+        case (("Transient" | "Undetermined"), _):
+            return EventType.BOUNCED, BounceClass.SOFT
+        case _:
+            return EventType.BOUNCED, BounceClass.HARD
+
+
+def _delivery_in(data: Mapping[str, Any]) -> str:
+    """Our delivery id: the tag, else the header."""
+    headers = data.get("headers")
+    for header in headers if isinstance(headers, list) else ():
+        if text(header, "name").casefold() == "x-newsletter-delivery":
+            return text(data, "tags", "delivery_id") or text(header, "value")
+    return text(data, "tags", "delivery_id")
