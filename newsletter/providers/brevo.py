@@ -19,9 +19,7 @@ import re
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from email.utils import parseaddr
-from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -52,6 +50,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.events import digest, moment, read_report, text
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_BREVO_API_KEY"
 # One address for all: its servers stand in the EU.
@@ -232,7 +231,7 @@ class BrevoProvider:
         Raises:
             ValueError: neither is there.
         """
-        tree = json.loads(body)
+        tree = read_report(body)
         entries = tree if isinstance(tree, list) else [tree]
         if not entries or not all(isinstance(entry, dict) and "event" in entry for entry in entries):
             msg = "no Brevo event: an object or a list of objects with `event` was expected"
@@ -247,26 +246,20 @@ def _tag(key: str) -> str:
 
 def _event(entry: Mapping[str, Any]) -> Event:
     kind, bounce = _EVENTS.get(str(entry["event"]), (EventType.UNKNOWN, BounceClass.NONE))
-    millis, seconds = entry.get("ts_epoch"), entry.get("ts_event")
-    at = None
-    if isinstance(millis, int) and 0 <= millis < 1 << 45:
-        at = datetime.fromtimestamp(millis / 1000, UTC)
-    elif isinstance(seconds, int) and 0 <= seconds < 1 << 36:
-        at = datetime.fromtimestamp(seconds, UTC)
+    millis = entry.get("ts_epoch")
     custom = read_json(str(entry.get("X-Mailin-custom") or "").encode())
-    parts = [entry.get(name) for name in ("event", "message-id", "email", "ts_epoch", "ts_event", "link")]
     return Event(
         provider="brevo",
         type=kind,
         # The `id` is the webhook's, not the event's.
-        event_id=blake2b(repr(parts).encode(), digest_size=16).hexdigest(),
-        at=at,
-        recipient=str(entry.get("email") or ""),
-        message_id=str(entry.get("message-id") or ""),
-        delivery_id=str(custom.get("delivery_id") or "") if isinstance(custom, dict) else "",
+        event_id=digest(entry),
+        at=moment(millis / 1000 if isinstance(millis, int) else entry.get("ts_event")),
+        recipient=text(entry, "email"),
+        message_id=text(entry, "message-id"),
+        delivery_id=text(custom, "delivery_id"),
         bounce_class=bounce,
-        reason=str(entry.get("reason") or "").strip(),
-        url=str(entry.get("link") or ""),
-        user_agent=str(entry.get("user_agent") or ""),
+        reason=text(entry, "reason").strip(),
+        url=text(entry, "link"),
+        user_agent=text(entry, "user_agent"),
         raw=entry,
     )

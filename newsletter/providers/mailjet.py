@@ -15,9 +15,7 @@ import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from email.utils import parseaddr
-from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -49,6 +47,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.events import digest, moment, read_report, text
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_MAILJET_API_KEY"
 _HOSTS: Final = {
@@ -253,7 +252,7 @@ class MailjetProvider:
         Raises:
             ValueError: neither is there.
         """
-        tree = json.loads(body)
+        tree = read_report(body)
         entries = tree if isinstance(tree, list) else [tree]
         if not entries or not all(isinstance(entry, dict) and "event" in entry for entry in entries):
             msg = "no Mailjet event: an object or a list of objects with `event` was expected"
@@ -297,21 +296,19 @@ def _event(entry: Mapping[str, Any]) -> Event:
         bounce = BounceClass.HARD if entry.get("hard_bounce") else BounceClass.SOFT
     elif kind is EventType.REJECTED:
         bounce = BounceClass.BLOCK
-    when = entry.get("time")
-    parts = (entry["event"], entry.get("MessageID"), entry.get("email"), when, entry.get("url"))
     said = ": ".join(str(entry[name]) for name in ("error_related_to", "error") if entry.get(name))
     return Event(
         provider="mailjet",
         type=kind,
         # Mailjet numbers messages, not events.
-        event_id=blake2b(repr(parts).encode(), digest_size=16).hexdigest(),
-        at=datetime.fromtimestamp(when, UTC) if isinstance(when, int) and 0 <= when < 1 << 40 else None,
-        recipient=str(entry.get("email") or ""),
-        message_id=str(entry.get("MessageID") or ""),
-        delivery_id=str(entry.get("CustomID") or entry.get("Payload") or ""),
+        event_id=digest(entry),
+        at=moment(entry.get("time")),
+        recipient=text(entry, "email"),
+        message_id=text(entry, "MessageID"),
+        delivery_id=text(entry, "CustomID") or text(entry, "Payload"),
         bounce_class=bounce,
-        reason=said or str(entry.get("smtp_reply") or entry.get("comment") or ""),
-        url=str(entry.get("url") or ""),
-        user_agent=str(entry.get("agent") or ""),
+        reason=said or text(entry, "smtp_reply") or text(entry, "comment"),
+        url=text(entry, "url"),
+        user_agent=text(entry, "agent"),
         raw=entry,
     )
