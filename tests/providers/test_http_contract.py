@@ -47,6 +47,8 @@ pytestmark = pytest.mark.parametrize("fake", HTTP_PROVIDERS, indirect=True)
 WITHOUT_SANDBOX = (
     "mailersend",
     "resend",
+    "ses",
+    "sparkpost",
 )
 # What a provider writes itself and refuses to take.
 WRITES_ITSELF = {
