@@ -91,6 +91,7 @@ class Engine:
         send_id: the send, in state sending.
         epoch: what `SendLedger.take_over` returned.
         on_turn: told the tally after every turn.
+        on_claimed: told the highest number of the batches that are about to leave, once they are committed.
     """
 
     def __init__(
@@ -104,10 +105,11 @@ class Engine:
         limits: Limits,
         clock: Clock,
         on_turn: Callable[[Tally], None] = lambda _: None,
+        on_claimed: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._db, self._send_id, self._epoch = db, send_id, epoch
         self._provider, self._source, self._limits, self._clock = provider, source, limits, clock
-        self._on_turn = on_turn
+        self._on_turn, self._on_claimed = on_turn, on_claimed
         # Wall-clock time is read once: a clock that is set back or forth while we send moves nothing.
         self._wall, self._started = clock.now(), clock.monotonic()
         # Claims keep to the same pace as calls: nobody is claimed long before their message can leave.
@@ -217,6 +219,8 @@ class Engine:
             # Paused or cancelled from another terminal: what waits for a connection stays here.
             self._halted = True
             self._senders.stop()
+        if turn.jobs:
+            self._on_claimed(max(job.claimed.id for job in turn.jobs))
         for job in turn.jobs:
             self._senders.submit(job)
         self._on_turn(Tally(**{state.name.lower(): self._counts[state] for state in DeliveryState}))

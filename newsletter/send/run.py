@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,12 +23,13 @@ from newsletter.send.frozen import Frozen, thaw
 from newsletter.send.lease import SendLock, owner_name, same_machine
 from newsletter.send.limits import Limits, Wishes
 from newsletter.send.messages import MessageSource
+from newsletter.send.origin import Origin
 from newsletter.send.quota import used
 from newsletter.send.recipients import Tokens
 from newsletter.send.senders import open_session
 from newsletter.send.sizes import fits_in_a_call
-from newsletter.store import deliveries
-from newsletter.store.base import Database
+from newsletter.store import deliveries, undelivered
+from newsletter.store.base import Database, Transaction
 from newsletter.store.send_records import ClaimedBatch, NewSend, Person, SendRecord, Tally
 from newsletter.store.sends import SendLedger
 
@@ -44,6 +45,7 @@ __all__ = [
     "send_name",
     "send_test",
     "start",
+    "try_out",
 ]
 
 
@@ -76,6 +78,7 @@ class Desk:
         provider: makes the provider of a name, for the send's name.
         dkim: makes what signs messages, or None.
         on_turn: told the tally after every turn.
+        sandbox: whether the provider is asked to deliver nothing.
     """
 
     db: Database
@@ -87,6 +90,12 @@ class Desk:
     wishes: Wishes = field(default_factory=Wishes)
     stop: StopSwitch = field(default_factory=StopSwitch)
     on_turn: Callable[[Tally], None] = lambda _: None
+    sandbox: bool = False
+
+    @property
+    def origin(self) -> Origin:
+        """Whether the store is the one that last sent."""
+        return Origin(self.db, self.state_dir)
 
     @property
     def ledger(self) -> SendLedger:
@@ -143,8 +152,11 @@ def start(desk: Desk, new: NewSend, *, expect: int | None = None) -> Ending:
 
     Raises:
         UsageError: the frozen audience is empty, or isn't `expect`; then nothing was sent or kept.
+        CopiedStoreError: the issue was sent before from the store this one is a copy of: to whom since?
         NewsletterError: a send of this issue is under way, or the list is being imported.
     """
+    if desk.ledger.reached_by(new.slug):
+        desk.origin.require(new.slug)
     _wait_for_whole_list(desk)
     return begin(desk, desk.ledger.create(new, desk.clock.now()), expect=expect)
 
@@ -165,6 +177,18 @@ def begin(desk: Desk, send_id: int, *, expect: int | None = None) -> Ending:
     return ending
 
 
+def try_out(desk: Desk, provider: str, content: bytes, content_hash: str) -> None:
+    """Find out whether frozen content could be sent under the settings of now; nothing is touched.
+
+    Raises:
+        NewsletterError: a setting or a key is wrong or missing, or the content is damaged.
+    """
+    through = desk.provider(provider, "try-out")
+    frozen = thaw(content, content_hash)
+    desk.source(frozen, through, 0).maker()
+    desk.limits(through, frozen)
+
+
 def _wait_for_whole_list(desk: Desk) -> None:
     """Refuse to freeze half a list: opening the store finished any import that had died, so one is at work now."""
     if desk.ledger.importing():
@@ -174,23 +198,37 @@ def _wait_for_whole_list(desk: Desk) -> None:
         )
 
 
-def resume(desk: Desk, send_id: int) -> Ending:
+def resume(desk: Desk, send_id: int, *, take_over: bool = False) -> Ending:
     """Go on with a send where it stands; as often as needed, also when nothing is left.
 
+    Args:
+        desk: the surroundings.
+        send_id: the send.
+        take_over: go on from a copy of the store: whatever is open in it is unknown from now on.
+
     Raises:
+        CopiedStoreError: this store is a copy, and isn't meant to take over.
         NewsletterError: another process is at it.
     """
-    return _work(desk, send_id)
+    return _work(desk, send_id, take_over=take_over)
 
 
-def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = False) -> Ending:
+def _work(
+    desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = False, take_over: bool = False
+) -> Ending:
     ledger = desk.ledger
     with SendLock(desk.state_dir, send_id, ledger.get(send_id).slug):
         record = ledger.get(send_id)
+        copied = take_over and bool(desk.origin.doubt())
         if record.state is SendState.CANCELLED or (
             record.state is SendState.SENT and not ledger.tally(send_id).unknown
         ):
+            if copied:
+                desk.origin.adopt(desk.clock.now())
             return Ending(record.state, ledger.tally(send_id), record.note)
+        if not fresh and not copied:
+            desk.origin.require(record.slug)
+        _require_same_sandbox(desk, record)
         if record.state is SendState.FREEZING and not fresh:
             _wait_for_whole_list(desk)
         # Both can fail for a wrong setting: before the send is touched.
@@ -198,26 +236,29 @@ def _work(desk: Desk, send_id: int, *, expect: int | None = None, fresh: bool = 
         frozen = thaw(ledger.content(send_id), record.content_hash)
         source = desk.source(frozen, provider, send_id)
         source.maker()
-        epoch = _take_over(desk, record)
+        epoch = _take_over(desk, record, stamped=not copied)
         if record.state is SendState.FREEZING:
             if not _freeze(desk, send_id, epoch):
                 return Ending(record.state, ledger.tally(send_id), interrupted=True)
             _check_audience(desk, record, epoch, expect)
+        if copied:
+            _doubt_everything_open(desk, send_id, epoch)
         limits = desk.limits(provider, frozen)
         if record.state is not SendState.FREEZING:
             _reopen(desk, send_id, epoch)
-        engine = Engine(
-            desk.db,
-            send_id,
-            epoch,
-            provider=provider,
-            source=source,
-            limits=limits if fresh else replace(limits, hold=0.0),
-            clock=desk.clock,
-            on_turn=desk.on_turn,
-        )
-        desk.stop.connect(engine)
-        with _long_lived():
+        with closing(desk.origin.witness()) as witness, _long_lived():
+            engine = Engine(
+                desk.db,
+                send_id,
+                epoch,
+                provider=provider,
+                source=source,
+                limits=limits if fresh else replace(limits, hold=0.0),
+                clock=desk.clock,
+                on_turn=desk.on_turn,
+                on_claimed=witness.note,
+            )
+            desk.stop.connect(engine)
             return engine.run()
 
 
@@ -238,7 +279,27 @@ def _lease_end(desk: Desk) -> datetime:
     return desk.clock.now() + timedelta(seconds=LEASE_SECONDS)
 
 
-def _take_over(desk: Desk, record: SendRecord) -> int:
+def _require_same_sandbox(desk: Desk, record: SendRecord) -> None:
+    """A send is for real or isn't: half of each, and nobody could say who got it."""
+    if record.epoch and record.sandbox != desk.sandbox:
+        was, setting = ("in the sandbox", "true") if record.sandbox else ("for real", "false")
+        raise UsageError(
+            f"the send of `{record.slug}` was begun {was}, and goes on so",
+            hint=f"set `sandbox = {setting}` in `[provider]`, or give it up: newsletter cancel {record.slug}",
+        )
+
+
+def _doubt_everything_open(desk: Desk, send_id: int, epoch: int) -> None:
+    """The store this one was copied from may have sent it."""
+
+    def settle(tx: Transaction) -> None:
+        deliveries.renew(tx, send_id, epoch, _lease_end(desk))
+        undelivered.doubt_open(tx, send_id, "the store this one is a copy of may have sent it")
+
+    desk.origin.adopt(desk.clock.now(), settle)
+
+
+def _take_over(desk: Desk, record: SendRecord, *, stamped: bool) -> int:
     """Become the holder; the lock speaks for this machine, the lease for others."""
     now = desk.clock.now()
     if (
@@ -253,7 +314,13 @@ def _take_over(desk: Desk, record: SendRecord) -> int:
             f"`{record.slug}` was last sent from another machine, {record.lease_owner.rpartition(':')[0]}",
             hint=f"if that process is gone, try again in {wait:.0f} seconds, when its lease has run out",
         )
-    return desk.ledger.take_over(record, owner_name(), _lease_end(desk))
+    return desk.ledger.take_over(
+        record,
+        owner_name(),
+        _lease_end(desk),
+        sender=desk.origin.stamp(now) if stamped else "",
+        sandbox=desk.sandbox,
+    )
 
 
 def _reopen(desk: Desk, send_id: int, epoch: int) -> None:
