@@ -29,6 +29,7 @@ COMMANDS = {
     "cancel": "progress",
     "reconcile": "progress",
     "subscribers": "subscribers",
+    "worker": "worker",
     "demo": "demo",
 }
 

@@ -1,46 +1,57 @@
-"""`newsletter send` and `newsletter resume`: look once more, then let it go, and go on after anything that stopped it."""
+"""`newsletter send` and `newsletter resume`: look once more, then let it go, now or at its hour, and go on after anything that stopped it."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from newsletter.app import Workspace, open_workspace
-from newsletter.cli import run_long
+from newsletter.cli.desk import make_desk, new_send, preparation
 from newsletter.cli.output import counted, from_here, paint, print_json
-from newsletter.cli.sending import agreed, as_json, at_a_terminal, confirm, find_named, next_command, table
+from newsletter.cli.running import run_send
+from newsletter.cli.sending import agreed, at_a_terminal, confirm, find_named, table
 from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
-from newsletter.model.delivery import SendState
 from newsletter.model.message import OutcomeKind
 from newsletter.store.sends import SendLedger
 
 if TYPE_CHECKING:
     # Rendering and HTTP are imported to send, not to print the help.
     from newsletter.providers.base import Provider
-    from newsletter.send.engine import Ending
-    from newsletter.send.plan import Preparation, Prepared
-    from newsletter.send.run import Desk, StopSwitch
-    from newsletter.store.send_records import NewSend, Tally
-    from newsletter.store.sqlite import SqliteDatabase
+    from newsletter.send.forecast import Forecast
+    from newsletter.send.plan import Audience, Prepared
+    from newsletter.send.run import Desk
+    from newsletter.store.send_records import SendRecord
 
 app = typer.Typer()
 
-_ISSUE = typer.Argument(..., metavar="ISSUE", help="A number, a slug or a file.")
 _JSON = typer.Option(False, "--json", help="Print the result as JSON.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The options of `newsletter send`, as they were given."""
+
+    test: str
+    dry_run: bool
+    tag: str
+    new_only: bool
+    yes: bool
+    expect: int | None
+    provider: str
+    at: str
+    json: bool
 
 
 @app.command()
 def send(
-    issue: str = _ISSUE,
+    issue: str = typer.Argument("", metavar="ISSUE", help="A number, a slug or a file."),
     test: str = typer.Option(
         "", "--test", metavar="ADDR", help="Send one marked message to ADDR; drafts too."
     ),
@@ -50,6 +61,16 @@ def send(
     tag: str = typer.Option("", "--tag", metavar="TAG", help="Only to subscribers with this tag."),
     new_only: bool = typer.Option(
         False, "--new-only", help="Of an issue sent before: only to those it has not reached."
+    ),
+    at: str | None = typer.Option(
+        None,
+        "--at",
+        metavar="WHEN",
+        help='At that time instead of now: "Tuesday 09:00 Europe/London", "tomorrow 9:00", "in 2 hours".',
+    ),
+    now: bool = typer.Option(False, "--now", help="What is scheduled or held, now."),
+    due: bool = typer.Option(
+        False, "--due", help="Without ISSUE, for cron and CI: once, whatever is scheduled and due."
     ),
     yes: bool = typer.Option(False, "--yes", help="Don't ask; needs --expect-count."),
     expect_count: int | None = typer.Option(
@@ -63,15 +84,63 @@ def send(
     """Send an issue to your subscribers: shows what will happen, asks, and counts everybody.
 
     Example: newsletter send 42 --test you@example.com, then newsletter send 42
+
+    Example: newsletter send 42 --at "Tuesday 09:00 Europe/London", and newsletter worker
     """
-    from newsletter.cli.send_page import page, page_as_json, sample_headers
+    asked = _Asked(test, dry_run, tag, new_only, yes, expect_count, provider, at or "", json_)
+    _refuse_contradictions(issue, asked, at=at, now=now, due=due)
+    workspace = open_workspace()
+    if due:
+        from newsletter.cli.worker import send_due
+
+        send_due(workspace, json_=json_)
+    elif now:
+        from newsletter.cli.schedule import send_scheduled_now
+
+        send_scheduled_now(workspace, issue, yes=yes, expect=expect_count, json_=json_)
+    else:
+        _send_issue(workspace, workspace.find_issue(issue), asked)
+
+
+def _refuse_contradictions(issue: str, asked: _Asked, *, at: str | None, now: bool, due: bool) -> None:
+    ways = [
+        name
+        for name, given in (
+            ("--at", at is not None),
+            ("--now", now),
+            ("--due", due),
+            ("--test", asked.test),
+        )
+        if given
+    ]
+    if len(ways) > 1:
+        raise UsageError(f"{ways[0]} and {ways[1]} exclude each other", hint="choose one")
+    frozen = (asked.dry_run, asked.tag, asked.new_only, asked.provider)
+    if (now or due) and any(frozen):
+        raise UsageError(
+            f"{ways[0]} sends what was scheduled, as it was scheduled",
+            hint="take --dry-run, --tag, --new-only and --provider out, or schedule it again with --at",
+        )
+    if due and issue:
+        raise UsageError(
+            "--due sends every issue that is due", hint=f"for this one: newsletter send {issue} --now"
+        )
+    if not due and not issue:
+        raise UsageError(
+            "which issue?",
+            hint="newsletter send ISSUE, or newsletter send --due for what is scheduled and due",
+        )
+
+
+def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
+    """Prepare the issue in `path`, show what would happen, ask, and do it now or write it down for its hour."""
+    from newsletter.cli.schedule import planned_for, refuse_scheduled, schedule_issue
     from newsletter.send.plan import find_audience, prepare, require_ready
     from newsletter.send.run import start
 
-    workspace = open_workspace()
-    path = workspace.find_issue(issue)
-    through = workspace.provider(provider, "test" if test else "")
-    with _findings_shown(json_=json_):
+    plan = planned_for(workspace, path, asked.at) if asked.at else None
+    through = workspace.provider(asked.provider, "test" if asked.test else "")
+    with _findings_shown(json_=asked.json):
         prepared = prepare(
             path,
             preparation(workspace),
@@ -81,49 +150,92 @@ def send(
         )
     with workspace.open_database() as database:
         desk = make_desk(workspace, database)
-        if test:
-            _send_test(desk, prepared, through, test, json_=json_)
+        if asked.test:
+            _send_test(desk, prepared, through, asked.test, json_=asked.json)
             return
-        ledger = SendLedger(database)
-        slug, number = prepared.issue.slug, prepared.issue.front.number
-        earlier = {r.id: r for r in (*ledger.sends_numbered(number), *ledger.sends(slug))}
-        counting = [r for _, r in sorted(earlier.items()) if r.unfinished or ledger.reached_anybody(r.id)]
-        require_ready(prepared, counting, new_only=new_only)
+        ledger, slug = SendLedger(database), prepared.issue.slug
+        require_ready(prepared, _counting(ledger, prepared), new_only=asked.new_only)
         # Asked before the audience is counted: what a script must say doesn't depend on the list.
-        if yes and expect_count is None and not dry_run:
+        if asked.yes and asked.expect is None and not asked.dry_run:
             raise UsageError(
                 "--yes needs --expect-count: how many people you mean to reach",
                 hint="newsletter send ISSUE --dry-run shows the number",
             )
-        audience = find_audience(ledger, slug, tag, expect=expect_count)
+        if plan is None and not asked.dry_run:
+            refuse_scheduled(workspace, database, slug)
+        audience = find_audience(ledger, slug, asked.tag, expect=asked.expect)
         outlook = desk.forecast(through, prepared.frozen, audience.count)
-        sandbox = workspace.settings.provider.sandbox
-        if dry_run:
-            headers = sample_headers(desk, prepared, through)
-            if json_:
-                shown = page_as_json(prepared, audience, through, outlook, sandbox=sandbox)
-                print_json(shown | {"headers": headers})
-            else:
-                print(page(prepared, audience, through, outlook, sandbox=sandbox))
-                print(paint("\nA message's headers", 1))
-                print("\n".join(f"  {line}" for line in headers))
-                print("\nNothing was sent.")
+        if plan is not None:
+            outlook = plan.outlook(outlook)
+        _show(workspace, desk, prepared, audience, through, outlook, asked)
+        if plan is not None:
+            new = new_send(prepared, through.name, asked.tag)
+            schedule_issue(
+                workspace,
+                database,
+                plan,
+                new,
+                audience.count,
+                yes=asked.yes,
+                expect=asked.expect,
+                dry_run=asked.dry_run,
+                json_=asked.json,
+            )
             return
-        if not json_:
-            print(page(prepared, audience, through, outlook, sandbox=sandbox), flush=True)
+        if asked.dry_run:
+            return
         if not confirm(
             f"Send to {counted(audience.count, 'person', 'people')}?",
             count=audience.count,
-            yes=yes,
-            expect=expect_count,
+            yes=asked.yes,
+            expect=asked.expect,
             verb="reach",
         ):
             print("Nothing was sent.")
             raise typer.Exit(1)
-        new = new_send(prepared, through.name, tag)
-        _run(
-            workspace, desk, slug, lambda: start(desk, new, expect=expect_count), audience.count, json_=json_
+        new = new_send(prepared, through.name, asked.tag)
+        run_send(
+            workspace,
+            desk,
+            slug,
+            lambda: start(desk, new, expect=asked.expect),
+            audience.count,
+            json_=asked.json,
+            hold=desk.wishes.hold,
         )
+
+
+def _counting(ledger: SendLedger, prepared: Prepared) -> list[SendRecord]:
+    """Earlier sends of the same slug or number that are under way or reached somebody."""
+    slug, number = prepared.issue.slug, prepared.issue.front.number
+    earlier = {r.id: r for r in (*ledger.sends_numbered(number), *ledger.sends(slug))}
+    return [r for _, r in sorted(earlier.items()) if r.unfinished or ledger.reached_anybody(r.id)]
+
+
+def _show(
+    workspace: Workspace,
+    desk: Desk,
+    prepared: Prepared,
+    audience: Audience,
+    through: Provider,
+    outlook: Forecast,
+    asked: _Asked,
+) -> None:
+    """What a sender sees before saying yes; with a message's headers where that is all."""
+    from newsletter.cli.send_page import page, page_as_json, sample_headers
+
+    sandbox = workspace.settings.provider.sandbox
+    headers = sample_headers(desk, prepared, through) if asked.dry_run else []
+    if asked.json and asked.dry_run:
+        shown = page_as_json(prepared, audience, through, outlook, sandbox=sandbox)
+        print_json(shown | {"headers": headers})
+    if asked.json:
+        return
+    print(page(prepared, audience, through, outlook, sandbox=sandbox), flush=True)
+    if asked.dry_run:
+        print(paint("\nA message's headers", 1))
+        print("\n".join(f"  {line}" for line in headers))
+        print("\nNothing was sent.")
 
 
 @app.command()
@@ -134,76 +246,31 @@ def resume(
     yes: bool = typer.Option(False, "--yes", help="Don't ask."),
     json_: bool = _JSON,
 ) -> None:
-    """Go on with a send that was paused or interrupted, as often as needed. Nobody is mailed twice.
+    """Go on with a send that was paused, held or interrupted, as often as needed. Nobody is mailed twice.
 
     Example: newsletter resume 42 --yes --json
     """
     from newsletter.send.run import resume as resume_send
+    from newsletter.store.schedules import Schedules
 
     workspace = open_workspace()
     with workspace.open_database() as database:
         ledger = SendLedger(database)
         named = find_named(workspace, ledger, issue)
+        if named.scheduled is not None:
+            from newsletter.cli.schedule import resume_scheduled
+
+            resume_scheduled(workspace, database, named, yes=yes, json_=json_)
+            return
         record, tally = named.latest, ledger.tally(named.latest.id)
         if record.unfinished and not yes and at_a_terminal():
             print(table(record, tally))
         if record.unfinished and not agreed(f"Go on with the remaining {tally.open:,}?", yes=yes):
             raise typer.Exit(1)
+        # From here on it is this person's: no worker goes on with it behind their back.
+        Schedules(database).forget_retry(record.id)
         desk = make_desk(workspace, database)
-        _run(workspace, desk, record.slug, lambda: resume_send(desk, record.id), tally.total, json_=json_)
-
-
-def preparation(workspace: Workspace) -> Preparation:
-    """What an issue of this newsletter is prepared with."""
-    from newsletter.send.plan import Preparation
-
-    settings = workspace.settings
-    return Preparation(
-        publication=settings.publication,
-        renderer=workspace.renderer,
-        kinds=settings.kinds,
-        images=settings.sending.images,
-        off=settings.checks.off,
-        errors=settings.checks.errors,
-        issues=tuple(from_here(path) for path in workspace.issue_files()),
-    )
-
-
-def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
-    """What sending needs of this workspace."""
-    from newsletter.send.limits import Wishes
-    from newsletter.send.run import Desk
-
-    sending = workspace.settings.sending
-    return Desk(
-        db=database,
-        state_dir=workspace.state_dir,
-        clock=workspace.clock,
-        signer=workspace.signer,
-        provider=workspace.provider,
-        dkim=workspace.dkim,
-        wishes=Wishes(
-            rate=sending.rate,
-            batch=sending.batch,
-            connections=sending.connections,
-            hold=sending.hold,
-            burst=sending.burst,
-            calls=sending.calls,
-            daily_quota=sending.daily_quota,
-        ),
-    )
-
-
-def new_send(prepared: Prepared, provider: str, tag: str) -> NewSend:
-    """What is frozen of a prepared issue."""
-    from newsletter.send.frozen import freeze, frozen_hash
-    from newsletter.store.send_records import NewSend
-
-    content = freeze(prepared.frozen)
-    front = prepared.issue.front
-    return NewSend(
-        prepared.issue.slug, front.number, front.title, content, frozen_hash(content), provider, tag
-    )
+        run_send(workspace, desk, record.slug, lambda: resume_send(desk, record.id), tally.total, json_=json_)
 
 
 def _send_test(desk: Desk, prepared: Prepared, provider: Provider, address: str, *, json_: bool) -> None:

@@ -12,6 +12,7 @@ from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.store.base import utc_text
+from newsletter.store.schedules import Schedule, Schedules
 from newsletter.store.send_records import SendRecord, Tally
 from newsletter.store.sends import SendLedger
 
@@ -25,12 +26,14 @@ class Named:
 
     Attributes:
         records: its sends, oldest first; empty where it was not sent yet.
+        scheduled: what waits for its hour or is held.
     """
 
     slug: str
     number: int
     title: str
     records: tuple[SendRecord, ...] = ()
+    scheduled: Schedule | None = None
 
     @property
     def latest(self) -> SendRecord:
@@ -57,16 +60,27 @@ def find_named(workspace: Workspace, ledger: SendLedger, name: str) -> Named:
 
         # No issue has the number -1: a name without letters stands for no slug.
         records = ledger.sends(slug_of_file(name, -1))
+    schedules = Schedules(ledger.db)
     if records:
         last = records[-1]
-        return Named(last.slug, last.number, last.title, tuple(ledger.sends(last.slug)))
+        return Named(
+            last.slug, last.number, last.title, tuple(ledger.sends(last.slug)), schedules.open_of(last.slug)
+        )
+    if planned := schedules.open_named(name):
+        return Named(planned.slug, planned.number, planned.title, scheduled=planned)
     path = workspace.find_issue(name)
     from newsletter.content.issue import read_issue
 
     front = read_issue(path, workspace.settings.kinds).front
     if front is None:
         raise NewsletterError(f"{path} can't be read as an issue", hint=f"newsletter check {path}")
-    return Named(front.slug, front.number, front.title, tuple(ledger.sends(front.slug)))
+    return Named(
+        front.slug,
+        front.number,
+        front.title,
+        tuple(ledger.sends(front.slug)),
+        schedules.open_of(front.slug),
+    )
 
 
 def as_json(named: Named, record: SendRecord | None, tally: Tally, process: int = 0) -> dict[str, Any]:
@@ -81,6 +95,7 @@ def as_json(named: Named, record: SendRecord | None, tally: Tally, process: int 
         **tally.as_dict(),
         "provider": record.provider if record else "",
         "tag": record.tag if record else "",
+        "sandbox": record.sandbox if record else False,
         "note": record.note if record else "",
         "process": process,
         "started_at": utc_text(record.created_at) if record and record.created_at else "",
@@ -100,14 +115,15 @@ def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
     """Every count of a send, and what to do next."""
     state = paint(record.state.value, 1, _STATE_COLOURS.get(record.state.value, 0))
     segment = f" to `{record.tag}`" if record.tag else ""
-    lines = [f"{paint(record.title, 1)} · {state}{segment} through {record.provider}"]
+    sandbox = " (sandbox)" if record.sandbox else ""
+    lines = [f"{paint(record.title, 1)} · {state}{sandbox}{segment} through {record.provider}"]
     if record.note:
         lines.append(f"  {printable(record.note)}")
     counts = {"audience": tally.total, **tally.as_dict()}
     width = len(f"{max(counts.values()):,}")
     for name, count in counts.items():
         if count or name in ("audience", "accepted", "unknown"):
-            lines.append(f"  {name:<10} {count:>{width},}{_explained(name, count, record.state)}")
+            lines.append(f"  {name:<10} {count:>{width},}{_explained(name, count, record)}")
     if process:
         lines.append(f"  process {process} is sending")
     elif record.state in (SendState.SENDING, SendState.FREEZING):
@@ -118,13 +134,15 @@ def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
     return "\n".join(lines)
 
 
-def _explained(name: str, count: int, state: SendState) -> str:
+def _explained(name: str, count: int, record: SendRecord) -> str:
     if not count:
         return ""
-    if state is SendState.CANCELLED and name in ("pending", "deferred"):
+    if name == "accepted" and record.sandbox:
+        return f"   {paint('checked by the provider; nothing was delivered', 2)}"
+    if record.state is SendState.CANCELLED and name in ("pending", "deferred"):
         return f"   {paint('never sent: the send was cancelled', 2)}"
     said = {
-        "rejected": "refused for good",
+        "rejected": f"refused for good: newsletter status {record.slug} --failed says why",
         "deferred": "to be tried again",
         "skipped": "left since the audience was frozen",
         "unknown": "the answer was lost; not sent again by itself",

@@ -151,13 +151,21 @@ class Schedules:
             raise StoreError(f"schedule {schedule_id} is not in the store")
         return found[0]
 
-    def open(self, slug: str = "", number: int = -1) -> list[Schedule]:
-        """What waits or is held, by its hour: all, or that of one issue by its slug or its number."""
-        where, parameters = "state IN ('waiting', 'held')", list[object]()
-        if slug or number >= 0:
-            where += " AND (slug = ? OR number = ?)"
-            parameters += [slug, number]
-        return self._select(f"{where} ORDER BY due_at, id", parameters)
+    def open(self) -> list[Schedule]:
+        """What waits or is held, by its hour."""
+        return self._select("state IN ('waiting', 'held') ORDER BY due_at, id")
+
+    def open_of(self, slug: str) -> Schedule | None:
+        """What waits or is held of one issue."""
+        return next((schedule for schedule in self.open() if schedule.slug == slug), None)
+
+    def open_named(self, name: str) -> Schedule | None:
+        """The same by a number, a slug or the file it was read from; the file may be gone."""
+        number = int(name) if name.isascii() and name.isdigit() else -1
+        return next(
+            (s for s in self.open() if s.number == number or name in (s.slug, s.source)),
+            None,
+        )
 
     def due(self, now: datetime) -> list[Schedule]:
         """What waits and whose hour has come, the oldest first."""

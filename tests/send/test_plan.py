@@ -11,7 +11,7 @@ import pytest
 
 from newsletter.app import Workspace, open_workspace
 from newsletter.cli import main
-from newsletter.cli.send import preparation
+from newsletter.cli.desk import preparation
 from newsletter.errors import NewsletterError
 from newsletter.providers.base import Capabilities, ContentForm
 from newsletter.send.plan import FindingsError, Prepared, attaches, prepare

@@ -1,0 +1,68 @@
+"""What do preparing and sending need of a newsletter's folder? Its settings and store, in the terms of `send`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from newsletter.app import Workspace
+from newsletter.cli.output import from_here
+
+if TYPE_CHECKING:
+    # Rendering and HTTP are imported to send, not to print the help.
+    from newsletter.send.plan import Preparation, Prepared
+    from newsletter.send.run import Desk
+    from newsletter.store.send_records import NewSend
+    from newsletter.store.sqlite import SqliteDatabase
+
+
+def preparation(workspace: Workspace) -> Preparation:
+    """What an issue of this newsletter is prepared with."""
+    from newsletter.send.plan import Preparation
+
+    settings = workspace.settings
+    return Preparation(
+        publication=settings.publication,
+        renderer=workspace.renderer,
+        kinds=settings.kinds,
+        images=settings.sending.images,
+        off=settings.checks.off,
+        errors=settings.checks.errors,
+        issues=tuple(from_here(path) for path in workspace.issue_files()),
+    )
+
+
+def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
+    """What sending needs of this workspace."""
+    from newsletter.send.limits import Wishes
+    from newsletter.send.run import Desk
+
+    sending = workspace.settings.sending
+    return Desk(
+        db=database,
+        state_dir=workspace.state_dir,
+        clock=workspace.clock,
+        signer=workspace.signer,
+        provider=workspace.provider,
+        dkim=workspace.dkim,
+        wishes=Wishes(
+            rate=sending.rate,
+            batch=sending.batch,
+            connections=sending.connections,
+            hold=sending.hold,
+            burst=sending.burst,
+            calls=sending.calls,
+            daily_quota=sending.daily_quota,
+        ),
+    )
+
+
+def new_send(prepared: Prepared, provider: str, tag: str) -> NewSend:
+    """What is frozen of a prepared issue."""
+    from newsletter.send.frozen import freeze, frozen_hash
+    from newsletter.store.send_records import NewSend
+
+    content = freeze(prepared.frozen)
+    front = prepared.issue.front
+    return NewSend(
+        prepared.issue.slug, front.number, front.title, content, frozen_hash(content), provider, tag
+    )
