@@ -38,6 +38,12 @@ PROVIDERS: Mapping[str, Entry] = {
         "newsletter.providers.sendgrid", "SendGridProvider", "sendgrid.com, a thousand messages a call"
     ),
     "ses": Entry("newsletter.providers.ses", "SesProvider", "Amazon SES, fifty messages a call"),
+    "sparkpost": Entry(
+        "newsletter.providers.sparkpost", "SparkPostProvider", "sparkpost.com, one message a call"
+    ),
+    "mailgun": Entry(
+        "newsletter.providers.mailgun", "MailgunProvider", "mailgun.com, a thousand messages a call"
+    ),
 }
 
 
