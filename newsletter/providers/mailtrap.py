@@ -139,7 +139,7 @@ class MailtrapProvider:
         item has all of them. The same batch always gives the same bytes.
         """
         first = batch.messages[0]
-        base: dict[str, Any] = {"from": _sender(first)}
+        base: dict[str, Any] = {"from": _sender(first.from_header)}
         if first.reply_to:
             base["reply_to"] = {"email": first.reply_to}
         parts: list[bytes] = [b'{"base":', _ENCODE(base).encode(), b',"requests":']
@@ -289,14 +289,14 @@ def _some(addresses: Any) -> Iterator[list[str]]:
         yield chunk
 
 
-def _sender(message: Message) -> dict[str, str]:
+def _sender(from_header: str) -> dict[str, str]:
     """The sender as Mailtrap wants it: the name apart, as it was before `display_mailbox` quoted it."""
-    name = message.from_header.removesuffix(f"<{message.sender}>").rstrip()
-    if not name or name == message.sender:
-        return {"email": message.sender}
+    if not from_header.endswith(">"):
+        return {"email": from_header}
+    name, _, address = from_header[:-1].rpartition(" <")
     if name.startswith('"'):
         name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    return {"email": message.sender, "name": name}
+    return {"email": address, "name": name}
 
 
 def _errors(body: Any, key: str) -> str:
