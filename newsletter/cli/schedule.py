@@ -1,21 +1,18 @@
-"""An issue and its hour, at the terminal: schedule it, show it, hold it, send it now, take it back."""
+"""An issue and its hour, at the terminal: schedule it, hold it, send it now, take it back."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from newsletter.app import Workspace
 from newsletter.cli.output import counted, paint, print_json
+from newsletter.cli.scheduled import hash_of, scheduled_as_json, scheduled_table, state_word, words
 from newsletter.cli.sending import Named, agreed, as_json, at_a_terminal, confirm, find_named
-from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
-from newsletter.store.base import utc_text
 from newsletter.store.schedules import NewSchedule, Schedule, Schedules, ScheduleState
 from newsletter.store.send_records import Tally
 from newsletter.store.sends import SendLedger
@@ -70,7 +67,7 @@ def planned_for(workspace: Workspace, path: Path, when: str) -> Plan:
     else:
         where_from = 'this machine\'s zone; name another in the time, or set `timezone = "Europe/London"`'
     # Read before the issue is: a change that comes between is reported once too often, never once too little.
-    return Plan(chosen, where_from, _as_source(workspace, path), _hash(path))
+    return Plan(chosen, where_from, _as_source(workspace, path), hash_of(path))
 
 
 def schedule_issue(
@@ -99,10 +96,12 @@ def schedule_issue(
             print("Nothing was scheduled.")
         return
     before = schedules.open_of(new.slug)
+    if before is not None and not json_:
+        instead = words(before.due_at, before.zone, workspace.clock.now())
+        print(f"It is {state_word(before)} for {instead}: this would replace it.")
     question = f"Schedule it for about {counted(count, 'person', 'people')}?"
     if before is not None:
-        instead = words(before.due_at, before.zone, workspace.clock.now())
-        question = f"It is {_state(before)} for {instead}. Replace that?"
+        question = f"Schedule it anew for about {counted(count, 'person', 'people')}?"
     if not confirm(question, count=count, yes=yes, expect=expect, verb="reach"):
         print("Nothing was scheduled.")
         raise typer.Exit(1)
@@ -130,118 +129,15 @@ def refuse_scheduled(workspace: Workspace, database: Database, slug: str) -> Non
     if schedule is not None:
         when = words(schedule.due_at, schedule.zone, workspace.clock.now())
         raise UsageError(
-            f"`{slug}` is {_state(schedule)} for {when}",
+            f"`{slug}` is {state_word(schedule)} for {when}",
             hint=f"send what was scheduled now: newsletter send {schedule.number} --now; schedule it as it is now: "
             f'newsletter send {schedule.number} --at "…"; take it back: newsletter cancel {schedule.number}',
         )
 
 
-# Showing --------------------------------------------------------------------------------------------
-
-
-def words(moment: datetime, zone: str, now: datetime) -> str:
-    """`Tuesday 24 November 2026, 09:00 in London (GMT), in 1 day 16 hours`."""
-    from newsletter.send.schedule import in_words, until
-
-    return f"{in_words(moment, zone)}, {until(moment, now)}"
-
-
-def scheduled_table(workspace: Workspace, schedule: Schedule) -> str:
-    """When it goes, to whom, what stands in its way, and what to do next."""
-    now = workspace.clock.now()
-    colour = 36 if schedule.state is ScheduleState.WAITING else 33
-    segment = f" to `{schedule.tag}`" if schedule.tag else ""
-    lines = [
-        f"{paint(schedule.title, 1)} · {paint(_state(schedule), 1, colour)}{segment} through {schedule.provider}",
-        f"  {words(schedule.due_at, schedule.zone, now)}",
-    ]
-    if schedule.note:
-        lines.append(f"  held: {printable(schedule.note)}")
-    lines.append(f"  to {counted(schedule.audience, 'person', 'people')} when it was scheduled")
-    changed = source_changed(workspace, schedule)
-    if changed:
-        lines.append(f"  {paint(changed, 33)}")
-    if schedule.state is ScheduleState.HELD:
-        lines.append(f"Next: {schedule.hint or paint(_next(workspace, schedule), 1)}")
-        return "\n".join(lines)
-    if _worker_runs(workspace):
-        lines.append("  a worker is running on this machine and will send it")
-    else:
-        lines.append("  no worker is running on this machine")
-        lines.append(
-            f"Next: {paint('newsletter worker', 1)} sends it then, or {paint('newsletter send --due', 1)} every minute from cron"
-        )
-    return "\n".join(lines)
-
-
-def scheduled_as_json(workspace: Workspace, named: Named, schedule: Schedule) -> dict[str, Any]:
-    """The state of a scheduled issue, with the keys every send has; nothing of it counts yet."""
-    from newsletter.send.zones import zone_called
-
-    shown = as_json(named, None, Tally())
-    return shown | {
-        "title": schedule.title,
-        "state": _state(schedule),
-        "provider": schedule.provider,
-        "tag": schedule.tag,
-        "note": schedule.note,
-        "next": _next(workspace, schedule),
-        "scheduled": {
-            "at": utc_text(schedule.due_at),
-            "local": schedule.due_at.astimezone(zone_called(schedule.zone)).isoformat(timespec="seconds"),
-            "zone": schedule.zone,
-            "words": words(schedule.due_at, schedule.zone, workspace.clock.now()),
-            "people": schedule.audience,
-            "file": schedule.source,
-            "file_changed": bool(source_changed(workspace, schedule)),
-            "hint": schedule.hint,
-        },
-    }
-
-
-def scheduled_line(workspace: Workspace, schedule: Schedule) -> str:
-    """One line of a list."""
-    when = words(schedule.due_at, schedule.zone, workspace.clock.now())
-    mark = f" (newsletter status {schedule.number})" if schedule.state is ScheduleState.HELD else ""
-    return f"{schedule.number:>5}  {_state(schedule):<9}  {when}  {schedule.title}{mark}"
-
-
-def source_changed(workspace: Workspace, schedule: Schedule) -> str:
-    """What became of the issue's file since it was scheduled; empty where it is the same."""
-    path = workspace.home / schedule.source
-    if not path.is_file():
-        return f"{schedule.source} is gone since; what was scheduled is sent"
-    if _hash(path) == schedule.source_hash:
-        return ""
-    return (
-        f"{schedule.source} changed since; what was scheduled is sent. "
-        f'To take the new text: newsletter send {schedule.number} --at "…"'
-    )
-
-
-def _state(schedule: Schedule) -> str:
-    return "scheduled" if schedule.state is ScheduleState.WAITING else schedule.state.value
-
-
-def _next(workspace: Workspace, schedule: Schedule) -> str:
-    if schedule.state is ScheduleState.HELD:
-        return f"newsletter resume {schedule.slug}"
-    return "" if _worker_runs(workspace) else "newsletter worker"
-
-
-def _worker_runs(workspace: Workspace) -> bool:
-    from newsletter.send.presence import somebody_works
-
-    return somebody_works(workspace.state_dir)
-
-
 def _as_source(workspace: Workspace, path: Path) -> str:
     path, home = path.resolve(), workspace.home.resolve()
     return str(path.relative_to(home) if path.is_relative_to(home) else path)
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 # Steering -------------------------------------------------------------------------------------------

@@ -243,13 +243,21 @@ def resume(
     issue: str = typer.Argument(
         ..., metavar="ISSUE", help="A number, a slug or a file; the file may be gone."
     ),
-    yes: bool = typer.Option(False, "--yes", help="Don't ask."),
+    failed: bool = typer.Option(False, "--failed", help="Try those again who were refused."),
+    take_over: bool = typer.Option(
+        False, "--take-over", help="From a copy of the store: whatever is unsent in it becomes unknown."
+    ),
+    yes: bool = typer.Option(
+        False, "--yes", help="Don't ask; with --failed or --take-over it needs --expect-count."
+    ),
+    expect_count: int | None = typer.Option(None, "--expect-count", metavar="N", help="How many you mean."),
     json_: bool = _JSON,
 ) -> None:
     """Go on with a send that was paused, held or interrupted, as often as needed. Nobody is mailed twice.
 
     Example: newsletter resume 42 --yes --json
     """
+    from newsletter.cli.resuming import agree_to_take_over, refuse_cancelled, retry_failed
     from newsletter.send.run import resume as resume_send
     from newsletter.store.schedules import Schedules
 
@@ -263,14 +271,27 @@ def resume(
             resume_scheduled(workspace, database, named, yes=yes, json_=json_)
             return
         record, tally = named.latest, ledger.tally(named.latest.id)
+        refuse_cancelled(ledger, record)
+        desk = make_desk(workspace, database)
         if record.unfinished and not yes and at_a_terminal():
             print(table(record, tally))
-        if record.unfinished and not agreed(f"Go on with the remaining {tally.open:,}?", yes=yes):
+        if failed:
+            desk.origin.require(record.slug)
+            retry_failed(desk, record, yes=yes, expect=expect_count)
+        elif take_over:
+            agree_to_take_over(desk, record, yes=yes, expect=expect_count)
+        elif record.unfinished and not agreed(f"Go on with the remaining {tally.open:,}?", yes=yes):
             raise typer.Exit(1)
         # From here on it is this person's: no worker goes on with it behind their back.
         Schedules(database).forget_retry(record.id)
-        desk = make_desk(workspace, database)
-        run_send(workspace, desk, record.slug, lambda: resume_send(desk, record.id), tally.total, json_=json_)
+        run_send(
+            workspace,
+            desk,
+            record.slug,
+            lambda: resume_send(desk, record.id, take_over=take_over),
+            tally.total,
+            json_=json_,
+        )
 
 
 def _send_test(desk: Desk, prepared: Prepared, provider: Provider, address: str, *, json_: bool) -> None:

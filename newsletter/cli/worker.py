@@ -13,7 +13,7 @@ from newsletter.app import Workspace, open_workspace
 from newsletter.cli import run_long
 from newsletter.cli.output import counted, print_json
 from newsletter.cli.root import explain_os_error
-from newsletter.cli.schedule import scheduled_as_json, scheduled_line, source_changed, words
+from newsletter.cli.scheduled import scheduled_as_json, scheduled_line, source_changed, words
 from newsletter.cli.sending import Named, as_json
 from newsletter.cli.terminal_text import printable
 from newsletter.clock import Clock
@@ -116,7 +116,8 @@ def send_due(workspace: Workspace, *, json_: bool) -> None:
     from newsletter.send.run import StopSwitch
 
     with workspace.open_database() as database:
-        schedules, results = Schedules(database), list[Result]()
+        schedules = Schedules(database)
+        results: list[Result] = []
         if schedules.begun() or schedules.due(workspace.clock.now()):
             stop, diary = StopSwitch(), Diary(workspace.clock, quiet=json_)
             run_long()
