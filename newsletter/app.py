@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pydantic import SecretStr
+
 from newsletter.clock import Clock, SystemClock
 from newsletter.config import Secrets, Settings, find_home, load_settings
 from newsletter.errors import NewsletterError, UsageError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from newsletter.store.sqlite import SqliteDatabase
 
 PACKAGE = Path(__file__).parent
+_AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def shipped(name: str) -> Path:
@@ -204,7 +207,6 @@ class Workspace:
 
         table = self.settings.provider
         name = name or table.name
-        variable = "NEWSLETTER_SMTP_PASSWORD" if name == "smtp" else f"NEWSLETTER_{name.upper()}_API_KEY"
         return make_provider(
             ProviderOptions(
                 name=name,
@@ -218,11 +220,22 @@ class Workspace:
                 domain=table.domain or self.settings.publication.from_email.rpartition("@")[2],
                 stream=table.stream,
                 sandbox=table.sandbox,
-                secret=self.secrets.get(variable),
+                secret=self._provider_secret(name),
                 outbox_dir=self.outbox,
                 send_name=send_name,
             )
         )
+
+    def _provider_secret(self, name: str) -> SecretStr | None:
+        """The key of a provider; for Amazon SES also from where AWS's own tools read it."""
+        variable = "NEWSLETTER_SMTP_PASSWORD" if name == "smtp" else f"NEWSLETTER_{name.upper()}_API_KEY"
+        secret = self.secrets.get(variable)
+        if secret is not None or name != "ses":
+            return secret
+        parts = [self.secrets.get(part) for part in _AWS_VARIABLES]
+        if parts[0] is None or parts[1] is None:
+            return None
+        return SecretStr(":".join(part.get_secret_value() for part in parts if part is not None))
 
     def dkim(self) -> DkimSigner | None:
         """What signs messages for SMTP, where `dkim_selector` is set; providers with an API sign themselves.
