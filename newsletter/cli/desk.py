@@ -36,7 +36,8 @@ def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
     from newsletter.send.limits import Wishes
     from newsletter.send.run import Desk
 
-    sending = workspace.settings.sending
+    settings = workspace.settings
+    sending = settings.sending
     return Desk(
         db=database,
         state_dir=workspace.state_dir,
@@ -53,6 +54,7 @@ def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
             calls=sending.calls,
             daily_quota=sending.daily_quota,
         ),
+        sandbox=settings.provider.sandbox,
     )
 
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "pause": "progress",
     "resume": "send",
     "cancel": "progress",
-    "reconcile": "progress",
+    "reconcile": "reconcile",
     "subscribers": "subscribers",
     "worker": "worker",
     "demo": "demo",

@@ -314,7 +314,9 @@ def test_pause_cancel_and_a_second_sender_from_another_terminal(home: Home) -> N
     cancelled = home.json("cancel", "1", "--yes")
     assert cancelled["state"] == "cancelled"
     assert cancelled["accepted"] + cancelled["pending"] == PEOPLE
-    assert home.json("resume", "1", "--yes")["state"] == "cancelled"
+    _, err = home.run("resume", "1", "--yes", code=1)
+    assert "was cancelled on" in err
+    assert "newsletter send 1 --new-only" in err
     _, err = home.run("pause", "1", code=2)
     assert "nothing to stop" in err
     left = PEOPLE - cancelled["accepted"]
