@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import ssl
 import time
+from functools import cache
 from urllib.parse import urlsplit
 
 import httpx
@@ -134,10 +136,17 @@ class HttpSession:
             timeout=self._timeout,
             limits=httpx.Limits(max_connections=1, keepalive_expiry=_KEEPALIVE_SECONDS),
             follow_redirects=False,
+            verify=_trust(),
             # A proxy of the environment is for the world outside this machine.
             trust_env=_host(url) not in _LOOPBACK,
         )
         return self._client
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """Which certificates are trusted: read once, not by each of a send's connections."""
+    return httpx.create_ssl_context()
 
 
 class _TooLargeError(Exception):
