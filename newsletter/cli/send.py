@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,7 +163,12 @@ def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
             )
         if plan is None and not asked.dry_run:
             refuse_scheduled(workspace, database, slug)
-        audience = find_audience(ledger, slug, asked.tag, expect=asked.expect)
+        if asked.new_only:
+            desk.origin.require(slug)
+        audience = find_audience(
+            ledger, slug, asked.tag, expect=asked.expect, capabilities=through.capabilities
+        )
+        prepared = _with_cautions(prepared, desk, through, audience)
         outlook = desk.forecast(through, prepared.frozen, audience.count)
         if plan is not None:
             outlook = plan.outlook(outlook)
@@ -203,6 +208,19 @@ def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
             json_=asked.json,
             hold=desk.wishes.hold,
         )
+
+
+def _with_cautions(prepared: Prepared, desk: Desk, through: Provider, audience: Audience) -> Prepared:
+    """What to know about this audience and this store before sending, beside what is known of the issue."""
+    cautions = []
+    if audience.unreachable:
+        cautions.append(
+            f"{audience.unreachable:,} of {audience.count:,} can't be reached through {through.name}: "
+            "a mailbox with non-ASCII letters (RFC 6531)"
+        )
+    if doubt := desk.origin.doubt():
+        cautions.append(f"{doubt}; what was sent from there since is not known here")
+    return replace(prepared, warnings=(*prepared.warnings, *cautions))
 
 
 def _counting(ledger: SendLedger, prepared: Prepared) -> list[SendRecord]:

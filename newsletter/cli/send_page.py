@@ -61,6 +61,7 @@ def page_as_json(
         "preheader": prepared.preheader,
         "from": prepared.frozen.publication.from_email,
         "audience": audience.count,
+        "unreachable": audience.unreachable,
         "tag": audience.tag,
         "provider": provider.name,
         "sandbox": sandbox,

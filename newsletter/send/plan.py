@@ -95,11 +95,13 @@ class Audience:
     Attributes:
         count: after suppressions, without those an earlier send reached.
         late: whether an earlier send of the issue reached somebody.
+        unreachable: how many of `count` the provider can't reach: their mailbox has a letter outside ASCII.
     """
 
     count: int
     tag: str = ""
     late: bool = False
+    unreachable: int = 0
 
 
 def prepare(
@@ -235,8 +237,10 @@ def require_ready(prepared: Prepared, earlier: Sequence[SendRecord], *, new_only
         raise UsageError(f"`{slug}` was not sent yet", hint="leave --new-only out")
 
 
-def find_audience(ledger: SendLedger, slug: str, tag: str, *, expect: int | None) -> Audience:
-    """Who would get it now.
+def find_audience(
+    ledger: SendLedger, slug: str, tag: str, *, expect: int | None, capabilities: Capabilities | None = None
+) -> Audience:
+    """Who would get it now, through a provider with these `capabilities`.
 
     Raises:
         UsageError: nobody, or not as many as expected.
@@ -256,7 +260,8 @@ def find_audience(ledger: SendLedger, slug: str, tag: str, *, expect: int | None
             f"there is no active subscriber{segment}",
             hint="newsletter subscribers import FILE, or newsletter subscribers stats",
         )
-    return Audience(count, tag, late)
+    reaches_all = capabilities is None or capabilities.non_ascii_mailbox
+    return Audience(count, tag, late, 0 if reaches_all else ledger.count_non_ascii(slug, tag))
 
 
 def as_read(template: Template) -> str:
