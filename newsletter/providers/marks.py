@@ -43,8 +43,11 @@ class Translations(Generic[T]):
             word = unused_word(shared)
             kept = self._kept[id(shared)] = (shared, word, self._translate(shared, word))
         _, word, made = kept
-        written = "\n".join(chain.from_iterable((*m.values, m.subject) for m in batch.messages))
-        return made if word not in written else self._translate(shared, unused_word(shared, written))
+        for message in batch.messages:
+            if word in message.subject or word in "\n".join(message.values):
+                written = "\n".join(chain.from_iterable((m.subject, *m.values) for m in batch.messages))
+                return self._translate(shared, unused_word(shared, written))
+        return made
 
 
 def unused_word(shared: SharedContent, also: str = "") -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
+from json.encoder import encode_basestring
 from typing import Final, NamedTuple
 
 from newsletter.errors import UsageError
@@ -13,7 +13,8 @@ from newsletter.model.template import Context, InlineImage
 from newsletter.providers.marks import marked, numbered
 
 _OPTION_BYTES: Final = 16 * 1024
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_IN_MARKUP: Final = "&#37;"
+_IN_TEXT: Final = "%\N{WORD JOINER}"
 _OWN_VARIABLE = re.compile(
     r"%(?=(?:recipient(?:_email|_name|_fname|_lname)?|(?:tag_|mailing_list_)?unsubscribe_(?:url|email))%)",
     re.IGNORECASE,
@@ -25,12 +26,13 @@ class Content(NamedTuple):
 
     Attributes:
         fields: the parts of the form that are the same for all.
-        variables: of each slot, as the beginning of a JSON member, and what breaks Mailgun's own variables there.
+        breakers: of each slot, what breaks up a variable of Mailgun's own there.
         word: begins the names of all variables.
+        images: that go with it.
     """
 
     fields: tuple[tuple[str, str], ...]
-    variables: tuple[tuple[str, str], ...]
+    breakers: tuple[str, ...]
     word: str
     images: tuple[InlineImage, ...]
 
@@ -49,22 +51,18 @@ def translate(shared: SharedContent, word: str) -> Content:
         fields.append(("h:Reply-To", shared.reply_to))
     fields += [(f"h:{name}", value) for name, value in shared.headers]
     fields.append(("v:delivery_id", f"%recipient.{word}d%"))
-    variables = [
-        (
-            f'"{word}v{number}":',
-            "%\N{WORD JOINER}" if slot.context in (Context.TEXT, Context.HEADER) else "&#37;",
-        )
-        for number, slot in enumerate(shared.slots)
-    ]
-    return Content(tuple(fields), tuple(variables), word, shared.images)
+    breakers = tuple(
+        _IN_TEXT if slot.context in (Context.TEXT, Context.HEADER) else _IN_MARKUP for slot in shared.slots
+    )
+    return Content(tuple(fields), breakers, word, shared.images)
 
 
 def _markup(literal: str) -> str:
-    return _OWN_VARIABLE.sub("&#37;", literal) if "%" in literal else literal
+    return _OWN_VARIABLE.sub(_IN_MARKUP, literal) if "%" in literal else literal
 
 
 def _plain(literal: str) -> str:
-    return _OWN_VARIABLE.sub("%\N{WORD JOINER}", literal) if "%" in literal else literal
+    return _OWN_VARIABLE.sub(_IN_TEXT, literal) if "%" in literal else literal
 
 
 def own_headers(message: Message, word: str) -> list[tuple[str, str]]:
@@ -72,17 +70,27 @@ def own_headers(message: Message, word: str) -> list[tuple[str, str]]:
     return [(f"h:{name}", f"%recipient.{word}h{n}%") for n, (name, _) in enumerate(message.headers)]
 
 
-def variables_of(message: Message, content: Content, *, own_subject: bool) -> str:
-    """A reader's member of `recipient-variables`."""
+def recipient_variables(messages: Sequence[Message], content: Content, *, own_subject: bool) -> bytes:
+    """The JSON with each reader's variables; every message of a batch has the same headers."""
     word = content.word
-    members = [f'"{word}d":{_ENCODE(message.delivery_id)}']
-    members += [f'"{word}h{n}":{_ENCODE(value)}' for n, (_, value) in enumerate(message.headers)]
+    names = [f"{word}d", *(f"{word}h{n}" for n in range(len(messages[0].headers)))]
+    names += [f"{word}v{n}" for n in range(len(content.breakers))]
     if own_subject:
-        members.append(f'"{word}s":{_ENCODE(_plain(message.subject))}')
-    for (variable, breaker), value in zip(content.variables, message.values, strict=True):
-        harmless = _OWN_VARIABLE.sub(breaker, value) if "%" in value else value
-        members.append(f"{variable}{_ENCODE(harmless)}")
-    return f"{_ENCODE(message.recipient)}:{{{','.join(members)}}}"
+        names.append(f"{word}s")
+    frame = "%s:{" + ",".join(f'"{name}":%s' for name in names) + "}"
+    members = []
+    for message in messages:
+        values, subject = message.values, message.subject
+        joined = "\n".join(values)
+        if "%" in joined and _OWN_VARIABLE.search(joined):
+            pairs = zip(content.breakers, values, strict=True)
+            values = tuple(_OWN_VARIABLE.sub(breaker, value) for breaker, value in pairs)
+        texts = [message.recipient, message.delivery_id, *[value for _, value in message.headers], *values]
+        if own_subject:
+            texts.append(_plain(subject))
+        # Encoded one by one: a single emoji would make one long string four times as wide.
+        members.append((frame % tuple(map(encode_basestring, texts))).encode())
+    return b"{%b}" % b",".join(members)
 
 
 def require_options(fields: Sequence[tuple[str, str]]) -> None:

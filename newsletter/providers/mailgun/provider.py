@@ -54,7 +54,7 @@ from newsletter.providers.base import (
     Response,
 )
 from newsletter.providers.events import read_report, text
-from newsletter.providers.mailgun.content import own_headers, require_options, translate, variables_of
+from newsletter.providers.mailgun.content import own_headers, recipient_variables, require_options, translate
 from newsletter.providers.mailgun.report import event_of
 from newsletter.providers.marks import Translations
 
@@ -140,15 +140,13 @@ class MailgunProvider:
             fields.append(("o:testmode", "yes"))
         require_options(fields)
         fields += [("to", message.recipient) for message in batch.messages]
-        subject = batch.shared is not None and batch.shared.subject is None
-        variables = ",".join(
-            [variables_of(message, content, own_subject=subject) for message in batch.messages]
-        )
-        fields.append(("recipient-variables", f"{{{variables}}}"))
+        own_subject = batch.shared is not None and batch.shared.subject is None
+        variables = recipient_variables(batch.messages, content, own_subject=own_subject)
         parts = [
             f'Content-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
             for name, value in fields
         ]
+        parts.append(b'Content-Disposition: form-data; name="recipient-variables"\r\n\r\n%b\r\n' % variables)
         for image in content.images:
             # `cid:` refers to the name of the file.
             head = f'Content-Disposition: form-data; name="inline"; filename="{image.content_id}"\r\n'
@@ -184,8 +182,9 @@ class MailgunProvider:
         words = text(document, "message") or (document if isinstance(document, str) else "")
         said = answered("Mailgun", response.status, words, response.body, *self._secrets)
         if 200 <= response.status < 300:
-            number = text(document, "id").strip("<> ")
-            if response.status == 200 and number and words.startswith("Queued"):
+            number = document.get("id") if isinstance(document, dict) else None
+            if response.status == 200 and isinstance(number, str) and words.startswith("Queued"):
+                number = number.strip("<> ")
                 return BatchResult(
                     [Outcome(m.delivery_id, OutcomeKind.ACCEPTED, number) for m in batch.messages]
                 )
