@@ -107,7 +107,15 @@ def schedule_issue(
         raise typer.Exit(1)
     chosen = plan.chosen
     schedules.add(
-        NewSchedule(new, chosen.moment, chosen.zone, plan.source, plan.source_hash, count),
+        NewSchedule(
+            new,
+            chosen.moment,
+            chosen.zone,
+            plan.source,
+            plan.source_hash,
+            count,
+            workspace.settings.provider.sandbox,
+        ),
         workspace.clock.now(),
         replaced=before.id if before else 0,
     )
@@ -247,11 +255,12 @@ def _send_now(
 ) -> None:
     from newsletter.cli.desk import make_desk
     from newsletter.cli.running import run_send
-    from newsletter.send.run import begin, try_out
+    from newsletter.send.due import require_sendable
+    from newsletter.send.run import begin
 
     schedules, desk = Schedules(database), make_desk(workspace, database)
     # A wrong setting is refused while the schedule stands.
-    try_out(desk, schedule.provider, schedules.content(schedule.id), schedule.content_hash)
+    require_sendable(desk, schedule)
     send_id = schedules.begin(schedule, workspace.clock.now())
     if not send_id:
         raise NewsletterError(

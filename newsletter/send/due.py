@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from newsletter.errors import NewsletterError, StoreError
+from newsletter.errors import NewsletterError, StoreError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.send.engine import Ending
 from newsletter.send.lease import holder, same_machine
+from newsletter.send.origin import CopiedStoreError
 from newsletter.send.run import Desk, resume, try_out
 from newsletter.send.schedule import until
 from newsletter.store.schedules import Schedule, Schedules, ScheduleState
@@ -67,6 +68,22 @@ def tolerated(audience: int) -> range:
     """
     slack = max(20, audience // 5)
     return range(max(1, audience - slack), audience + slack + 1)
+
+
+def require_sendable(desk: Desk, schedule: Schedule) -> None:
+    """Find out whether what was scheduled could be sent under the settings of now, before it becomes a send.
+
+    Raises:
+        NewsletterError: a setting or a key is wrong or missing, or the content is damaged.
+    """
+    content = Schedules(desk.db).content(schedule.id)
+    try_out(desk, schedule.provider, content, schedule.content_hash)
+    if schedule.sandbox != desk.sandbox:
+        was, setting = ("in the sandbox", "true") if schedule.sandbox else ("for real", "false")
+        raise UsageError(
+            f"it was scheduled {was}, and the settings say otherwise now",
+            hint=f"set `sandbox = {setting}` in `[provider]`, or schedule it again with --at",
+        )
 
 
 @dataclass(slots=True)
@@ -124,6 +141,13 @@ class DueSends:
                 f"found {ago} after its hour: a send that late is not begun by itself",
                 f"send it now: newsletter send {schedule.number} --now; or take it back: newsletter cancel {schedule.number}",
             )
+        doubt = self.desk.origin.doubt()
+        if doubt:
+            return self._hold(
+                schedule,
+                f"{doubt}; what is scheduled here may have been sent since",
+                f"if it was not: newsletter send {schedule.number} --now; else: newsletter cancel {schedule.number}",
+            )
         ledger = self.desk.ledger
         if ledger.importing():
             return Result(
@@ -135,7 +159,7 @@ class DueSends:
             return self._hold(
                 schedule,
                 f"at its hour it could not be sent: {refused.message}",
-                f"{refused.hint}; then: {go_on}",
+                f"{refused.hint}; then: {go_on}".removeprefix("; "),
             )
         if self.schedules.sent_since(schedule):
             return self._hold(
@@ -168,9 +192,8 @@ class DueSends:
 
     def _refused(self, schedule: Schedule) -> NewsletterError | None:
         """Why it could not be sent under the settings of now, found before it becomes a send."""
-        content = self.schedules.content(schedule.id)
         try:
-            try_out(self.desk, schedule.provider, content, schedule.content_hash)
+            require_sendable(self.desk, schedule)
         except StoreError:
             raise
         except NewsletterError as error:
@@ -218,6 +241,8 @@ class DueSends:
             if self._record(schedule) is not None:
                 raise
             return None
+        except CopiedStoreError as error:
+            return self._give_up(schedule, self.desk.ledger.get(schedule.send_id), error.message, error.hint)
         except NewsletterError as error:
             record = self._record(schedule)
             if record is None:

@@ -19,7 +19,7 @@ from newsletter.store.sends import insert_send
 
 _COLUMNS: Final = (
     "id, slug, number, title, state, due_at, zone, content_hash, source, source_hash, provider, tag, "
-    "audience, after_send, send_id, tries, retry_at, note, hint, created_at"
+    "sandbox, audience, after_send, send_id, tries, retry_at, note, hint, created_at"
 )
 
 
@@ -46,6 +46,7 @@ class NewSchedule:
         source: the issue's file, as seen from the newsletter's folder.
         source_hash: SHA-256 of that file.
         audience: how many it would reach now.
+        sandbox: whether the provider was to deliver nothing.
     """
 
     send: NewSend
@@ -54,6 +55,7 @@ class NewSchedule:
     source: str
     source_hash: str
     audience: int
+    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Schedule:
     """A schedule without its content.
 
     Attributes:
+        sandbox: whether the provider was to deliver nothing.
         audience: how many it would have reached when it was scheduled.
         after_send: id of the last send there was then, or 0.
         send_id: the send that came of it, or 0.
@@ -82,6 +85,7 @@ class Schedule:
     source_hash: str
     provider: str
     tag: str
+    sandbox: bool
     audience: int
     after_send: int
     send_id: int
@@ -117,8 +121,8 @@ class Schedules:
                 raise NewsletterError(f"`{slug}` is being sent", hint=f"newsletter status {slug}")
             return tx.insert(
                 "INSERT INTO schedules (slug, number, title, state, due_at, zone, content, content_hash, source,"
-                " source_hash, provider, tag, audience, after_send, created_at) VALUES"
-                " (?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                " source_hash, provider, tag, sandbox, audience, after_send, created_at) VALUES"
+                " (?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
                 " (SELECT coalesce(max(id), 0) FROM sends WHERE slug = ?), ?)",
                 (
                     slug,
@@ -132,6 +136,7 @@ class Schedules:
                     new.source_hash,
                     new.send.provider,
                     new.send.tag,
+                    int(new.sandbox),
                     new.audience,
                     slug,
                     utc_text(now),
@@ -296,7 +301,7 @@ class Schedules:
 
 def _schedule(row: Row) -> Schedule:
     (number_id, slug, number, title, state, due_at, zone, content_hash, source, source_hash) = row[:10]
-    (provider, tag, audience, after_send, send_id, tries, retry_at, note, hint, created) = row[10:]
+    (provider, tag, sandbox, audience, after_send, send_id, tries, retry_at, note, hint, created) = row[10:]
     return Schedule(
         id=number_id,
         slug=slug,
@@ -310,6 +315,7 @@ def _schedule(row: Row) -> Schedule:
         source_hash=source_hash,
         provider=provider,
         tag=tag,
+        sandbox=bool(sandbox),
         audience=audience,
         after_send=after_send,
         send_id=send_id or 0,

@@ -17,6 +17,7 @@ CREATE TABLE schedules (
     source_hash  TEXT NOT NULL,                     -- SHA-256 of that file when it was scheduled
     provider     TEXT NOT NULL,
     tag          TEXT NOT NULL DEFAULT '',
+    sandbox      INTEGER NOT NULL DEFAULT 0,        -- scheduled to be checked by the provider, not delivered
     audience     INTEGER NOT NULL,                  -- how many it would have reached when it was scheduled
     after_send   INTEGER NOT NULL DEFAULT 0,        -- the last send there was then: a later one came in between
     send_id      INTEGER,                           -- the send that came of it
