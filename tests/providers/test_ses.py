@@ -401,7 +401,7 @@ class TestAnswers:
             (said(403, "UnrecognizedClientException", "invalid token"), "NEWSLETTER_SES_API_KEY"),
             (said(404, "UnknownOperationException"), "base_url"),
             (said(413, "RequestEntityTooLargeException", "smaller"), "batch"),
-            (said(400, "BadRequestException", "Template contains unsupported operations."), "resume"),
+            (said(400, "BadRequestException", "Template contains unsupported operations."), "names"),
             (said(429, "TooManyRequestsException", "Daily message quota exceeded."), "daily quota"),
         ],
     )

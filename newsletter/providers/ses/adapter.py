@@ -42,7 +42,7 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_-]")
 # Sender threads have a `SharedContent` each; more than these are of sends that are over.
 _KEPT = 64
 _NOTE = (
-    "SES takes as many a second as your account may send: put that number (SES console, Account dashboard) "
+    "SES lets a new account send 14 messages a second: put what yours may (SES console, Account dashboard) "
     "into `rate` under [sending]."
 )
 
@@ -178,17 +178,19 @@ def _attachment(image: InlineImage) -> dict[str, str]:
 
 
 def _credentials(options: ProviderOptions) -> Credentials:
-    pair = "ACCESS_KEY_ID:SECRET, with :SESSION_TOKEN after a temporary one"
     if options.secret is None or not options.secret.get_secret_value().strip():
         raise UsageError(
             f"{KEY_VARIABLE} is missing",
-            hint=f"make an access key in the IAM console and put {KEY_VARIABLE}={pair} into the environment or "
-            ".env; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY will do as well",
+            hint=f"make an access key in the IAM console and put {KEY_VARIABLE}=ACCESS_KEY_ID:SECRET into the "
+            "environment or .env; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY will do as well",
         )
     access_key_id, _, rest = api_key(options, KEY_VARIABLE, "the IAM console").partition(":")
     secret, _, token = rest.partition(":")
     if not access_key_id or not secret:
-        raise UsageError(f"{KEY_VARIABLE} isn't an access key with its secret", hint=f"write it as {pair}")
+        raise UsageError(
+            f"{KEY_VARIABLE} isn't an access key with its secret",
+            hint="write it as ACCESS_KEY_ID:SECRET; a temporary one ends in :SESSION_TOKEN",
+        )
     return Credentials(access_key_id, secret, token)
 
 

@@ -26,22 +26,21 @@ from newsletter.providers.api import Fixes, answered, every, one_line, read_json
 from newsletter.providers.base import Batch, BatchResult, Hold, Response
 
 KEY_VARIABLE = "NEWSLETTER_SES_API_KEY"
-_RESUME = "then run newsletter resume"
 _KEY = f"check {KEY_VARIABLE} (ACCESS_KEY_ID:SECRET): the IAM console shows which keys are active"
 _FIXES = Fixes(
     key=_KEY,
     address="check `region` and `base_url` under [provider]; `base_url` is left out for SES itself",
 )
-_VERIFY = f"verify the domain of `from` in the SES console (Identities) of your region, {_RESUME}"
+_VERIFY = "verify the domain of `from` in the SES console (Identities) of your region"
 _SANDBOX = (
     "your account is still in the SES sandbox, which mails verified addresses only: "
-    f"request production access in the SES console (Account dashboard), {_RESUME}"
+    "request production access in the SES console (Account dashboard)"
 )
-_QUOTA = f"ask for a higher daily quota in the SES console, or wait up to 24 hours, {_RESUME}"
-_PAUSED = f"see the SES console (Account dashboard, Reputation metrics) for the reason, {_RESUME}"
-_SET = f"check `stream` under [provider]: it names a configuration set of this region, {_RESUME}"
+_QUOTA = "ask for a higher daily quota in the SES console, or wait up to 24 hours"
+_PAUSED = "see the SES console (Account dashboard, Reputation metrics) for the reason"
+_SET = "check `stream` under [provider]: it names a configuration set of this region"
 _TOO_FAST = "lower `rate` under [sending] to your account's sending rate"
-_MEND = f"mend what it names, {_RESUME}"
+_MEND = "mend what it names"
 
 # Name of an error or status of an entry -> what a person does. Names of SES v1, which the reference still uses, too.
 _ACTS = {
@@ -65,7 +64,7 @@ _ACTS = {
     "INVALID_PARAMETER_VALUE": _MEND,
     "LimitExceededException": _QUOTA,
     "ExpiredTokenException": f"the session token is too old: put a new one into {KEY_VARIABLE}",
-    "AccessDeniedException": f"let the policy of this key allow ses:SendBulkEmail and ses:SendEmail, {_RESUME}",
+    "AccessDeniedException": "let the policy of this key allow ses:SendBulkEmail and ses:SendEmail",
 }
 _THROTTLED = ("TooManyRequestsException", "ThrottlingException", "Throttling", "ACCOUNT_THROTTLED")
 _AGAIN = ("TRANSIENT_FAILURE", "FAILED")
@@ -144,7 +143,8 @@ def _by_entry(batch: Batch, body: Any, secrets: Sequence[str]) -> BatchResult:
                 Outcome(message.delivery_id, OutcomeKind.ACCEPTED, str(fields.get("MessageId") or ""))
             )
             continue
-        reason = f"{status}: {error}" if error else status
+        words = status.replace("_", " ").lower()
+        reason = f"{words}: {error}" if error else words
         kind, hold = _refusal(message, status, reason, batch)
         outcomes.append(Outcome(message.delivery_id, kind, reason=reason))
         if hold is not None:

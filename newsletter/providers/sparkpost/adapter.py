@@ -51,7 +51,6 @@ _HOSTS = {
     "us": "https://api.sparkpost.com",
     "eu": "https://api.eu.sparkpost.com",
 }
-_RESUME = "then run newsletter resume"
 _FIXES = Fixes(
     key=f'check {KEY_VARIABLE}: app.sparkpost.com/account/api-keys, with "Transmissions: Read/Write"; '
     'a key of SparkPost EU needs `region = "eu"`',
@@ -161,13 +160,13 @@ class SparkPostProvider:
             case 420 if "hour" in text.lower():
                 return every(batch.messages, deferred, said, Hold(said, retry_after=900.0))
             case 420:
-                hint = f"raise the limit of your plan (app.sparkpost.com/account/billing) or wait until it is renewed, {_RESUME}"
+                hint = "raise the limit of your plan (app.sparkpost.com/account/billing) or wait until it is renewed"
                 return every(batch.messages, deferred, said, Hold(said, hint))
             case 400 if "1502" in codes:
                 # "Server resources unavailable … retry later".
                 return every(batch.messages, deferred, said, Hold(said, retry_after=5.0))
             case 400 | 422 if "7000" in codes or "7001" in codes:
-                hint = f"verify the domain of `from` (app.sparkpost.com, Sending Domains), {_RESUME}"
+                hint = "verify the domain of `from` (app.sparkpost.com, Sending Domains)"
                 return every(batch.messages, deferred, said, Hold(said, hint))
             case 400 | 422 if _about_recipient(codes, text):
                 return every(batch.messages, OutcomeKind.REJECTED, said)
