@@ -134,6 +134,13 @@ class InterviewSettings(_Table):
     answer_in_email: bool = False
 
 
+class WebSettings(_Table):
+    """`[web]`: the public service."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+
+
 class ChecksSettings(_Table):
     """`[checks]`: rules turned off or up."""
 
@@ -159,7 +166,7 @@ class Settings(_Table):
     theme: ThemeSettings = ThemeSettings.model_construct()
     interview: InterviewSettings = InterviewSettings.model_construct()
     site: dict[str, Any] = {}
-    web: dict[str, Any] = {}
+    web: WebSettings = WebSettings.model_construct()
     checks: ChecksSettings = ChecksSettings.model_construct()
 
     @field_validator("from_", "reply_to", "postal_address", "name", "tagline")

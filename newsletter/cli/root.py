@@ -30,6 +30,7 @@ COMMANDS = {
     "reconcile": "reconcile",
     "subscribers": "subscribers",
     "worker": "worker",
+    "serve": "serve",
     "demo": "demo",
 }
 

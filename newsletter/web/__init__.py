@@ -1,0 +1,1 @@
+"""The public service: joining, leaving, preferences, and what providers report."""

@@ -1,0 +1,86 @@
+"""How do many requests write to one SQLite file without waiting in line? One thread writes, and commits for all who wait.
+
+A request hands over a function; whatever has gathered while the last commit was made goes into the
+next one. The future is done only after that commit: what it says is on disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeVar
+
+from newsletter.errors import StoreError
+from newsletter.store.base import Database, Transaction
+
+_T = TypeVar("_T")
+_Job = tuple[Callable[[Transaction], Any], "Future[Any]"]
+# One transaction takes so many at most, so that the first doesn't wait for the last of a flood.
+_LARGEST_GROUP: Final = 500
+# Who waits behind more than this is told to come back: memory and patience are finite.
+LONGEST_QUEUE: Final = 5_000
+
+
+class Writer:
+    """The one thread of a process that writes to `database` for requests.
+
+    A function that raises undoes its whole group; the others of the group are then run again, each alone.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="web-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Transaction], _T]) -> Future[_T]:
+        """Run `work` in the next transaction; the future is done when that is committed.
+
+        Raises:
+            StoreError: too many wait already, or the service is stopping.
+        """
+        if self._closed or self._jobs.qsize() >= LONGEST_QUEUE:
+            raise StoreError("the service is too busy to write this down", hint="try again in a few seconds")
+        future: Future[_T] = Future()
+        self._jobs.put((work, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what was handed over, then end."""
+        self._closed = True
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            group = [first]
+            ending = False
+            with suppress(Empty):
+                while len(group) < _LARGEST_GROUP:
+                    job = self._jobs.get_nowait()
+                    if job is None:
+                        ending = True
+                        break
+                    group.append(job)
+            self._commit(group)
+            if ending:
+                return
+
+    def _commit(self, group: list[_Job]) -> None:
+        results: list[Any] = []
+        try:
+            with self._database.write() as tx:
+                results.extend(work(tx) for work, _ in group)
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever waits for it
+            if len(group) == 1:
+                group[0][1].set_exception(error)
+                return
+            for job in group:
+                self._commit([job])
+            return
+        for (_, future), result in zip(group, results, strict=True):
+            future.set_result(result)
