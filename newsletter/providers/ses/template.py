@@ -35,16 +35,16 @@ class Translated:
         subject: of the template.
         html: ditto.
         text: ditto.
-        names: what `Message.values` are called, in their order.
-        braces: the values all recipients have: what is literal but looks like syntax.
-        own_subject: whether each recipient brings a whole subject.
+        keys: the JSON that stands before each value, in the order of `Message.values`.
+        end: the JSON behind the last: what is literal but looks like syntax, which all recipients have.
+        own_subject: whether each recipient brings a whole subject, as the last value.
     """
 
     subject: str
     html: str
     text: str
-    names: tuple[str, ...]
-    braces: dict[str, str]
+    keys: tuple[str, ...]
+    end: str
     own_subject: bool
 
     def data(self, message: Message) -> str:
@@ -53,12 +53,10 @@ class Translated:
         Every name is there for everybody: for one that is missing SES takes the message, answers
         SUCCESS and reports a rendering failure later.
         """
-        data = dict(zip(self.names, message.values, strict=True))
-        if self.own_subject:
-            data[_SUBJECT] = message.subject
-        if self.braces:
-            data.update(self.braces)
-        return ENCODE(data)
+        values = (*message.values, message.subject) if self.own_subject else message.values
+        # Spliced: `json` would make an encoder for each recipient.
+        filled = [key + ENCODE(value) for key, value in zip(self.keys, values, strict=True)]
+        return f"{{{','.join(filled)}{self.end}"
 
 
 def translated(shared: SharedContent) -> Translated:
@@ -68,12 +66,15 @@ def translated(shared: SharedContent) -> Translated:
     subject = f"{{{{{_SUBJECT}}}}}"
     if shared.subject is not None:
         subject = _source(Template((shared.subject,)), names, braces)
+    html, text = _source(shared.html, names, braces), _source(shared.text, names, braces)
+    keys = [*names.values(), *([_SUBJECT] if shared.subject is None else [])]
+    fixed = ENCODE({name: run for run, name in braces.items()})[1:]
     return Translated(
         subject,
-        _source(shared.html, names, braces),
-        _source(shared.text, names, braces),
-        tuple(names.values()),
-        {name: run for run, name in braces.items()},
+        html,
+        text,
+        tuple(f'"{key}":' for key in keys),
+        f",{fixed}" if keys and braces else fixed,
         shared.subject is None,
     )
 

@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from email.utils import parseaddr
+from functools import lru_cache
 from typing import Any
 
 from newsletter.errors import UsageError
@@ -202,7 +203,7 @@ class SparkPostProvider:
             values[name] = text
             return f"{{{{{{{name}}}}}}}"
 
-        name, address = parseaddr(message.from_header)
+        name, address = _sender(message.from_header)
         content: dict[str, Any] = {
             "from": {"email": address, "name": literal(name)} if name else {"email": address},
             "subject": literal(message.subject),
@@ -222,6 +223,12 @@ class SparkPostProvider:
         if values:
             envelope["substitution_data"] = values
         return {**envelope, "content": content}
+
+
+@lru_cache(maxsize=8)
+def _sender(header: str) -> tuple[str, str]:
+    """The name and the address in `Name <address>`: the same for a whole send."""
+    return parseaddr(header)
 
 
 def _accepted(batch: Batch, body: Any, key: str) -> BatchResult:
