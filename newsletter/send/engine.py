@@ -179,7 +179,8 @@ class Engine:
             deliveries.renew(tx, self._send_id, self._epoch, self._lease_end())
             replays = write_down(tx, self._send_id, self._epoch, findings, self._source)
             deliveries.make_due(tx, self._send_id, self._now())
-            tally = deliveries.tally(tx, self._send_id)
+        # Counting a large audience takes a while: not under the write lock, which those who leave wait for.
+        tally = deliveries.tally(self._db, self._send_id)
         self._lease_until = self._clock.monotonic() + LEASE_SECONDS - _LEASE_MARGIN
         if self._limits.daily_quota:
             self._quota = Quota(
