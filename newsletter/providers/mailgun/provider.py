@@ -72,9 +72,9 @@ _FIXES: Final = Fixes(
 _DOMAIN: Final = "verify the domain at app.mailgun.com/mg/sending/domains; `provider.domain` and `provider.region` say which it is"
 _FIND: Final = (
     "one address of the batch is refused and Mailgun doesn't say which: "
-    "set batch = 1 under [sending] to find it, then run newsletter resume"
+    "set batch = 1 under [sending] to find it"
 )
-_UPGRADE: Final = "upgrade the plan at app.mailgun.com, or run newsletter resume when the limit is renewed"
+_UPGRADE: Final = "upgrade the plan at app.mailgun.com, or wait until the limit is renewed"
 _LARGEST_CALL: Final = 25 * 1024 * 1024
 _PAGE: Final = 300
 _DOMAIN_NAME = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
@@ -255,14 +255,18 @@ def _refused(batch: Batch, response: Response, said: str, words: str) -> BatchRe
                 batch.messages,
                 OutcomeKind.DEFERRED,
                 said,
-                Hold(said, retry_after=wait or seconds_to_wait(response.headers) or 1.0),
+                Hold(
+                    said,
+                    "" if status == 429 else _UPGRADE,
+                    retry_after=wait or seconds_to_wait(response.headers) or 1.0,
+                ),
             )
         return every(batch.messages, OutcomeKind.DEFERRED, said, Hold(said, _UPGRADE))
     hint = ""
     if status in (400, 403, 404) and ("domain" in words or "activate" in words):
         hint = _DOMAIN
         if "activate" in words or "disabled" in words:
-            hint = "log in at app.mailgun.com and do what it asks for, then run newsletter resume"
+            hint = "log in at app.mailgun.com and do what it asks for"
     elif status == 400 and re.match(r"'?to\b", words) and "valid address" in words:
         return _about_address(batch.messages, said)
     if hint:
@@ -272,20 +276,19 @@ def _refused(batch: Batch, response: Response, said: str, words: str) -> BatchRe
 
 def _about_address(messages: Sequence[Message], said: str) -> BatchResult:
     """A call refused over an address that isn't named: nothing was accepted."""
+    if len(messages) == 1:
+        return every(messages, OutcomeKind.REJECTED, said)
     odd = {
-        m.delivery_id
-        for m in messages
-        if len(messages) == 1 or m.recipient in said or not _ORDINARY_ADDRESS.fullmatch(m.recipient)
+        m.delivery_id for m in messages if m.recipient in said or not _ORDINARY_ADDRESS.fullmatch(m.recipient)
     }
     if not odd:
         return every(messages, OutcomeKind.DEFERRED, said, Hold(said, _FIND))
+    taken = f"{said} (it doesn't name the address; this is an unusual one)"
     return BatchResult(
         [
-            Outcome(
-                m.delivery_id,
-                OutcomeKind.REJECTED if m.delivery_id in odd else OutcomeKind.DEFERRED,
-                reason=said,
-            )
+            Outcome(m.delivery_id, OutcomeKind.REJECTED, reason=taken)
+            if m.delivery_id in odd
+            else Outcome(m.delivery_id, OutcomeKind.DEFERRED, reason=said)
             for m in messages
         ]
     )
