@@ -29,6 +29,7 @@ from newsletter.model.template import CompiledIssue, InlineImage, Template
 from newsletter.providers.base import Batch, BatchResult, ProviderOptions, Response
 from newsletter.providers.ses import SesProvider
 from newsletter.providers.ses.signature import Credentials, signed_headers
+from newsletter.providers.ses.template import translated
 from newsletter.send.transport import body_hash
 from tests.fakes.ledger import Fault
 from tests.fakes.ses import FakeSes, RefusedError, parsed, render
@@ -235,6 +236,53 @@ class TestKeys:
         with pytest.raises(UsageError, match="NEWSLETTER_SES_API_KEY") as caught:
             self.made(tmp_path, **keys)
         assert "AWS_ACCESS_KEY_ID" in (caught.value.hint or "")
+
+
+class TestSizes:
+    @staticmethod
+    def batch(*numbers: int) -> Batch:
+        """Readers of whom every third has a name too long for SES."""
+        readers = [recipient(n) for n in numbers]
+        for at in range(0, len(readers), 3):
+            values = {**readers[at].values, "subscriber.name": "&" * 100_000}
+            readers[at] = readers[at]._replace(values=values)
+        return batch_for(CAPABILITIES, readers)
+
+    def test_a_reader_who_brings_too_much_is_rejected_alone(self, fake: FakeSes) -> None:
+        result = call(provider(fake), self.batch(1, 2, 3))
+        found = {outcome.delivery_id: outcome for outcome in result.outcomes}
+        assert {d: o.kind.value for d, o in found.items()} == {
+            "d-1": "rejected",
+            "d-2": "accepted",
+            "d-3": "accepted",
+        }
+        assert "256 KB" in found["d-1"].reason
+        assert sorted(fake.ledger.recipients) == ["reader2@example.com", "reader3@example.com"]
+        assert {e["delivery_id"]: e["id"] for e in fake.ledger.entries} == {
+            d: o.provider_id for d, o in found.items() if o.provider_id
+        }
+
+    def test_one_alone_holds_up_nobody(self, fake: FakeSes) -> None:
+        result = call(provider(fake), self.batch(1))
+        assert kinds(result) == ["rejected"]
+        assert result.hold is None
+        assert not fake.ledger.entries
+
+    def test_a_lost_answer_leaves_the_others_unknown(self, fake: FakeSes) -> None:
+        fake.faults.add(Fault("POST", "accept-500", times=1))
+        result = call(provider(fake), self.batch(1, 2, 3))
+        assert sorted(kinds(result)) == ["rejected", "unknown", "unknown"]
+
+    @given(st.integers(262_000, 262_200), st.sampled_from('a"&日'))
+    def test_the_limit_is_that_of_the_document_by_the_letter(self, size: int, letter: str) -> None:
+        batch = some(1)
+        assert batch.shared is not None
+        content = translated(batch.shared)
+        empty = batch.messages[0]._replace(values=("",) * len(batch.messages[0].values), subject="")
+        spare = size - len(content.data(empty))
+        width = len(json.dumps(letter, ensure_ascii=False)) - 2
+        message = empty._replace(subject=letter * (spare // width))
+        assert content.fits(message) is (len(content.data(message)) <= 262_144)
 
 
 class TestTemplates:

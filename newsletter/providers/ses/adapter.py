@@ -12,12 +12,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from newsletter.errors import UsageError
 from newsletter.model.event import Event
-from newsletter.model.message import Message, SharedContent
+from newsletter.model.message import Message, Outcome, OutcomeKind, SharedContent
 from newsletter.model.template import InlineImage
 from newsletter.providers.api import USER_AGENT, api_key, base_url
 from newsletter.providers.base import (
@@ -41,6 +42,7 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_-]")
 
 # Sender threads have a `SharedContent` each; more than these are of sends that are over.
 _KEPT = 64
+_TOO_LARGE = "what the issue says of this reader alone has more than the 256 KB that Amazon SES takes"
 _NOTE = (
     "SES lets a new account send 14 messages a second: put what yours may (SES console, Account dashboard) "
     "into `rate` under [sending]."
@@ -95,12 +97,12 @@ class SesProvider:
     def build_request(self, batch: Batch) -> Request:
         """`POST /v2/email/outbound-bulk-emails`: the issue as an inline template, an entry for each message.
 
-        The same batch always has the same body; its signature has the time in it.
+        Who brings more than SES takes is left out, and rejected when the answer is read. The same batch always has the same body; its signature has the time in it.
         """
         assert batch.shared is not None
         content, opening = self._opening(batch.shared)
         key = ENCODE(_NOT_IN_TAGS.sub("-", batch.key)[:256])
-        entries = ",".join(_entry(message, content) for message in batch.messages)
+        entries = ",".join(_entry(message, content) for message in batch.messages if content.fits(message))
         body = (
             opening,
             f',"DefaultEmailTags":[{{"Name":"batch","Value":{key}}}],"BulkEmailEntries":[{entries}]}}'.encode(),
@@ -120,7 +122,18 @@ class SesProvider:
     def parse_response(self, batch: Batch, response: Response) -> BatchResult:
         """What the answer says about each message; see `answers`."""
         known = (self._credentials.access_key_id, self._credentials.secret, self._credentials.session_token)
-        return read_answer(batch, response, known)
+        assert batch.shared is not None
+        content, _ = self._opening(batch.shared)
+        sent = [message for message in batch.messages if content.fits(message)]
+        if len(sent) == len(batch.messages):
+            return read_answer(batch, response, known)
+        result = read_answer(replace(batch, messages=sent), response, known) if sent else BatchResult([])
+        too_large = [
+            Outcome(message.delivery_id, OutcomeKind.REJECTED, reason=_TOO_LARGE)
+            for message in batch.messages
+            if not content.fits(message)
+        ]
+        return replace(result, outcomes=[*result.outcomes, *too_large])
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The events in one notification of SNS, or in what it delivers raw; see `events`."""

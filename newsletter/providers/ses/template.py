@@ -23,6 +23,8 @@ from newsletter.model.message import Message, SharedContent
 from newsletter.model.template import Slot, Template
 
 ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# Of the JSON that fills the template for one recipient: EmailTemplateData in the API reference.
+LARGEST_DATA = 262_144
 _RUN = re.compile(r"[{}\\]+")
 _SUBJECT = "subject"
 
@@ -57,6 +59,14 @@ class Translated:
         # Spliced: `json` would make an encoder for each recipient.
         filled = [key + ENCODE(value) for key, value in zip(self.keys, values, strict=True)]
         return f"{{{','.join(filled)}{self.end}"
+
+    def fits(self, message: Message) -> bool:
+        """Whether SES takes what this recipient brings."""
+        size = len(message.subject) + sum(map(len, message.values))
+        # No character takes more than six in JSON.
+        return 6 * size + len(self.end) + 100 * len(self.keys) < LARGEST_DATA or (
+            len(self.data(message)) <= LARGEST_DATA
+        )
 
 
 def translated(shared: SharedContent) -> Translated:
