@@ -3,7 +3,7 @@
 Sources: mailgun/mailgun-mcp-server src/openapi.yaml (messages, events); documentation.mailgun.com user-manual
 (sending-messages, batch-sending, tracking-messages, events, webhooks); of what is written nowhere else: mailgun.js #308
 (values are put in unescaped), mailgun-php #385 (an unknown variable stays as it is), mailgun-java #50 (420 with a date),
-jeffreykemp/mailgun-plsql-api #42 (`&` in a value written as a JSON escape isn't decoded, so values are plain UTF-8).
+jeffreykemp/mailgun-plsql-api #42 (an escaped `&` in a value isn't decoded, so values are plain UTF-8).
 
 How a reader's values get into the text: `%recipient.x%`, in the body, the subject, `h:` and `v:` alike; the names are
 words nobody has written (`providers.marks`), and all other percent signs are left alone. Mailgun has variables of its
@@ -13,7 +13,8 @@ character reference in HTML, a word joiner (U+2060) in plain text.
 A call is taken or refused as a whole and has one id for all. A refusal over an address doesn't name it: what looks
 unusual is rejected, and where nothing does, the send holds. Nothing keeps a second call from being a second message:
 an answer that is lost leaves its readers unknown, and the events, found by the batch's key as a tag, settle them.
-Not verified on the service: whether a `+` before the @ still keeps variables from being found (mailgun.js #413).
+Not verified on the service: whether a `+` before the @ still keeps variables from being found, as mailgun.js #413
+told in 2024 of a call for one reader (which is filled in otherwise).
 """
 
 from __future__ import annotations
