@@ -45,7 +45,7 @@ class _Asked:
     yes: bool
     expect: int | None
     provider: str
-    at: str
+    at: str | None
     json: bool
 
 
@@ -87,8 +87,8 @@ def send(
 
     Example: newsletter send 42 --at "Tuesday 09:00 Europe/London", and newsletter worker
     """
-    asked = _Asked(test, dry_run, tag, new_only, yes, expect_count, provider, at or "", json_)
-    _refuse_contradictions(issue, asked, at=at, now=now, due=due)
+    asked = _Asked(test, dry_run, tag, new_only, yes, expect_count, provider, at, json_)
+    _refuse_contradictions(issue, asked, now=now, due=due)
     workspace = open_workspace()
     if due:
         from newsletter.cli.worker import send_due
@@ -102,11 +102,11 @@ def send(
         _send_issue(workspace, workspace.find_issue(issue), asked)
 
 
-def _refuse_contradictions(issue: str, asked: _Asked, *, at: str | None, now: bool, due: bool) -> None:
+def _refuse_contradictions(issue: str, asked: _Asked, *, now: bool, due: bool) -> None:
     ways = [
         name
         for name, given in (
-            ("--at", at is not None),
+            ("--at", asked.at is not None),
             ("--now", now),
             ("--due", due),
             ("--test", asked.test),
@@ -138,7 +138,7 @@ def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
     from newsletter.send.plan import find_audience, prepare, require_ready
     from newsletter.send.run import start
 
-    plan = planned_for(workspace, path, asked.at) if asked.at else None
+    plan = planned_for(workspace, path, asked.at) if asked.at is not None else None
     through = workspace.provider(asked.provider, "test" if asked.test else "")
     with _findings_shown(json_=asked.json):
         prepared = prepare(

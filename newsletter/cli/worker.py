@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 # Seconds: how soon a new schedule, or one that was taken back, is noticed.
-POLL = 5.0
+POLL = 2.0
 # How soon what failed for the store or the settings is tried again.
 _AFTER_FAILURE = 30.0
 # How soon a signal ends an idle worker.
