@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from newsletter.errors import UsageError
 from newsletter.providers.base import Capabilities, ContentForm, ProviderOptions
 from newsletter.providers.smtp.connect import Timeouts
 from newsletter.providers.smtp.options import SmtpOptions, read_options
@@ -26,8 +27,11 @@ class SmtpProvider:
         """Read the settings.
 
         Raises:
-            UsageError: the host or the password is missing, or the password would travel in clear text.
+            UsageError: the host or the password is missing, the password would travel in clear text, or a
+                sandbox is asked for: what a mail server takes, it delivers.
         """
+        if options.sandbox:
+            raise UsageError("SMTP has no sandbox", hint="leave it out and use --test with your own address")
         self._pool = Pool(read_options(options), timeouts or Timeouts())
 
     def session(self) -> SmtpSession:
