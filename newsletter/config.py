@@ -139,6 +139,26 @@ class WebSettings(_Table):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Networks whose X-Forwarded-For is believed, such as 127.0.0.1 or 10.0.0.0/8; nobody's by default.",
+    )
+    topics: tuple[str, ...] = Field(
+        default=(), description="Tags a reader may choose among on the preferences page."
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from ipaddress import ip_network
+
+        for text in value:
+            try:
+                ip_network(text)
+            except ValueError:
+                msg = f"`{text}` is not a network: write an address or one such as 10.0.0.0/8"
+                raise ValueError(msg) from None
+        return value
 
 
 class ChecksSettings(_Table):

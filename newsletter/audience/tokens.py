@@ -53,9 +53,9 @@ class TokenSigner:
             msg = "a secret key has at least 16 bytes"
             raise ValueError(msg)
         # A keyed state per scope, copied per token: 0.7 µs instead of 2 for hmac.new.
-        self._unsubscribe, self._delivery, self._preferences = (
+        self._unsubscribe, self._delivery, self._preferences, self._left, self._manage = (
             blake2b(key=secret[:64], digest_size=_MAC_BYTES, person=scope)
-            for scope in (b"nl:unsubscribe", b"nl:delivery", b"nl:preferences")
+            for scope in (b"nl:unsubscribe", b"nl:delivery", b"nl:preferences", b"nl:left", b"nl:manage")
         )
         self._key_id = blake2b(secret, digest_size=1, person=b"nl:key-id").digest()
 
@@ -76,6 +76,38 @@ class TokenSigner:
         """The subscriber's id, or None where the token is not ours."""
         numbers = self._read(self._preferences, token)
         return numbers[0] if numbers and len(numbers) == 1 else None
+
+    def left(self, subscriber_id: int, event_id: int, until: int) -> str:
+        """Proof of having just left, for Undo and the reason.
+
+        Args:
+            subscriber_id: who left.
+            event_id: the entry of the consent record that says so: Undo takes back that one and no later one.
+            until: when the proof ends, in seconds since 1970.
+        """
+        return self._make(self._left, _varint(subscriber_id) + _varint(event_id) + _varint(until))
+
+    def read_left(self, token: str, now: float) -> tuple[int, int] | None:
+        """The subscriber and the entry, or None where the proof is not ours or `now` is past its end."""
+        numbers = self._read(self._left, token)
+        return (numbers[0], numbers[1]) if numbers and len(numbers) == 3 and now <= numbers[2] else None
+
+    def manage(self, subscriber_id: int, until: int, serial: int) -> str:
+        """The token of a mailed link that shows and changes what is kept about a person.
+
+        Args:
+            subscriber_id: who.
+            until: when it ends, in seconds since 1970.
+            serial: makes it one of a kind, so that it can be spent: random, below 2**63.
+        """
+        return self._make(self._manage, _varint(subscriber_id) + _varint(until) + _varint(serial))
+
+    def read_manage(self, token: str, now: float) -> tuple[int, int, int] | None:
+        """The subscriber, the end and the serial, or None where the token is not ours or `now` is past its end."""
+        numbers = self._read(self._manage, token)
+        if numbers is None or len(numbers) != 3 or now > numbers[1]:
+            return None
+        return numbers[0], numbers[1], numbers[2]
 
     def delivery(self, send_id: int, subscriber_id: int) -> str:
         """The delivery id that rides along with a message; letters, digits, `-` and `_`."""

@@ -64,7 +64,9 @@ class Pages:
                     hint="mend it, or delete it to use ours",
                 ) from None
             except (TemplateError, UnicodeDecodeError) as error:
-                raise UsageError(f"templates/web/{name}: {error}", hint="mend it, or delete it to use ours") from None
+                raise UsageError(
+                    f"templates/web/{name}: {error}", hint="mend it, or delete it to use ours"
+                ) from None
 
     def render(self, template: str, values: Mapping[str, Any]) -> str:
         """The HTML of a page."""
