@@ -32,7 +32,7 @@ class Fixes:
 
     key: str
     address: str
-    size: str = "send fewer at once: batch = 20 under [sending], then run newsletter resume"
+    size: str = "send fewer at once: batch = 20 under [sending]"
 
 
 def api_key(options: ProviderOptions, variable: str, where: str) -> str:
@@ -123,7 +123,7 @@ def refused(
     wait = seconds_to_wait(headers)
     deferred, hold = (
         OutcomeKind.DEFERRED,
-        Hold(said, fallback or "mend what it names, then run newsletter resume"),
+        Hold(said, fallback or "mend what it names"),
     )
     if status == 429:
         hold = Hold(said, retry_after=wait or 1.0)

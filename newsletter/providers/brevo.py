@@ -187,12 +187,12 @@ class BrevoProvider:
             case 400, "duplicate_parameter" if "idempotency" in words.lower():
                 return every(messages, OutcomeKind.UNKNOWN, said)
             case (402, _) | (_, "not_enough_credits"):
-                hint = "buy credits at app.brevo.com, or run newsletter resume when they are renewed"
+                hint = "buy credits at app.brevo.com, or wait until they are renewed"
                 return every(messages, OutcomeKind.DEFERRED, said, Hold(said, hint))
             case 400, "invalid_parameter" | "missing_parameter" if about_recipient:
                 return every(messages, OutcomeKind.REJECTED, said)
             case 400, _ if _ABOUT_SENDER.search(words):
-                hint = "verify the sender and its domain at app.brevo.com/senders, then run newsletter resume"
+                hint = "verify the sender and its domain at app.brevo.com/senders"
                 return every(messages, OutcomeKind.DEFERRED, said, Hold(said, hint))
             case 429, _:
                 wait = seconds_to_wait(response.headers, "retry-after", "x-sib-ratelimit-reset")

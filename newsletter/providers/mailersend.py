@@ -161,9 +161,7 @@ class MailerSendProvider:
         elif response.status == 422:
             result = self._invalid(batch, body, said)
         elif response.status == 429 and _ABOUT_QUOTA.search(text(body, "message")):
-            hint = (
-                "upgrade the plan at app.mailersend.com, or run newsletter resume when the quota is renewed"
-            )
+            hint = "upgrade the plan at app.mailersend.com, or wait until the quota is renewed"
             result = every(batch.messages, OutcomeKind.DEFERRED, said, Hold(said, hint))
         else:
             result = refused(batch, response.status, said, response.headers, _FIXES)
@@ -258,8 +256,8 @@ def _hint(said: str) -> str:
     if _ABOUT_PLAN.search(said):
         return "List-Unsubscribe needs MailerSend's Professional plan: upgrade, or choose another provider"
     if _ABOUT_SENDER.search(said):
-        return "verify the domain of `from` at app.mailersend.com/domains, then run newsletter resume"
-    return "mend what it names, then run newsletter resume"
+        return "verify the domain of `from` at app.mailersend.com/domains"
+    return "mend what it names"
 
 
 def _envelope(message: Message, key: str) -> bytes:

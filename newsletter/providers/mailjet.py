@@ -174,7 +174,7 @@ class MailjetProvider:
         elif 200 <= response.status < 300:
             result = every(batch.messages, OutcomeKind.UNKNOWN, "Mailjet's answer can't be read")
         elif response.status in (403, 429) and _ABOUT_QUOTA.search(said):
-            hint = "upgrade the plan at mailjet.com, or run newsletter resume when the limit is renewed"
+            hint = "upgrade the plan at mailjet.com, or wait until the limit is renewed"
             result = every(batch.messages, OutcomeKind.DEFERRED, said, Hold(said, hint))
         else:
             result = refused(batch, response.status, said, response.headers, _FIXES)
@@ -218,9 +218,9 @@ class MailjetProvider:
         said = said or "Mailjet refused it without a word"
         if re.search(r"\bTo\b", related):
             return Outcome(delivery_id, OutcomeKind.REJECTED, reason=said), None
-        hint = "mend what it names, then run newsletter resume"
+        hint = "mend what it names"
         if _ABOUT_SENDER.search(f"{related} {said}"):
-            hint = "verify the sender or its domain at app.mailjet.com/account/sender, then run newsletter resume"
+            hint = "verify the sender or its domain at app.mailjet.com/account/sender"
         return Outcome(delivery_id, OutcomeKind.DEFERRED, reason=said), Hold(f"Mailjet: {said}", hint)
 
     def _words(self, body: Any, response: Response) -> str:

@@ -222,7 +222,7 @@ def _created(batch: Batch, body: Any, key: str) -> BatchResult:
         else:
             # Not about the address: what we sent was wrong, and the others are alike.
             outcomes.append(Outcome(message.delivery_id, OutcomeKind.DEFERRED, reason=reason))
-            hold = Hold(f"Resend: {reason}", "mend what it names, then run newsletter resume")
+            hold = Hold(f"Resend: {reason}", "mend what it names")
     return BatchResult(outcomes, hold)
 
 
@@ -231,7 +231,7 @@ def _refused(batch: Batch, response: Response, name: str, said: str) -> BatchRes
     messages, wait = batch.messages, seconds_to_wait(response.headers)
     match response.status, name:
         case 429, _ if "quota" in name:
-            hint = "upgrade the plan at resend.com, or run newsletter resume when the quota is renewed"
+            hint = "upgrade the plan at resend.com, or wait until the quota is renewed"
             return every(messages, OutcomeKind.DEFERRED, said, Hold(said, hint))
         case 409, "concurrent_idempotent_requests":
             return every(messages, OutcomeKind.UNKNOWN, said, Hold(said, retry_after=wait or 5.0))
@@ -263,7 +263,7 @@ def _about_recipients(messages: Sequence[Message], said: str) -> BatchResult:
         )
     hint = (
         "one address of the batch is refused and Resend doesn't say which: "
-        "set batch = 1 under [sending] to find it, then run newsletter resume"
+        "set batch = 1 under [sending] to find it"
     )
     return every(messages, OutcomeKind.DEFERRED, said, Hold(said, hint))
 
@@ -271,7 +271,7 @@ def _about_recipients(messages: Sequence[Message], said: str) -> BatchResult:
 def _permission_hint(name: str, said: str) -> str:
     text = f"{name} {said}".lower()
     if "testing emails" in text or "verif" in text or "from" in name:
-        return "verify the domain of `from` at resend.com/domains, then run newsletter resume"
+        return "verify the domain of `from` at resend.com/domains"
     if "1010" in text:
         return "something on the way to Resend removes the User-Agent header"
     return _FIXES.key

@@ -68,12 +68,8 @@ _FIXES: Final = Fixes(
     key=f"check {API_KEY_VARIABLE}: make a key with Mail Send access at app.sendgrid.com/settings/api_keys",
     address='check `provider.base_url`; leave it out for https://api.sendgrid.com, or set `region = "eu"`',
 )
-_VERIFY: Final = (
-    "authenticate the domain of `from` at app.sendgrid.com/settings/sender_auth, then run newsletter resume"
-)
-_UPGRADE: Final = (
-    "upgrade the plan at app.sendgrid.com, or run newsletter resume when the credits are renewed"
-)
+_VERIFY: Final = "authenticate the domain of `from` at app.sendgrid.com/settings/sender_auth"
+_UPGRADE: Final = "upgrade the plan at app.sendgrid.com, or wait until the credits are renewed"
 _MAX_BATCH: Final = 1000
 _LARGEST_CALL: Final = 30_000_000
 # Of one personalization, marks and values together.

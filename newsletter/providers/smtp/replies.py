@@ -93,5 +93,7 @@ def hint_for(reply: Reply) -> str:
     if reply.code == 552 or "5.3.4" in text:
         return 'the message is too large for the server: let the images be linked: images = "link" under [sending]'
     if "5.7.515" in text or any(word in text for word in ("spf", "dkim", "dmarc")):
-        return "publish SPF, DKIM and DMARC for the sending domain, then run newsletter resume"
-    return "the server refuses the sender or the content: check `from` and the server's rules for your account, then run newsletter resume"
+        return "publish SPF, DKIM and DMARC for the sending domain"
+    return (
+        "the server refuses the sender or the content: check `from` and the server's rules for your account"
+    )
