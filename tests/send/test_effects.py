@@ -44,10 +44,12 @@ EFFECTS: Final = {
     "smtplib": {"providers/smtp/connect.py"},
     "select": {"providers/smtp/connect.py"},
     "ssl": {"providers/smtp/connect.py"},
-    # The other one asks for the machine's name.
-    "socket": {"providers/smtp/connect.py", "send/lease.py"},
+    # The others ask for the machine's name.
+    "socket": {"providers/smtp/connect.py", "send/lease.py", "send/origin.py"},
     "fcntl": {"send/lease.py", "store/imports.py"},
-    "os": {"providers/outbox.py", "send/lease.py", "store/sqlite.py", "store/imports.py"},
+    "os": {"providers/outbox.py", "send/lease.py", "send/origin.py", "store/sqlite.py", "store/imports.py"},
+    # statx(2), which only reads.
+    "ctypes": {"send/origin.py"},
     # A provider's module, by its name in a table.
     "importlib": {"providers/registry.py"},
 }
@@ -57,7 +59,7 @@ AUDITED: Final = _words(
     utime"""
 )
 NO_EFFECT: Final = _words(
-    """R_OK W_OK X_OK F_OK PathLike access close environ fspath fstat getpid getuid path pread read
+    """R_OK W_OK X_OK F_OK PathLike access close environ fsencode fspath fstat getpid getuid path pread read
     readlink scandir listdir stat strerror sep name uname"""
 )
 # What a connection, opened by the fuse's own `connect`, is asked; everything else of the module is a type or a number.
