@@ -171,19 +171,20 @@ class TestVariables:
     @given(
         st.lists(
             st.sampled_from(
-                ["%", "recipient", ".v0", "unsubscribe_url", "_email", "%unsubscribe_url%", "%recipient%", "x", " "]
+                ["%", "recipient", ".v0", "unsubscribe_url", "_email", "%unsubscribe_url%", "%recipient%", "%recipient.v0", "x", " ", "\n"]
             ),
             max_size=8,
         )
     )  # fmt: skip
-    @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_mailgun_s_own_variables_are_shown_and_never_filled_in(
         self, fake: FakeMailgun, pieces: list[str]
     ) -> None:
         written = "".join(pieces)
+        line = written.replace("\n", " ")
         slot = Slot("subscriber.name", "you", Context.HTML)
         issue = CompiledIssue(
-            Template((f"S{written}",)),
+            Template((f"S{line}",)),
             Template((f"<p>{written}</p>", slot, "<p>")),
             Template((f"{written}\n", replace(slot, context=Context.TEXT), "\n")),
             (),
@@ -199,6 +200,17 @@ class TestVariables:
         assert got["html"].replace("&#37;", "%") == expected.html
         assert got["text"].replace("\N{WORD JOINER}", "") == expected.text
         assert got["subject"].replace("\N{WORD JOINER}", "") == expected.subject
+
+    @pytest.mark.parametrize(
+        "before", ["%recipient", "%recipient.x", "https://a.example/%RECIPIENT.", "100%", "%"]
+    )
+    def test_a_percent_sign_before_a_slot_doesn_t_swallow_it(self, fake: FakeMailgun, before: str) -> None:
+        slot = Slot("subscriber.name", "you", Context.TEXT)
+        issue = replace(COMPILED, text=Template((before, slot, "\n")))
+        adapter = MailgunProvider(fake.options())
+        taken(fake, adapter.build_request(batch_of(1, issue)))
+        got = fake.ledger.entries[0]["text"].replace("\N{WORD JOINER}", "")
+        assert got == as_it_should_arrive(recipient(1), issue).text
 
     def test_a_reader_who_writes_one_of_our_variables_keeps_their_name(self, fake: FakeMailgun) -> None:
         html = fields_of(provider().build_request(batch_of()))["html"][0]

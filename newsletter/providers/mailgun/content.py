@@ -15,8 +15,10 @@ from newsletter.providers.marks import marked, numbered
 _OPTION_BYTES: Final = 16 * 1024
 _IN_MARKUP: Final = "&#37;"
 _IN_TEXT: Final = "%\N{WORD JOINER}"
+# The last form isn't closed on its line: it would take the percent sign that opens one of ours.
 _OWN_VARIABLE = re.compile(
-    r"%(?=(?:recipient(?:_email|_name|_fname|_lname)?|(?:tag_|mailing_list_)?unsubscribe_(?:url|email))%)",
+    r"%(?=(?:recipient(?:_email|_name|_fname|_lname)?|(?:tag_|mailing_list_)?unsubscribe_(?:url|email))%"
+    r"|recipient[^%\n]*(?:\n|\Z))",
     re.IGNORECASE,
 )
 
@@ -58,11 +60,18 @@ def translate(shared: SharedContent, word: str) -> Content:
 
 
 def _markup(literal: str) -> str:
-    return _OWN_VARIABLE.sub(_IN_MARKUP, literal) if "%" in literal else literal
+    return _harmless(literal, _IN_MARKUP)
 
 
 def _plain(literal: str) -> str:
-    return _OWN_VARIABLE.sub(_IN_TEXT, literal) if "%" in literal else literal
+    return _harmless(literal, _IN_TEXT)
+
+
+def _harmless(written: str, breaker: str) -> str:
+    """`written` without anything Mailgun would fill in; breaking one up may leave the one before it unclosed."""
+    while "%" in written and _OWN_VARIABLE.search(written):
+        written = _OWN_VARIABLE.sub(breaker, written)
+    return written
 
 
 def own_headers(message: Message, word: str) -> list[tuple[str, str]]:
@@ -84,7 +93,7 @@ def recipient_variables(messages: Sequence[Message], content: Content, *, own_su
         joined = "\n".join(values)
         if "%" in joined and _OWN_VARIABLE.search(joined):
             pairs = zip(content.breakers, values, strict=True)
-            values = tuple(_OWN_VARIABLE.sub(breaker, value) for breaker, value in pairs)
+            values = tuple(_harmless(value, breaker) for breaker, value in pairs)
         texts = [message.recipient, message.delivery_id, *[value for _, value in message.headers], *values]
         if own_subject:
             texts.append(_plain(subject))

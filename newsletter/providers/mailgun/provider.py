@@ -7,8 +7,9 @@ jeffreykemp/mailgun-plsql-api #42 (an escaped `&` in a value isn't decoded, so v
 
 How a reader's values get into the text: `%recipient.x%`, in the body, the subject, `h:` and `v:` alike; the names are
 words nobody has written (`providers.marks`), and all other percent signs are left alone. Mailgun has variables of its
-own, such as `%unsubscribe_url%`. Written by an author or a reader they are broken up by something nobody sees: a
-character reference in HTML, a word joiner (U+2060) in plain text.
+own, such as `%unsubscribe_url%`. Written by an author or a reader they are broken up by something nobody sees, a
+character reference in HTML, a word joiner (U+2060) in plain text; so is a `%recipient` left open, which would take the
+percent sign that opens one of ours.
 
 A call is taken or refused as a whole and has one id for all. A refusal over an address doesn't name it: what looks
 unusual is rejected, and where nothing does, the send holds. Nothing keeps a second call from being a second message:
