@@ -41,13 +41,12 @@ def schedule(home: Home, when: str, *arguments: str, count: int = PEOPLE, code: 
 @contextmanager
 def running(home: Home, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A command beside the test, ended with it."""
-    process = home.start(*arguments)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+    with home.start(*arguments) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 def make_due(home: Home, ago: timedelta = timedelta(seconds=1)) -> None:
@@ -323,7 +322,7 @@ def test_two_workers_send_it_once_at_its_hour_and_leave_when_told(home: Home) ->
 @pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGKILL])
 def test_what_a_worker_leaves_behind_the_next_goes_on_with(home: Home, way: signal.Signals) -> None:
     with FakeResend(latency=0.3) as server:
-        through(home, server, "batch = 2\nconnections = 1")
+        through(home, server, "batch = 2\nconnections = 1\ncalls = 50")
         schedule(home, "tomorrow 09:00 UTC")
         make_due(home)
         with running(home, "worker") as worker:
