@@ -90,7 +90,8 @@ class _ValuesProvider:
         shared = batch.shared
         assert shared is not None
         content = [shared.from_header, shared.subject, shared.headers]
-        people = [[m.recipient, m.delivery_id, m.headers, m.values] for m in batch.messages]
+        # The one header that differs, and the values; the delivery id would be metadata.
+        people = [[m.recipient, m.delivery_id, m.headers[0][1], *m.values] for m in batch.messages]
         return Request(
             "POST", self._url, {"Idempotency-Key": batch.key}, [self._encode([content, people]).encode()]
         )

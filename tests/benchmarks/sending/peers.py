@@ -108,15 +108,7 @@ async def _naive(
 
             async def work() -> None:
                 while rows := _claimed(db, batch):
-                    items = [
-                        {
-                            "to": email,
-                            "name": name,
-                            "unsubscribe_url": f"https://notes.example.com/u/{_token(reader)}",
-                            "delivery_id": f"delivery-{reader}",
-                        }
-                        for reader, email, name in rows
-                    ]
+                    items = [_item(*row) for row in rows]
                     answer = await client.post(url, json={"subject": "Hybrid retrieval", "messages": items})
                     answer.raise_for_status()
                     _record(db, [row[0] for row in rows], commit_rows=commit_rows)
@@ -124,6 +116,21 @@ async def _naive(
             await asyncio.gather(*(work() for _ in range(connections)))
         [left] = db.execute("SELECT count(*) FROM naive WHERE state <> 'sent'").fetchone()
         assert not left
+
+
+def _item(reader: int, email: str, name: str) -> dict[str, object]:
+    """What ours carries for each: the values, the header of one's own, the delivery's id; three keyed tokens."""
+    leave = f"https://notes.example.com/u/{_token(reader)}"
+    return {
+        "to": email,
+        "delivery_id": _token(-reader),
+        "headers": {"List-Unsubscribe": f"<{leave}>"},
+        "values": {
+            "name": name,
+            "unsubscribe_url": leave,
+            "preferences_url": f"https://notes.example.com/p/{_token(reader + 1)}",
+        },
+    }
 
 
 def _claimed(db: sqlite3.Connection, batch: int) -> list[tuple[int, str, str]]:
