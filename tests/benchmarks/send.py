@@ -1,10 +1,10 @@
 """What does sending cost, all of it? Runs every benchmark of a send, each in processes of its own, and prints one table.
 
-    .venv/bin/python -m tests.benchmarks.send              a few minutes
-    .venv/bin/python -m tests.benchmarks.send --million    1,000,000 recipients where the number matters
+    .venv/bin/python tests/benchmarks/send.py              a few minutes
+    .venv/bin/python tests/benchmarks/send.py --million    1,000,000 recipients where the number matters
 
-Each can be run alone: `tests.benchmarks.sending.over_http` (with `values`, `distant` or `full`), `….growth`,
-`….unsubscribes` and `tests.benchmarks.smtp`. Every figure with a peer was measured beside it, in the same run.
+Each can be run alone: `python -m tests.benchmarks.sending.over_http` (with `values`, `distant` or `full`),
+`….growth`, `….unsubscribes`, and `python tests/benchmarks/smtp.py`. Every figure with a peer was measured beside it, in the same run.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+if not __package__:  # run as a program
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from tests.benchmarks.sending.loopback import ROOT, module
 from tests.benchmarks.sending.table import collected, markdown

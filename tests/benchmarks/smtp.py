@@ -1,6 +1,6 @@
 """How fast do our SMTP sessions fill Postfix's smtp-sink, next to its own smtp-source, nodemailer's pool and smtplib?
 
-    .venv/bin/python -m tests.benchmarks.smtp [--messages 10000] [--rounds 3] [--profile]
+    .venv/bin/python tests/benchmarks/smtp.py [--messages 10000] [--rounds 3] [--profile]
 
 All send messages of the same size into the same sink, in interleaved rounds; medians and ratios of one run
 are printed. Needs `smtp-sink` and `smtp-source` (Debian: apt-get install postfix). Where `npm` is here,
@@ -26,6 +26,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+if not __package__:  # run as a program
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from newsletter.model.message import Message, OutcomeKind
 from newsletter.providers.base import Batch, ProviderOptions
