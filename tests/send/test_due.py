@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -33,6 +35,7 @@ from tests.send.desk import (
     set_status,
     through_resend,
 )
+from tests.send.fuse import Fuse
 
 PEOPLE = 30
 HOUR = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
@@ -364,6 +367,58 @@ def test_a_send_that_was_forgotten_before_it_began_becomes_a_held_schedule_again
     held = Schedules(db).get(schedule.id)
     assert (held.state, held.send_id) == (ScheduleState.HELD, 0)
     assert Schedules(db).content(schedule.id)
+
+
+def look_in_a_child(folder: Path, die_at: str = "", passage: int = 1) -> dict[str, int]:
+    """One look in a process of its own, which may die on its way; the points it passed where it doesn't."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            fuse = Fuse(die_at, passage)
+            fuse.install()
+            with SqliteDatabase(folder / "newsletter.db") as own:
+                done = [
+                    r.became.value
+                    for r in DueSends(make_desk(folder, db=own, clock=FakeClock(HOUR)), LATE).look()
+                ]
+            os.write(writer, json.dumps({"done": done, "passed": fuse.passed}).encode())
+        finally:
+            os._exit(1)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return dict(json.loads(said)["passed"]) if said else {}
+
+
+def test_a_worker_may_die_wherever_it_has_an_effect(folder: Path, db: SqliteDatabase) -> None:
+    plan(db)
+    db.checkpoint()
+    kept = (folder / "newsletter.db").read_bytes()
+
+    def afresh(name: str) -> Path:
+        own = folder / name
+        own.mkdir()
+        (own / "newsletter.db").write_bytes(kept)
+        return own
+
+    passed = look_in_a_child(afresh("whole"))
+    points = [(point, n) for point, times in passed.items() for n in {1, times}]
+    assert {point for point, _ in points} >= {
+        f"sqlite {word} in store/schedules.py:begin" for word in ("BEGIN", "COMMIT")
+    }
+    for number, (point, passage) in enumerate(points):
+        own = afresh(str(number))
+        assert not look_in_a_child(own, point, passage), f"it lived through {point}"
+        look_in_a_child(own)
+        with SqliteDatabase(own / "newsletter.db") as after:
+            desk = make_desk(own, db=after, clock=FakeClock(HOUR))
+            assert [(r.state, desk.ledger.tally(r.id).accepted) for r in desk.ledger.sends()] == [
+                (SendState.SENT, PEOPLE)
+            ], point
+        assert sorted(outbox_recipients(own)) == sorted(set(outbox_recipients(own)))
+        assert len(outbox_recipients(own)) == PEOPLE
 
 
 # Trouble that passes ----------------------------------------------------------------------------------
