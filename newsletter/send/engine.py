@@ -8,9 +8,8 @@ what was claimed. Whatever kills this process leaves rows that say what may have
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from queue import Empty
 from typing import Final, assert_never
@@ -20,19 +19,19 @@ from newsletter.errors import StoreError
 from newsletter.model.delivery import DeliveryState, SendState
 from newsletter.model.message import OutcomeKind
 from newsletter.providers.base import Provider
+from newsletter.send.claiming import Claims, Turn
 from newsletter.send.gate import Gate
-from newsletter.send.limits import Limits, Meter
+from newsletter.send.limits import Limits
 from newsletter.send.messages import MessageSource
 from newsletter.send.quota import Quota
-from newsletter.send.recipients import unreachable
 from newsletter.send.recovery import Inquiry, investigate, write_down
 from newsletter.send.replays import Replays
-from newsletter.send.retry import Pause, RetryAt, uncounted_wait
+from newsletter.send.retry import Pause, uncounted_wait
 from newsletter.send.senders import Job, Report, Senders, Step
 from newsletter.send.settlement import settlement
 from newsletter.store import deliveries
 from newsletter.store.base import Database, Transaction
-from newsletter.store.send_records import Claim, FencedError, Tally, Terms
+from newsletter.store.send_records import FencedError, Tally
 
 LEASE_SECONDS: Final = 120.0
 # A process that slept past this much of its lease lets nothing more leave.
@@ -61,26 +60,6 @@ class Ending:
     hint: str = ""
     interrupted: bool = False
     again: float = 0.0
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one transaction decided; takes effect in memory only when it is committed."""
-
-    state: SendState
-    cursor: int
-    swept: bool
-    note: str = ""
-    jobs: list[Job] = field(default_factory=list)
-    claimed: int = 0
-    settled: int = 0
-    moved: Counter[DeliveryState] = field(default_factory=Counter)
-    due: datetime | None = None
-    ended: bool = False
-
-    def move(self, to: DeliveryState, count: int, origin: DeliveryState = DeliveryState.CLAIMED) -> None:
-        self.moved[origin] -= count
-        self.moved[to] += count
 
 
 class Engine:
@@ -112,19 +91,13 @@ class Engine:
         self._on_turn, self._on_claimed = on_turn, on_claimed
         # Wall-clock time is read once: a clock that is set back or forth while we send moves nothing.
         self._wall, self._started = clock.now(), clock.monotonic()
-        # Claims keep to the same pace as calls: nobody is claimed long before their message can leave.
-        self._meter = Meter(limits)
-        # Some batches wait for a free connection, so that none is idle while a turn is committed.
-        # An idempotent provider's batches pass the writer once more, for their hash.
         ttl = provider.capabilities.idempotency_ttl
-        self._room = limits.connections * (2 if ttl else 1) + max(1, limits.connections // 4)
-        self._quota: Quota | None = None
+        self._claims = Claims(
+            send_id, epoch, limits, provider.capabilities, with_tags=source.recipients.with_tags
+        )
+        self._claims.not_before = self._started + limits.hold
         self._in_flight = 0
-        self._cursor, self._swept = 0, False
-        self._due: datetime | None = None
-        self._blocked_until = self._started + limits.hold
         self._replays = Replays(ttl)
-        self._counts: Counter[DeliveryState] = Counter()
         self._reports: list[Report] = []
         self._lease_until = self._started
         self._interrupted = False
@@ -183,10 +156,10 @@ class Engine:
         tally = deliveries.tally(self._db, self._send_id)
         self._lease_until = self._clock.monotonic() + LEASE_SECONDS - _LEASE_MARGIN
         if self._limits.daily_quota:
-            self._quota = Quota(
+            self._claims.quota = Quota(
                 self._db, self._provider.name, self._send_id, self._limits.daily_quota, self._now()
             )
-        self._counts = Counter({state: getattr(tally, state.name.lower()) for state in DeliveryState})
+        self._claims.counts.update({state: getattr(tally, state.name.lower()) for state in DeliveryState})
         for claimed in replays:
             self._senders.submit(Job(claimed, uncertain=True))
             self._in_flight += 1
@@ -199,12 +172,12 @@ class Engine:
 
     # A turn ---------------------------------------------------------------------------------------
 
-    def _turn(self) -> _Turn:
+    def _turn(self) -> Turn:
         """Record what was finished, claim what comes next: one commit; then let the claimed go."""
         before = self._clock.monotonic()
         with self._db.write() as tx:
             state, note = deliveries.renew(tx, self._send_id, self._epoch, self._lease_end())
-            turn = _Turn(state, self._cursor, self._swept, note)
+            turn = self._claims.turn(state, note, self._in_flight)
             for report in self._reports:
                 self._record(tx, report, turn)
             if state is SendState.SENDING and not self._stopping:
@@ -213,9 +186,8 @@ class Engine:
             self._end(tx, turn)
         self._lease_until = before + LEASE_SECONDS - _LEASE_MARGIN
         self._reports.clear()
-        self._cursor, self._swept, self._due = turn.cursor, turn.swept, turn.due
-        self._in_flight += turn.claimed - turn.settled
-        self._counts.update(turn.moved)
+        self._claims.committed(turn)
+        self._in_flight = turn.busy
         if turn.state is not SendState.SENDING:
             # Paused or cancelled from another terminal: what waits for a connection stays here.
             self._halted = True
@@ -224,14 +196,15 @@ class Engine:
             self._on_claimed(max(job.claimed.id for job in turn.jobs))
         for job in turn.jobs:
             self._senders.submit(job)
-        self._on_turn(Tally(**{state.name.lower(): self._counts[state] for state in DeliveryState}))
+        counts = self._claims.counts
+        self._on_turn(Tally(**{state.name.lower(): counts[state] for state in DeliveryState}))
         return turn
 
     @property
     def _stopping(self) -> bool:
         return self._interrupted or self._halted or self._pause is not None or self._error is not None
 
-    def _record(self, tx: Transaction, report: Report, turn: _Turn) -> None:
+    def _record(self, tx: Transaction, report: Report, turn: Turn) -> None:
         job = report.job
         match report.step:
             case Step.BUILT if not self._stopping and turn.state is SendState.SENDING:
@@ -242,7 +215,7 @@ class Engine:
             case Step.BUILT | Step.UNSENT | Step.BROKEN if not job.uncertain:
                 deliveries.release(tx, self._send_id, job.claimed, self._now())
                 turn.move(DeliveryState.PENDING, len(job.claimed.people))
-                self._give_back(job, len(job.claimed.people))
+                self._claims.give_back(job, len(job.claimed.people))
                 turn.cursor, turn.swept = 0, False
             case Step.BUILT | Step.UNSENT | Step.BROKEN | Step.CHANGED | Step.DONE:
                 self._settle(tx, report, turn)
@@ -250,7 +223,7 @@ class Engine:
                 assert_never(report.step)
         turn.settled += 1
 
-    def _settle(self, tx: Transaction, report: Report, turn: _Turn) -> None:
+    def _settle(self, tx: Transaction, report: Report, turn: Turn) -> None:
         """Write down each recipient's outcome: one statement where all were accepted."""
         claimed, outcomes, now = report.job.claimed, report.outcomes, self._now()
         if all(outcome.kind is OutcomeKind.ACCEPTED for outcome in outcomes):
@@ -264,73 +237,17 @@ class Engine:
         ]
         for row in rows:
             turn.move(row.state, 1)
-        self._give_back(report.job, sum(row.state is DeliveryState.DEFERRED for row in rows))
+        self._claims.give_back(report.job, sum(row.state is DeliveryState.DEFERRED for row in rows))
         deliveries.settle(tx, self._send_id, claimed.id, rows, now)
 
-    def _give_back(self, job: Job, count: int) -> None:
-        if self._quota is not None:
-            self._quota.give_back(count, job.claimed.at)
+    def _claim(self, tx: Transaction, turn: Turn) -> None:
+        elapsed = self._clock.monotonic()
+        if elapsed >= self._gate.closed_until:
+            self._pause = self._claims.take(tx, turn, elapsed, self._now())
 
-    def _claim(self, tx: Transaction, turn: _Turn) -> None:
-        """Claim batches for the connections that are or will soon be free."""
-        elapsed, now = self._clock.monotonic(), self._now()
-        if elapsed < max(self._blocked_until, self._gate.closed_until):
-            return
-        refuse = None if self._provider.capabilities.non_ascii_mailbox else unreachable
-        deferred = self._due is not None and self._due <= now
-        while self._under_way(turn) < self._room and not self._meter.wait(elapsed):
-            if not (limit := self._within_quota(tx, turn, now)):
-                return
-            terms = Terms(limit, now, self._source.recipients.with_tags, refuse)
-            if deferred:
-                claim = deliveries.claim_due(tx, self._send_id, self._epoch, terms)
-                deferred = bool(claim.looked_at)
-                origin = DeliveryState.DEFERRED
-            elif not turn.swept:
-                claim = deliveries.claim(tx, self._send_id, self._epoch, terms, after=turn.cursor)
-                origin = DeliveryState.PENDING
-                # Behind the last one the search begins again at the first: some were given back.
-                turn.swept = not claim.looked_at and not turn.cursor
-                turn.cursor = claim.last_id
-            else:
-                return
-            self._take_on(claim, origin, turn, elapsed)
-
-    def _within_quota(self, tx: Transaction, turn: _Turn, now: datetime) -> int:
-        """How many may be claimed at once; where the quota is used up, 0 and what that means for the send."""
-        if self._quota is None:
-            return self._limits.batch
-        room = self._quota.room(tx, self._limits.batch, now)
-        # What is under way may come back and make room.
-        if not room and not self._under_way(turn) and self._anybody_left(tx, turn):
-            match self._quota.after_none(now):
-                case Pause() as pause:
-                    self._pause = pause
-                case RetryAt(seconds):
-                    self._blocked_until = self._clock.monotonic() + seconds
-        return room
-
-    def _anybody_left(self, tx: Transaction, turn: _Turn) -> bool:
-        turn.swept = self._due is None and not deliveries.any_pending(tx, self._send_id)
-        return not turn.swept
-
-    def _under_way(self, turn: _Turn) -> int:
-        return self._in_flight + turn.claimed - turn.settled
-
-    def _take_on(self, claim: Claim, origin: DeliveryState, turn: _Turn, elapsed: float) -> None:
-        turn.move(DeliveryState.SKIPPED, claim.skipped, origin)
-        turn.move(DeliveryState.REJECTED, claim.rejected, origin)
-        if claim.batch is not None:
-            turn.move(DeliveryState.CLAIMED, len(claim.batch.people), origin)
-            turn.claimed += 1
-            turn.jobs.append(Job(claim.batch))
-            self._meter.spend(len(claim.batch.people), elapsed)
-            if self._quota is not None:
-                self._quota.take(len(claim.batch.people), claim.batch.at)
-
-    def _end(self, tx: Transaction, turn: _Turn) -> None:
+    def _end(self, tx: Transaction, turn: Turn) -> None:
         """Decide whether this was the last turn, and write down how the send ended."""
-        if self._under_way(turn):
+        if turn.busy:
             return
         if turn.state is not SendState.SENDING:
             turn.ended = True
@@ -338,7 +255,7 @@ class Engine:
             turn.ended, turn.state, turn.note = True, SendState.PAUSED, self._why()
         elif turn.swept and turn.due is None:
             if deliveries.any_pending(tx, self._send_id):
-                turn.swept = False
+                self._claims.recount(tx, turn)
                 return
             turn.ended, turn.state, turn.note = True, SendState.SENT, ""
         else:
@@ -375,12 +292,12 @@ class Engine:
     def _next_chance(self, now: float) -> float:
         """When the next claim or replay may be possible, on the monotonic clock."""
         chance = min(self._replays.next_at, now + _LONGEST_WAIT)
-        if self._in_flight < self._room and not self._stopping:
-            opening = max(self._blocked_until, self._gate.closed_until, now + self._meter.wait(now))
-            if not self._swept:
-                chance = min(chance, opening)
-            if self._due is not None:
-                chance = min(chance, max(opening, now + (self._due - self._now()).total_seconds()))
+        if self._in_flight < self._claims.room and not self._stopping:
+            closed = self._gate.closed_until
+            chance = min(chance, max(closed, self._claims.opening(now)))
+            if (due := self._claims.due) is not None:
+                wait = (due - self._now()).total_seconds()
+                chance = min(chance, max(closed, self._claims.paced(now), now + wait))
         return chance
 
     def _receive(self, report: Report | None) -> None:

@@ -42,6 +42,8 @@ class Gate:
         self._window = Window(limits.connections)
         self._breaker = Breaker(replayable=replayable)
         self._closed_until = -math.inf
+        # Calls the provider still takes, by its own headers, and when it counts anew.
+        self._allowed, self._reset_at = math.inf, -math.inf
         self._waiting = 0
         self._on_the_wire = 0
         self._stopped = False
@@ -54,7 +56,7 @@ class Gate:
     @property
     def closed_until(self) -> float:
         """Until when the provider wants to be left alone, on the monotonic clock."""
-        return self._closed_until
+        return self._closed_until if self._allowed >= 1 else max(self._closed_until, self._reset_at)
 
     def stop(self) -> None:
         """Let nothing more leave. Safe in a signal handler: takes no lock."""
@@ -78,20 +80,21 @@ class Gate:
                 return None
             self._meter.spend(messages, self._clock.monotonic())
             self._on_the_wire += 1
+            self._allowed = max(0.0, self._allowed - 1)
             return self._window.begin()
 
-    def leave(self, call: int, result: BatchResult) -> Decision:
-        """Call number `call` came back: what that means for the whole send, decided once."""
+    def leave(self, call: int, result: BatchResult, *, repeated: bool = False) -> Decision:
+        """Call number `call` came back: what that means for the whole send, decided once. `repeated`: see `Breaker`."""
         with self._changed:
             self._on_the_wire -= 1
             now = self._clock.monotonic()
-            decision = self._breaker.after(result, already=now < self._closed_until)
+            decision = self._breaker.after(result, already=now < self._closed_until, repeated=repeated)
+            answered = any(outcome.kind is not OutcomeKind.UNKNOWN for outcome in result.outcomes)
             if result.hold is not None:
                 self._window.throttled(call)
-            elif any(outcome.kind is not OutcomeKind.UNKNOWN for outcome in result.outcomes):
-                self._window.succeeded()
-            if decision is None and result.allowance is not None:
-                decision = self._spent(result.allowance)
+            elif answered and self._window.succeeded():
+                self._meter.restart(now)
+            decision = decision or self._within(result.allowance, now)
             match decision:
                 case Pause():
                     self._stopped = True
@@ -102,7 +105,7 @@ class Gate:
                 case _:
                     assert_never(decision)
             self._changed.notify_all()
-        return decision if result.hold is not None or isinstance(decision, Pause) else None
+        return decision
 
     def waits_for_time(self, jobs: int) -> bool:
         """Whether all of so many jobs stand at the gate and only time will open it."""
@@ -111,15 +114,23 @@ class Gate:
 
     def opens_in(self, now: float) -> float:
         """Seconds until the next whole batch may leave, as far as time alone decides."""
-        return max(0.0, self._closed_until - now, self._meter.wait(now))
+        return max(0.0, self.closed_until - now, self._meter.wait(now))
 
     def _opens_in(self, now: float, messages: int) -> float:
-        if self._on_the_wire >= self._window.size:
+        # Once the provider counts anew, one call finds out how many it takes now.
+        most = self._window.size if self._allowed >= 1 else 1
+        if self._on_the_wire >= most:
             return math.inf
-        return max(0.0, self._closed_until - now, self._meter.wait(now, messages))
+        return max(0.0, self.closed_until - now, self._meter.wait(now, messages))
 
-    def _spent(self, allowance: Allowance) -> Decision:
-        """Nothing may leave before the provider counts anew; what is under way counts already."""
-        if allowance.remaining > self._on_the_wire or allowance.reset_after <= 0:
+    def _within(self, allowance: Allowance | None, now: float) -> Pause | None:
+        """Keep to what the provider says it still takes; what is under way counts already."""
+        if allowance is None or allowance.reset_after <= 0:
+            self._allowed = math.inf
             return None
-        return within_bounds(allowance.reset_after, "the provider takes no more calls for now")
+        self._allowed = max(0.0, float(allowance.remaining - self._on_the_wire))
+        self._reset_at = now + allowance.reset_after
+        if self._allowed >= 1:
+            return None
+        decision = within_bounds(allowance.reset_after, "the provider takes no more calls for now")
+        return decision if isinstance(decision, Pause) else None

@@ -106,3 +106,7 @@ class Meter:
         """Count a call of so many messages as leaving now."""
         self._messages.spend(messages, now)
         self._calls.spend(1, now)
+
+    def restart(self, now: float) -> None:
+        """The first call was answered: it arrived later than it left by all that a connection takes to be made."""
+        self._calls.restart(1, now)

@@ -42,6 +42,11 @@ class Pace:
         if self.rate:
             self._full_at = max(self._full_at, now) + units / self.rate
 
+    def restart(self, units: float, now: float) -> None:
+        """Count the last `units` as leaving now, not when they did."""
+        if self.rate:
+            self._full_at = max(self._full_at, now + units / self.rate)
+
 
 def paced_batch(wanted: int, rate: float, burst: int = 0, calls: float = 0.0) -> int:
     """How many messages a call may have, so that the rate is kept and yet can be reached.
@@ -94,14 +99,16 @@ class Window:
         self._begun += 1
         return self._begun
 
-    def succeeded(self) -> None:
-        """A call was answered as it should be."""
+    def succeeded(self) -> bool:
+        """A call was answered as it should be; returns whether it was the first."""
         if not self._proven:
             self._proven, self.size = True, self.most
-        elif self.size < self.most:
+            return True
+        if self.size < self.most:
             self._round += 1
             if self._round >= self.size:
                 self.size, self._round = self.size + 1, 0
+        return False
 
     def throttled(self, call: int) -> None:
         """Call number `call` was told to slow down, or met a provider that is down."""

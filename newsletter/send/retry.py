@@ -109,12 +109,18 @@ class Breaker:
     holds: int = 0
     silences: int = 0
 
-    def after(self, result: BatchResult, *, already: bool = False) -> Decision:
+    def after(self, result: BatchResult, *, already: bool = False, repeated: bool = False) -> Decision:
         """What the whole send does after a batch.
 
         `already` says that the send is waiting: what was under way then fails too, and counts once.
+        `repeated` says that the batch was sent under its key before: a second lost answer puts nobody
+        new in doubt, and may be all that a provider has to say about a key it knows.
         """
-        lost = bool(result.outcomes) and all(o.kind is OutcomeKind.UNKNOWN for o in result.outcomes)
+        lost = (
+            bool(result.outcomes)
+            and not repeated
+            and all(o.kind is OutcomeKind.UNKNOWN for o in result.outcomes)
+        )
         if result.hold is not None and result.hold.retry_after is None:
             return Pause(result.hold.reason, result.hold.hint)
         if lost and not (self.replayable and result.hold is not None):

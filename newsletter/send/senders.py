@@ -159,7 +159,7 @@ class Senders:
                 result = session.send(job.batch)
         except Exception as error:  # noqa: BLE001 - a session's defect must not make a sent message look unsent
             result = unknown(job.batch, f"{self._provider.name} failed: {type(error).__name__}: {error}")
-        decision = self._gate.leave(call, result)
+        decision = self._gate.leave(call, result, repeated=job.uncertain)
         return Report(job, Step.DONE, result=result, outcomes=outcomes_of(job, result), decision=decision)
 
 

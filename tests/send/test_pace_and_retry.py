@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 
 import pytest
 from hypothesis import given
@@ -282,6 +283,23 @@ def test_calls_under_way_count_against_the_allowance() -> None:
     first, _second = enter(gate), enter(gate)
     gate.leave(first, accepted(Allowance(remaining=1, reset_after=2)))
     assert gate.opens_in(clock.monotonic()) == 2
+
+
+def test_once_the_provider_counts_anew_one_call_finds_out_how_many_it_takes() -> None:
+    clock = FakeClock()
+    gate = make_gate(clock)
+    gate.leave(enter(gate), accepted(Allowance(remaining=0, reset_after=10)))
+    assert gate.closed_until == 10
+    clock.sleep(10)
+    first = enter(gate)
+    entered: list[int | None] = []
+    second = threading.Thread(target=lambda: entered.append(gate.enter(10)))
+    second.start()
+    second.join(0.1)
+    assert not entered
+    gate.leave(first, accepted(Allowance(remaining=1, reset_after=10)))
+    second.join(5)
+    assert entered == [3]
 
 
 def test_an_allowance_that_comes_back_tomorrow_pauses_and_says_when() -> None:
