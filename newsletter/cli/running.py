@@ -92,10 +92,7 @@ def run_send(
 def _holding(seconds: float, slug: str) -> str:
     from newsletter.send.rates import duration_in_words
 
-    return (
-        f"Holding for {duration_in_words(seconds)}: Ctrl-C here, or newsletter cancel {slug} elsewhere, "
-        "takes it back as if nothing had been."
-    )
+    return f"Holding for {duration_in_words(seconds)}: Ctrl-C, or newsletter cancel {slug}, takes it back."
 
 
 @contextmanager

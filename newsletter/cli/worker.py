@@ -194,6 +194,7 @@ class Diary:
         self._clock, self._quiet = clock, quiet
         self._planned: list[tuple[int, datetime, str]] | None = None
         self._trouble = ""
+        self._told: dict[int, str] = {}
 
     def say(self, text: str, *, trouble: bool = False) -> None:
         """One entry; trouble goes to standard error."""
@@ -257,7 +258,9 @@ class Diary:
                 again = f"; tried again {words(result.again_at, schedule.zone, self._clock.now())}"
             help_ = f"\n  help: {printable(result.hint)}" if result.hint else ""
             text = f"{name}: {result.became.value}: {printable(result.note)}{again}{help_}"
-            self.say(text, trouble=True)
+            if self._told.get(schedule.id) != text:
+                self.say(text, trouble=True)
+            self._told[schedule.id] = text
 
 
 def printable_lines(text: str) -> str:

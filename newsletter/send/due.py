@@ -151,7 +151,7 @@ class DueSends:
         ledger = self.desk.ledger
         if ledger.importing():
             return Result(
-                schedule, Became.PUT_OFF, note="an import is being merged into the list", again_at=now
+                schedule, Became.PUT_OFF, note="an import is being merged into the list; it goes right after"
             )
         refused = self._refused(schedule)
         if refused is not None:
