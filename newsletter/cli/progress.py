@@ -20,6 +20,7 @@ from newsletter.cli.sending import (
 from newsletter.errors import UsageError
 from newsletter.model.delivery import SendState
 from newsletter.send.lease import holder
+from newsletter.send.origin import Origin
 from newsletter.store.schedules import Schedules
 from newsletter.store.send_records import Tally
 from newsletter.store.sends import SendLedger
@@ -73,6 +74,8 @@ def status(
             print_json(as_json(named, record, tally, process) | {"earlier": before})
             return
         print(table(record, tally, process))
+        if record.unfinished and (doubt := Origin(database, workspace.state_dir).doubt()):
+            print(f"Mind: {doubt}")
         if again := retried(workspace, database, record):
             print(again)
         for other in earlier:

@@ -328,9 +328,8 @@ def _send_test(desk: Desk, prepared: Prepared, provider: Provider, address: str,
             }
         )
     elif outcome.kind is OutcomeKind.ACCEPTED:
-        print(
-            f"Sent one test message to {address} through {provider.name} ({outcome.provider_id or 'accepted'})."
-        )
+        said = "sandbox: nothing is delivered" if desk.sandbox else outcome.provider_id or "accepted"
+        print(f"Sent one test message to {address} through {provider.name} ({said}).")
     if outcome.kind is not OutcomeKind.ACCEPTED:
         raise NewsletterError(
             f"the test message to {address} was not accepted: {printable(outcome.reason) or outcome.kind.value}"

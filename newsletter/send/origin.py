@@ -88,19 +88,15 @@ class Origin:
         if not isinstance(self.db, SqliteDatabase):
             return ""
         ledger = SendLedger(self.db)
-        last = _parse(ledger.last_sender())
-        here = _file_of(self.db.path, datetime.now(UTC))
+        last, here = _parse(ledger.last_sender()), _file_of(self.db.path, datetime.now(UTC))
         if last is not None and not last.same_file(here):
-            made = f", made {_words(here.born)}," if here.born else ""
-            place = (
-                f"{last.path} on {last.host}, which last began to send {last.at[:16].replace('T', ' ')} UTC"
+            return _copied(last, here)
+        forgotten = _last_batch(self.state_dir, ledger.store_id()) - ledger.last_batch()
+        if forgotten > 0:
+            return (
+                f"this store went back in time, as after restoring a backup: it has forgotten the last {forgotten:,} "
+                "batches that were begun from it"
             )
-            if (last.host, last.path) == (here.host, here.path):
-                return f"this store was restored from a backup{made} over the one that last began to send {last.at[:16].replace('T', ' ')} UTC"
-            return f"this store is a copy{made} of {place}"
-        ahead = _last_batch(self.state_dir, ledger.store_id()) - ledger.last_batch()
-        if ahead > 0:
-            return f"this store went back in time: it knows nothing of the last {ahead} batches that were begun, as after restoring a backup"
         return ""
 
     def require(self, slug: str) -> None:
@@ -204,5 +200,10 @@ def _parse(text: str) -> StoreFile | None:
         return None
 
 
-def _words(nanoseconds: int) -> str:
-    return f"{datetime.fromtimestamp(nanoseconds / 1e9, UTC):%Y-%m-%d %H:%M} UTC"
+def _copied(last: StoreFile, here: StoreFile) -> str:
+    """What `here` is, where `last` is the file that last sent, and since when."""
+    made = f", made {datetime.fromtimestamp(here.born / 1e9, UTC):%Y-%m-%d %H:%M} UTC," if here.born else ""
+    began = f"last began to send {last.at[:16].replace('T', ' ')} UTC"
+    if (last.host, last.path) == (here.host, here.path):
+        return f"this store is a backup{made} in the place of the one that {began}"
+    return f"this store is a copy{made} of {last.path} on {last.host}, which {began}"

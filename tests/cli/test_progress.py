@@ -332,6 +332,8 @@ def test_a_copied_folder_goes_on_only_when_told_to_and_then_mails_nobody_by_itse
         assert home.json("status", "1")["accepted"] == 3
         with in_memory() as elsewhere:
             clone = copied(home, elsewhere / "clone")
+            assert "\nMind: this store is a copy" in clone.run("status", "1")[0]
+            assert "Mind" not in home.run("status", "1")[0]
             assert home.json("resume", "1", "--yes")["accepted"] == PEOPLE
             _, err = clone.run("resume", "1", "--yes", code=1)
             assert "this store is a copy" in err

@@ -153,7 +153,7 @@ def test_a_backup_restored_into_the_same_file_is_noticed_by_what_it_forgot(folde
     assert (folder / "newsletter.db").stat().st_ino == inode
     with opened(folder) as db:
         desk = desk_at(db, folder)
-        with pytest.raises(CopiedStoreError, match=r"went back in time: .* the last \d batches"):
+        with pytest.raises(CopiedStoreError, match=r"went back in time, .* the last \d batches"):
             resume(desk, 1)
         # The outbox is asked, and knows for certain.
         assert resume(desk, 1, take_over=True).tally == Tally(accepted=PEOPLE)
@@ -165,7 +165,7 @@ def test_a_backup_put_in_the_place_of_the_store_is_another_file(folder: Path) ->
     half_sent(folder)
     backup = copy_of(folder, folder / "backup") / "newsletter.db"
     backup.replace(folder / "newsletter.db")
-    with opened(folder) as db, pytest.raises(CopiedStoreError, match="was restored from a backup, made 2"):
+    with opened(folder) as db, pytest.raises(CopiedStoreError, match="this store is a backup, made 2"):
         resume(desk_at(db, folder), 1)
 
 
@@ -213,7 +213,7 @@ def test_an_inode_that_is_given_out_again_does_not_hide_a_restored_store(folder:
         with db.write() as tx:
             earlier = {**stamp, "born": stamp["born"] - 1}
             tx.execute("INSERT INTO meta VALUES ('last_sender', ?)", (json.dumps(earlier),))
-        assert "was restored from a backup" in Origin(db, folder).doubt()
+        assert "this store is a backup" in Origin(db, folder).doubt()
 
 
 def test_a_disk_that_takes_no_witness_stops_no_send(folder: Path) -> None:
