@@ -13,6 +13,7 @@ from newsletter.cli.output import counted, paint, print_json
 from newsletter.cli.scheduled import hash_of, scheduled_as_json, scheduled_table, state_word, words
 from newsletter.cli.sending import Named, agreed, as_json, at_a_terminal, confirm, find_named
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.store.base import utc_text
 from newsletter.store.schedules import NewSchedule, Schedule, Schedules, ScheduleState
 from newsletter.store.send_records import Tally
 from newsletter.store.sends import SendLedger
@@ -41,6 +42,17 @@ class Plan:
     where_from: str
     source: str
     source_hash: str
+
+    def as_json(self) -> dict[str, str]:
+        """The same for scripts."""
+        from newsletter.send.schedule import in_words
+
+        chosen = self.chosen
+        return {
+            "at": utc_text(chosen.moment),
+            "zone": chosen.zone,
+            "words": in_words(chosen.moment, chosen.zone),
+        }
 
     def outlook(self, outlook: Forecast) -> Forecast:
         """When it would be finished if it began at its hour, which no hold delays."""
@@ -279,7 +291,8 @@ def _send_now(
         )
     except NewsletterError as error:
         # Where the send was forgotten before anything left, the schedule stands as before.
-        if schedules.give_back(schedules.get(schedule.id), error.message, error.hint) and not schedule.note:
+        forgotten = schedules.give_back(schedules.get(schedule.id), error.message, error.hint)
+        if forgotten and schedule.state is ScheduleState.WAITING:
             schedules.release(schedules.get(schedule.id))
         raise
 

@@ -23,6 +23,7 @@ from newsletter.store.sends import SendLedger
 
 if TYPE_CHECKING:
     # Rendering and HTTP are imported to send, not to print the help.
+    from newsletter.cli.schedule import Plan
     from newsletter.providers.base import Provider
     from newsletter.send.forecast import Forecast
     from newsletter.send.plan import Audience, Prepared
@@ -172,7 +173,7 @@ def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
         outlook = desk.forecast(through, prepared.frozen, audience.count)
         if plan is not None:
             outlook = plan.outlook(outlook)
-        _show(workspace, desk, prepared, audience, through, outlook, asked)
+        _show(workspace, desk, prepared, audience, through, outlook, plan, asked)
         if plan is not None:
             new = new_send(prepared, through.name, asked.tag)
             schedule_issue(
@@ -237,6 +238,7 @@ def _show(
     audience: Audience,
     through: Provider,
     outlook: Forecast,
+    plan: Plan | None,
     asked: _Asked,
 ) -> None:
     """What a sender sees before saying yes; with a message's headers where that is all."""
@@ -246,7 +248,7 @@ def _show(
     headers = sample_headers(desk, prepared, through) if asked.dry_run else []
     if asked.json and asked.dry_run:
         shown = page_as_json(prepared, audience, through, outlook, sandbox=sandbox)
-        print_json(shown | {"headers": headers})
+        print_json(shown | {"headers": headers} | ({"scheduled": plan.as_json()} if plan else {}))
     if asked.json:
         return
     print(page(prepared, audience, through, outlook, sandbox=sandbox), flush=True)
@@ -283,7 +285,7 @@ def resume(
     with workspace.open_database() as database:
         ledger = SendLedger(database)
         named = find_named(workspace, ledger, issue)
-        if named.scheduled is not None:
+        if named.scheduled is not None and not (failed or take_over):
             from newsletter.cli.schedule import resume_scheduled
 
             resume_scheduled(workspace, database, named, yes=yes, json_=json_)

@@ -205,16 +205,19 @@ class Schedules:
     # Changing -----------------------------------------------------------------------------------
 
     def begin(self, schedule: Schedule, now: datetime) -> int:
-        """Let it become a send, in state freezing; returns the send's id, or 0 where somebody was faster.
+        """Let it become a send, in state freezing; returns the send's id.
+
+        0 where it isn't any more what it was when `schedule` was read: begun, paused or taken back since.
 
         Raises:
             NewsletterError: a send of the issue is under way.
         """
         with self.db.write() as tx:
             rows = tx.query(
-                "SELECT content FROM schedules WHERE id = ? AND state IN ('waiting', 'held')", (schedule.id,)
+                "SELECT content FROM schedules WHERE id = ? AND state = ?",
+                (schedule.id, schedule.state.value),
             )
-            if not rows:
+            if not rows or schedule.state not in OPEN:
                 return 0
             new = NewSend(
                 schedule.slug,

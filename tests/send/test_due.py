@@ -572,6 +572,10 @@ def test_an_issue_is_scheduled_once_and_anew_only_in_its_place(db: SqliteDatabas
     assert [s.id for s in schedules.open()] == [second]
     assert not schedules.cancel(first)
     assert not schedules.begin(first, HOUR)
+    waiting = schedules.get(second)
+    assert schedules.hold(waiting, "paused a moment ago")
+    assert not schedules.begin(waiting, HOUR)
+    assert schedules.release(schedules.get(second))
     assert schedules.cancel(schedules.get(second))
     assert not schedules.hold(schedules.get(second), "")
     assert schedules.due(HOUR + LATE) == []
