@@ -12,7 +12,7 @@ class ConsentEvent:
     """One entry of the record (GDPR Art. 7(1): consent has to be demonstrable).
 
     Attributes:
-        action: added, imported, confirmed, resubscribed, unsubscribed, bounced, complained, erased.
+        action: added, imported, requested, confirmed, resubscribed, unsubscribed, bounced, complained, erased.
         at: UTC, as `utc_text` writes it.
         source: a URL, `cli`, or `import:<sha256 of the file>`.
         actor: subscriber, operator or provider.
@@ -21,6 +21,7 @@ class ConsentEvent:
         form_id: the form that was filled in.
         text_version: hash of the consent text shown.
         detail: a sentence for people.
+        message_id: of the mail whose link was followed, or the provider's own id of it.
     """
 
     action: str
@@ -32,15 +33,16 @@ class ConsentEvent:
     form_id: str = ""
     text_version: str = ""
     detail: str = ""
+    message_id: str = ""
 
 
-_COLUMNS = "action, at, source, actor, ip, user_agent, form_id, text_version, detail"
+_COLUMNS = "action, at, source, actor, ip, user_agent, form_id, text_version, detail, message_id"
 
 
-def record(tx: Transaction, subscriber_id: int, event: ConsentEvent) -> None:
-    """Append `event` to a person's record, in the transaction that acts on it."""
-    tx.execute(
-        f"INSERT INTO consent_events (subscriber_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
+def record(tx: Transaction, subscriber_id: int, event: ConsentEvent) -> int:
+    """Append `event` to a person's record, in the transaction that acts on it; returns its number there."""
+    return tx.insert(
+        f"INSERT INTO consent_events (subscriber_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
         (subscriber_id, *asdict(event).values()),
     )
 
