@@ -167,35 +167,40 @@ class Inquest:
 
 
 def settle_from_events(db: Database, ids: DeliveryIds, events: Iterable[Event]) -> Settled:
-    """Settle unknown deliveries that `events` say something certain about.
+    """What `settle_events` does, in a transaction of its own."""
+    with db.write() as tx:
+        return settle_events(tx, ids, events)
+
+
+def settle_events(tx: Transaction, ids: DeliveryIds, events: Iterable[Event]) -> Settled:
+    """Settle unknown deliveries that `events` say something certain about, in the caller's transaction.
 
     An event belongs to a delivery by our own id, which nobody can make without the key, or by the id
     the provider gave it when it was sent. One that names another provider's send, or none of ours,
     changes nothing. A delivery that is claimed stays so: see `undelivered.report_accepted`. One that
     was refused and arrived all the same is taken out of what `resume --failed` would send again.
     """
-    listed = list(events)
-    arrived: list[Found] = []
+    count, arrived = 0, list[Found]()
     taken: dict[tuple[int, int], Found] = {}
     refused: dict[tuple[int, int], Found] = {}
-    with db.write() as tx:
-        for event in listed:
-            if event.type not in _TAKEN and event.type not in _REFUSED:
-                continue
-            for send_id, subscriber_id in _deliveries_of(tx, ids, event):
-                accepted = event.type in _TAKEN
-                reason = "" if accepted else event.reason or f"{event.provider} reported: {event.type.value}"
-                found = Found(send_id, subscriber_id, accepted, event.message_id, reason)
-                (taken if accepted else refused)[send_id, subscriber_id] = found
-                if event.type in _ARRIVED:
-                    arrived.append(found)
-        for found in taken.values():
-            undelivered.report_accepted(tx, found)
-        # A message that was taken and then failed was taken.
-        rejected = [found for key, found in refused.items() if key not in taken]
-        corrected = undelivered.correct_refused(tx, arrived)
-        newly_accepted, newly_rejected = undelivered.settle_found(tx, [*taken.values(), *rejected])
-    return Settled(len(listed), newly_accepted + corrected, newly_rejected)
+    for event in events:
+        count += 1
+        if event.type not in _TAKEN and event.type not in _REFUSED:
+            continue
+        for named in _deliveries_of(tx, ids, event):
+            accepted = event.type in _TAKEN
+            reason = "" if accepted else event.reason or f"{event.provider} reported: {event.type.value}"
+            found = Found(*named, accepted, event.message_id, reason)
+            (taken if accepted else refused)[named] = found
+            if event.type in _ARRIVED:
+                arrived.append(found)
+    for found in taken.values():
+        undelivered.report_accepted(tx, found)
+    corrected = undelivered.correct_refused(tx, arrived)
+    # A message that was taken and then failed was taken.
+    rejected = [found for key, found in refused.items() if key not in taken]
+    newly_accepted, newly_rejected = undelivered.settle_found(tx, [*taken.values(), *rejected])
+    return Settled(count, newly_accepted + corrected, newly_rejected)
 
 
 def _deliveries_of(tx: Transaction, ids: DeliveryIds, event: Event) -> list[tuple[int, int]]:

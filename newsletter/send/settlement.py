@@ -19,7 +19,10 @@ def settlement(subscriber_id: int, attempts: int, outcome: Outcome, now: datetim
         case OutcomeKind.REJECTED:
             return Settlement(subscriber_id, DeliveryState.REJECTED, reason=outcome.reason)
         case OutcomeKind.UNKNOWN:
-            return Settlement(subscriber_id, DeliveryState.UNKNOWN, reason=outcome.reason)
+            # A webhook may name it by this id alone.
+            return Settlement(
+                subscriber_id, DeliveryState.UNKNOWN, provider_id=outcome.provider_id, reason=outcome.reason
+            )
         case OutcomeKind.DEFERRED:
             if wait:
                 # Nothing about this recipient was tried: it doesn't count against them.

@@ -12,11 +12,13 @@ from newsletter.audience.tokens import TokenSigner
 from newsletter.errors import NewsletterError
 from newsletter.model.delivery import DeliveryState, SendState
 from newsletter.model.event import Event, EventType
+from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.providers.base import Provider
 from newsletter.send.lease import SendLock
 from newsletter.send.reconcile import Asked, Inquest, decide, retry_failed, settle_from_events
 from newsletter.send.run import resume, start
 from newsletter.send.search import Patience
+from newsletter.send.settlement import settlement
 from newsletter.send.transport import HttpSession
 from newsletter.store import deliveries
 from newsletter.store.send_records import Settlement, Tally, Terms
@@ -364,6 +366,12 @@ def test_where_a_whole_call_has_one_id_the_recipient_says_who_is_meant(
     assert settle_from_events(db, SIGNER, [by_id]).accepted == 0
     assert settle_from_events(db, SIGNER, [replace(by_id, recipient="R2@example.org")]).accepted == 1
     assert rows(db, DeliveryState.ACCEPTED) == {"r2@example.org": ("call-1", "")}
+
+
+def test_an_id_the_provider_gave_with_a_doubtful_answer_is_kept_for_its_webhooks() -> None:
+    doubtful = Outcome("d", OutcomeKind.UNKNOWN, "p7", "queued, perhaps")
+    row = settlement(7, 1, doubtful, HastyClock().now(), 0.0)
+    assert (row.state, row.provider_id, row.reason) == (DeliveryState.UNKNOWN, "p7", "queued, perhaps")
 
 
 def test_a_webhook_that_comes_before_the_dead_is_buried_is_not_forgotten(
