@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,7 +133,7 @@ class Sent:
         peak: the most memory so far, in MB.
         turns: transactions of the engine.
         database: bytes on disk afterwards, and how many there were before.
-        body: what one call held.
+        build: makes the body of one call, as a sender thread does.
     """
 
     took: Measure
@@ -140,7 +141,7 @@ class Sent:
     peak: float
     turns: int
     database: tuple[int, int]
-    body: bytes
+    build: Callable[[], bytes]
 
 
 def send(folder: Path, url: str, case: Case) -> Sent:
@@ -164,16 +165,17 @@ def send(folder: Path, url: str, case: Case) -> Sent:
         with Measure() as took:
             ending = start(desk, new)
         peak = peak_mb()
-        body = _sample_body(desk, frozen, provider, case)
+        build = _builder(desk, frozen, provider, case)
         db.checkpoint()
-    return Sent(took, ending, peak, turns, (path.stat().st_size, before), body)
+    return Sent(took, ending, peak, turns, (path.stat().st_size, before), build)
 
 
-def _sample_body(desk: Desk, frozen: Frozen, provider: Provider, case: Case) -> bytes:
+def _builder(desk: Desk, frozen: Frozen, provider: Provider, case: Case) -> Callable[[], bytes]:
+    assert isinstance(provider, (_ValuesProvider, _BodiesProvider))
     people = tuple(
         Person(n, f"reader{n}@example.org", f"Reader {n}", "{}", 1)
         for n in range(900_000, 900_000 + case.batch)
     )
-    made = desk.source(frozen, provider, 1).maker()(ClaimedBatch(1, "key", datetime.now(UTC), people))
-    assert isinstance(provider, (_ValuesProvider, _BodiesProvider))
-    return b"".join(provider.build_request(made.batch).body)
+    claimed = ClaimedBatch(1, "key", datetime.now(UTC), people)
+    make = desk.source(frozen, provider, 1).maker()
+    return lambda: b"".join(provider.build_request(make(claimed).batch).body)
