@@ -112,13 +112,14 @@ def look_once(workspace: Workspace, stop: StopSwitch, diary: Diary) -> datetime 
 
 def send_due(workspace: Workspace, *, json_: bool) -> None:
     """Do what is due once, for cron and CI: nothing is said and the exit is 0 where nothing is."""
-    from newsletter.cli.running import stop_on_signals
-    from newsletter.send.run import StopSwitch
-
     with workspace.open_database() as database:
         schedules = Schedules(database)
         results: list[Result] = []
         if schedules.begun() or schedules.due(workspace.clock.now()):
+            # Imported only now: from cron it mostly has nothing to do.
+            from newsletter.cli.running import stop_on_signals
+            from newsletter.send.run import StopSwitch
+
             stop, diary = StopSwitch(), Diary(workspace.clock, quiet=json_)
             run_long()
             with stop_on_signals(stop):
@@ -140,6 +141,8 @@ def send_due(workspace: Workspace, *, json_: bool) -> None:
 
 def _exit_code(results: list[Result]) -> int:
     """0 where everything that was due was sent, 130 where it was interrupted, else 1."""
+    if not results:
+        return 0
     from newsletter.send.due import Became
 
     became = {result.became for result in results}
