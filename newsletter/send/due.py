@@ -8,7 +8,7 @@ at first (hours late, a list that isn't the one it was, settings that don't work
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -99,6 +99,7 @@ class DueSends:
     desk: Desk
     late: timedelta
     on_begin: Callable[[Schedule, int], None] = lambda *_: None
+    _began: datetime = field(init=False)
 
     @property
     def schedules(self) -> Schedules:
@@ -112,6 +113,8 @@ class DueSends:
             StoreError: the store can't be read or written; what is due stays due.
         """
         seen: set[int] = set()
+        # Lateness is judged by when this look began: what fell due while an earlier issue was being sent isn't late.
+        self._began = self.desk.clock.now()
         while not self.desk.stop.pressed:
             ready = [s for s in (*self.schedules.begun(), *self._due()) if s.id not in seen]
             if not ready:
@@ -134,8 +137,8 @@ class DueSends:
 
     def _begin(self, schedule: Schedule) -> Result | None:
         now = self.desk.clock.now()
-        if now - schedule.due_at > self.late:
-            ago = until(schedule.due_at, now).removesuffix(" ago")
+        if self._began - schedule.due_at > self.late:
+            ago = until(schedule.due_at, self._began).removesuffix(" ago")
             return self._hold(
                 schedule,
                 f"found {ago} after its hour: a send that late is not begun by itself",
@@ -217,8 +220,8 @@ class DueSends:
             return None
         signs = (record.created_at, record.lease_until, schedule.retry_at)
         last_sign = max(sign for sign in signs if sign is not None)
-        if now - last_sign > self.late:
-            ago = until(last_sign, now).removesuffix(" ago")
+        if self._began - last_sign > self.late:
+            ago = until(last_sign, self._began).removesuffix(" ago")
             return self._give_up(
                 schedule, record, f"found interrupted {ago} ago: a send that old isn't gone on with by itself"
             )

@@ -136,6 +136,20 @@ def test_what_is_found_long_after_its_hour_asks_first(
         assert desk.ledger.sends() == []
 
 
+def test_what_falls_due_while_another_issue_is_being_sent_is_not_late(
+    folder: Path, db: SqliteDatabase, clock: FakeClock
+) -> None:
+    plan(db, slug="large")
+    plan(db, slug="small", at=HOUR + timedelta(minutes=1))
+    clock.set(HOUR)
+    desk = make_desk(folder, db=db, clock=clock)
+    desk.on_turn = lambda _: clock.set(HOUR + timedelta(hours=5))
+    assert [(r.schedule.slug, r.became) for r in look(desk)] == [
+        ("large", Became.SENT),
+        ("small", Became.SENT),
+    ]
+
+
 def test_a_clock_that_is_set_back_makes_it_wait_and_one_set_far_forward_makes_it_ask(
     folder: Path, db: SqliteDatabase, clock: FakeClock
 ) -> None:
