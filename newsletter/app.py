@@ -21,6 +21,7 @@ from newsletter.errors import NewsletterError, UsageError
 if TYPE_CHECKING:
     # Imported when asked for: a command pays only for what it uses.
     from newsletter.audience.membership import Audience
+    from newsletter.audience.spool import Spool
     from newsletter.audience.suppression import Suppressions
     from newsletter.audience.tokens import TokenSigner
     from newsletter.providers.base import Provider
@@ -69,6 +70,13 @@ class Workspace:
         """Where the outbox provider writes `<send>/*.eml`."""
         return self.state_dir / "outbox"
 
+    @cached_property
+    def spool(self) -> Spool:
+        """Where wishes to leave wait while the store can't be written."""
+        from newsletter.audience.spool import Spool
+
+        return Spool(self.state_dir / "spool")
+
     @property
     def issues_dir(self) -> Path:
         """Where issues are written."""
@@ -81,7 +89,7 @@ class Workspace:
         return (own, shipped("templates")) if own.is_dir() else (shipped("templates"),)
 
     def open_database(self) -> SqliteDatabase:
-        """The store, its schema brought up to date and an interrupted import finished; close it when done.
+        """The store, its schema brought up to date, an interrupted import and waiting wishes to leave carried out; close it when done.
 
         Raises:
             StoreError: it can't be opened, is from a newer version, or was made with another secret key.
@@ -110,6 +118,11 @@ class Workspace:
         try:
             suppressions = Suppressions(database, self.secret_key)
             finish_interrupted(database, suppressions.address_hmac, at=utc_text(self.clock.now()))
+            # Only a service makes the folder: whoever has none doesn't pay for looking into it.
+            if (self.state_dir / "spool").is_dir() and self.spool.waiting():
+                from newsletter.audience.membership import Audience
+
+                self.spool.carry_out(Audience(database, suppressions, self.clock))
         except BaseException:
             database.close()
             raise

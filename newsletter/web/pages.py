@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+    select_autoescape,
+)
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -34,7 +41,7 @@ class Pages:
     def __init__(self, template_dirs: Sequence[Path], settings: Settings) -> None:
         self._environment = Environment(
             loader=FileSystemLoader([str(folder / "web") for folder in template_dirs]),
-            autoescape=_escapes,
+            autoescape=select_autoescape(["html"], default=False),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -89,7 +96,3 @@ class Pages:
             return Response(self._style, media_type="text/css", headers={"cache-control": _YEAR})
 
         return [Route(f"/static/{self._style_name}", style)]
-
-
-def _escapes(name: str | None) -> bool:
-    return name is None or name.endswith(".html")

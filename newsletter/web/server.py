@@ -1,34 +1,148 @@
-"""How long does the service run, and how does it stop? uvicorn on one address until it is told to end."""
+"""How long does the service run, and how does it stop? uvicorn on one address until it is told to end.
+
+With several workers, each is a process with its own connections to the store and its own writer; SQLite
+lets them commit in turn. The address is bound once, before any of them starts.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import time
+from types import FrameType
+from typing import Final
+
 import uvicorn
+from starlette.applications import Starlette
 
 from newsletter.app import Workspace
+from newsletter.errors import NewsletterError, UsageError
 from newsletter.web.app import make_app
 from newsletter.web.service import open_service
 
-_GRACE_SECONDS = 10
+_GRACE_SECONDS: Final = 10
+_BACKLOG: Final = 2048
+# A worker that ends sooner than this never worked: starting it again would only repeat it.
+_SHORTEST_LIFE: Final = 2.0
 
 
-def serve(workspace: Workspace, host: str, port: int) -> None:
+def serve(workspace: Workspace, host: str, port: int, workers: int = 1) -> None:
     """Answer requests until SIGINT or SIGTERM; what was begun is finished.
 
     Raises:
         StoreError: the store can't be opened.
+        UsageError: the address can't be listened on, or a template can't be read.
+        NewsletterError: the workers keep ending.
     """
-    service = open_service(workspace)
+    listening = listen(host, port)
+    with listening:
+        if workers == 1:
+            _work(workspace, listening)
+        else:
+            open_service(workspace).close()  # what is wrong is said once, here
+            _Workers(workspace, listening, workers).run()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to an address of this machine.
+
+    Raises:
+        UsageError: it is taken, isn't ours, or isn't allowed.
+    """
     try:
-        config = uvicorn.Config(
-            make_app(service),
-            host=host,
-            port=port,
+        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        made = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise UsageError(f"{host} is no address to listen on: {error.strerror}") from None
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(_BACKLOG)
+    except OSError as error:
+        made.close()
+        raise UsageError(
+            f"can't listen on {host} port {port}: {error.strerror}",
+            hint="stop what listens there, or name another with --port",
+        ) from None
+    return made
+
+
+def make_server(app: Starlette) -> uvicorn.Server:
+    """Uvicorn around the application, not started yet."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
             log_level="warning",
             access_log=False,
             server_header=False,
-            date_header=True,
+            # Who the client is, is read by `ProxyTrust`: uvicorn's own way believes anybody on this machine.
+            proxy_headers=False,
+            lifespan="on",
             timeout_graceful_shutdown=_GRACE_SECONDS,
+            backlog=_BACKLOG,
         )
-        uvicorn.Server(config).run()
-    finally:
-        service.close()
+    )
+
+
+def _work(workspace: Workspace, listening: socket.socket) -> None:
+    # Once it has ended in peace, uvicorn raises the signal again for whoever was there before it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _nothing)
+    make_server(make_app(open_service(workspace))).run([listening])
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """Leave it at that."""
+
+
+class _Workers:
+    """Processes that share one listening socket; one that dies is replaced."""
+
+    def __init__(self, workspace: Workspace, listening: socket.socket, count: int) -> None:
+        self._workspace = workspace
+        self._listening = listening
+        self._count = count
+        self._started: dict[int, float] = {}
+        self._ending = False
+
+    def run(self) -> None:
+        """Keep them running until told to end."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._end)
+        for _ in range(self._count):
+            self._start()
+        gave_up = False
+        while self._started:
+            pid, _ = os.wait()
+            lived = time.monotonic() - self._started.pop(pid, 0.0)
+            if self._ending:
+                continue
+            if lived < _SHORTEST_LIFE:
+                gave_up = True
+                self._end()
+            else:
+                self._start()
+        if gave_up:
+            raise NewsletterError("a worker ended as soon as it began", hint="look at what it said above")
+
+    def _start(self) -> None:
+        pid = os.fork()
+        if pid:
+            self._started[pid] = time.monotonic()
+            if self._ending:  # told to end while it was being made
+                os.kill(pid, signal.SIGTERM)
+            return
+        status = 1
+        try:
+            _work(self._workspace, self._listening)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        self._ending = True
+        for pid in self._started:
+            os.kill(pid, signal.SIGTERM)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
+
+from starlette.requests import Request
 
 from newsletter.app import Workspace
 from newsletter.audience.membership import Audience
@@ -14,6 +15,7 @@ from newsletter.clock import Clock
 from newsletter.config import WebSettings
 from newsletter.store.base import Transaction
 from newsletter.store.sqlite import SqliteDatabase
+from newsletter.web.client import ProxyTrust
 from newsletter.web.pages import Pages
 from newsletter.web.writer import Writer
 
@@ -25,9 +27,11 @@ class Service:
     """One running service; made once, used by every request.
 
     Attributes:
-        audience: the list and its suppressions, over `database`.
+        database: reads, on a connection of its own: whoever holds the store for writing doesn't hold up a page.
+        audience: the list and its suppressions, over the connection the writer has to itself.
         writer: writes for all requests; see `write`.
         pages: what people see.
+        proxies: tells who asks; see `client_address`.
     """
 
     workspace: Workspace
@@ -35,6 +39,7 @@ class Service:
     audience: Audience
     writer: Writer
     pages: Pages
+    proxies: ProxyTrust
 
     @property
     def settings(self) -> WebSettings:
@@ -57,12 +62,21 @@ class Service:
         Raises:
             StoreError: the store can't be written now.
         """
-        return await asyncio.wrap_future(self.writer.submit(work))
+        return await self.writer.submit_here(work)
+
+    def client_address(self, request: Request) -> str:
+        """The network address of who asks; `[web] trusted_proxies` says whose word on it is believed."""
+        return self.proxies.address(request)
+
+    def address(self, path: str) -> str:
+        """The public address of one of our pages; `path` alone where no `base_url` is set."""
+        return self.workspace.settings.base_url.rstrip("/") + path
 
     def close(self) -> None:
         """Finish writing and let go of the store."""
         self.writer.close()
         self.database.close()
+        self.audience.database.close()
 
 
 def open_service(workspace: Workspace) -> Service:
@@ -70,7 +84,15 @@ def open_service(workspace: Workspace) -> Service:
 
     Raises:
         StoreError: see `Workspace.open_database`.
+        UsageError: a template can't be read.
     """
-    audience = workspace.open_audience()
     pages = Pages(workspace.template_dirs, workspace.settings)
-    return Service(workspace, audience.database, audience, Writer(audience.database), pages)
+    audience = workspace.open_audience()
+    try:
+        reading = SqliteDatabase(workspace.database_path)
+    except BaseException:
+        audience.database.close()
+        raise
+    workspace.spool.reserve()
+    trust = ProxyTrust(workspace.settings.web.trusted_proxies)
+    return Service(workspace, reading, audience, Writer(audience.database), pages, trust)

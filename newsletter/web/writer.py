@@ -6,7 +6,9 @@ next one. The future is done only after that commit: what it says is on disk.
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,7 +19,8 @@ from newsletter.errors import StoreError
 from newsletter.store.base import Database, Transaction
 
 _T = TypeVar("_T")
-_Job = tuple[Callable[[Transaction], Any], "Future[Any]"]
+_Done = tuple["Future[Any] | asyncio.Future[Any]", Any, BaseException | None]
+_Job = tuple[Callable[[Transaction], Any], "Future[Any] | asyncio.Future[Any]"]
 # One transaction takes so many at most, so that the first doesn't wait for the last of a flood.
 _LARGEST_GROUP: Final = 500
 # Who waits behind more than this is told to come back: memory and patience are finite.
@@ -28,6 +31,7 @@ class Writer:
     """The one thread of a process that writes to `database` for requests.
 
     A function that raises undoes its whole group; the others of the group are then run again, each alone.
+    A store that can't be written fails the whole group at once.
     """
 
     def __init__(self, database: Database) -> None:
@@ -43,11 +47,26 @@ class Writer:
         Raises:
             StoreError: too many wait already, or the service is stopping.
         """
+        future: Future[_T] = Future()
+        self._hand_over(work, future)
+        return future
+
+    def submit_here(self, work: Callable[[Transaction], _T]) -> asyncio.Future[_T]:
+        """`submit` for a coroutine: all who waited for one commit are woken together.
+
+        Raises:
+            StoreError: see `submit`.
+        """
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._hand_over(work, future)
+        return future
+
+    def _hand_over(
+        self, work: Callable[[Transaction], Any], future: Future[Any] | asyncio.Future[Any]
+    ) -> None:
         if self._closed or self._jobs.qsize() >= LONGEST_QUEUE:
             raise StoreError("the service is too busy to write this down", hint="try again in a few seconds")
-        future: Future[_T] = Future()
         self._jobs.put((work, future))
-        return future
 
     def close(self) -> None:
         """Finish what was handed over, then end."""
@@ -66,21 +85,40 @@ class Writer:
                         ending = True
                         break
                     group.append(job)
-            self._commit(group)
+            _tell(self._commit(group))
             if ending:
                 return
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _commit(self, group: list[_Job]) -> list[_Done]:
         results: list[Any] = []
         try:
             with self._database.write() as tx:
                 results.extend(work(tx) for work, _ in group)
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever waits for it
-            if len(group) == 1:
-                group[0][1].set_exception(error)
-                return
-            for job in group:
-                self._commit([job])
-            return
-        for (_, future), result in zip(group, results, strict=True):
+            if len(group) == 1 or isinstance(error, StoreError):
+                return [(future, None, error) for _, future in group]
+            return [done for job in group for done in self._commit([job])]
+        return [(future, result, None) for (_, future), result in zip(group, results, strict=True)]
+
+
+def _tell(done: list[_Done]) -> None:
+    by_loop: defaultdict[asyncio.AbstractEventLoop, list[_Done]] = defaultdict(list)
+    for one in done:
+        if isinstance(one[0], asyncio.Future):
+            by_loop[one[0].get_loop()].append(one)
+        else:
+            _settle([one])
+    for loop, waiting in by_loop.items():
+        # A loop that has ended has nobody left to tell.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_settle, waiting)
+
+
+def _settle(done: list[_Done]) -> None:
+    for future, result, error in done:
+        if future.cancelled():
+            continue
+        if error is None:
             future.set_result(result)
+        else:
+            future.set_exception(error)
