@@ -16,7 +16,7 @@ from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.providers.base import Provider
 from newsletter.send.lease import SendLock
 from newsletter.send.reconcile import Asked, Inquest, decide, retry_failed, settle_from_events
-from newsletter.send.run import resume, start
+from newsletter.send.run import Wishes, resume, start
 from newsletter.send.search import Patience
 from newsletter.send.settlement import settlement
 from newsletter.send.transport import HttpSession
@@ -55,7 +55,9 @@ def server() -> Iterator[FakeSearchable]:
 def lose_answers(folder: Path, db: SqliteDatabase, server: FakeSearchable) -> None:
     """A send whose calls are all taken and none of whose answers arrives."""
     server.faults.add(Fault("POST", "accept-close"))
-    ending = start(make_desk(folder, server.provider(batch=5), db=db), new_send(provider="searchable"))
+    # Over one connection, so that the first are the first.
+    desk = make_desk(folder, server.provider(batch=5), db=db, wishes=Wishes(connections=1))
+    ending = start(desk, new_send(provider="searchable"))
     assert ending.tally.unknown + ending.tally.pending == PEOPLE
     assert ending.tally.unknown >= 5
     server.faults.clear()
