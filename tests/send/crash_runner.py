@@ -11,10 +11,10 @@ each was passed.
 
 from __future__ import annotations
 
-import functools
 import json
+import mmap
 import os
-import ssl
+import struct
 import sys
 import traceback
 from collections.abc import Mapping
@@ -24,12 +24,12 @@ from typing import Any
 if not __package__:  # run as a program
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-import httpx
 import pytest
 
 from newsletter.send.run import Wishes, resume, start
+from newsletter.send.transport import _trust
 from newsletter.store.sqlite import SqliteDatabase
-from tests.send.desk import make_desk, new_send
+from tests.send.desk import HastyClock, make_desk, new_send
 from tests.send.fuse import Fuse
 from tests.send.planted import PLANTED
 from tests.send.receivers import from_json, unpaced
@@ -37,11 +37,31 @@ from tests.send.receivers import from_json, unpaced
 BATCH, CONNECTIONS = 3, 2
 
 
+class InheritedClock(HastyClock):
+    """Waiting takes a thousandth of its time, and the next process begins where this one's clock stood.
+
+    Else what a dead process claimed would lie in its heir's future. The time is kept in shared memory,
+    which takes no effect that a process could die at.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        with path.open("a+b") as file:
+            file.truncate(8)
+            self._shared = mmap.mmap(file.fileno(), 8)
+        (self._skipped,) = struct.unpack("d", self._shared)
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self._shared[:] = struct.pack("d", self._skipped)
+
+
 def send(command: Mapping[str, Any]) -> dict[str, Any]:
     """Begin the send, or go on with it."""
     folder, options = Path(command["folder"]), from_json(command["options"])
     if command.get("bug"):
         PLANTED[command["bug"]].plant(pytest.MonkeyPatch())
+    clock = InheritedClock(folder / "clock")
     fuse = Fuse(command.get("die_at", ""), command.get("passage", 1))
     fuse.install()
     with SqliteDatabase(folder / "newsletter.db") as db:
@@ -49,6 +69,7 @@ def send(command: Mapping[str, Any]) -> dict[str, Any]:
             folder,
             unpaced(options, keys=command.get("keys", True)),
             db=db,
+            clock=clock,
             wishes=Wishes(batch=BATCH, connections=CONNECTIONS),
         )
         records = desk.ledger.sends()
@@ -66,8 +87,8 @@ def in_a_child(command: Mapping[str, Any]) -> dict[str, Any]:
         try:
             tell(writer, json.dumps(send(command)).encode())
             code = 0
-        except BaseException:  # noqa: BLE001 - nothing above this may see it: the parent must not run twice
-            traceback.print_exc()
+        except BaseException as error:  # noqa: BLE001 - nothing above this may see it: the parent must not run twice
+            tell(writer, json.dumps({"error": traceback.format_exception_only(error)[-1].strip()}).encode())
         finally:
             os._exit(code)
     os.close(writer)
@@ -78,9 +99,7 @@ def in_a_child(command: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    # httpx reads all the world's certificates for each client: once, here, for all children; nothing speaks TLS.
-    ssl.create_default_context = functools.cache(ssl.create_default_context)  # type: ignore[assignment]  # hashable
-    httpx.Client().close()
+    _trust()  # read once, here, for all children
     for line in sys.stdin:
         print(json.dumps(in_a_child(json.loads(line))), flush=True)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,9 +22,10 @@ from newsletter.send import engine, senders
 from newsletter.send.engine import Engine
 from newsletter.send.recovery import Findings
 from newsletter.send.senders import Job, Report
-from newsletter.store import deliveries
+from newsletter.store import deliveries, sqlite
 from newsletter.store.base import Transaction, utc_text
 from newsletter.store.send_records import Claim, ClaimedBatch, OpenBatch
+from newsletter.store.sqlite import SqliteDatabase
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,27 @@ def _record_before_send(patch: pytest.MonkeyPatch) -> None:
 
 
 def _send_before_record(patch: pytest.MonkeyPatch) -> None:
-    take_on = Engine._take_on
+    @contextmanager
+    def committed_later(connection: sqlite3.Connection) -> Iterator[None]:
+        """What was written is committed when the next transaction begins: meanwhile it is acted upon."""
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
 
-    def take_on_at_once(self: Engine, claim: Claim, origin: Any, turn: Any, elapsed: float) -> None:
-        take_on(self, claim, origin, turn, elapsed)
-        for job in turn.jobs:
-            self._senders.submit(job)
-        turn.jobs.clear()
+    close = SqliteDatabase.close
 
-    patch.setattr(Engine, "_take_on", take_on_at_once)
+    def commit_and_close(self: SqliteDatabase) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("COMMIT")
+        close(self)
+
+    patch.setattr(sqlite, "immediate", committed_later)
+    patch.setattr(SqliteDatabase, "close", commit_and_close)
 
 
 def _checkpoint_at_fetch(patch: pytest.MonkeyPatch) -> None:

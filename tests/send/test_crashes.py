@@ -31,10 +31,16 @@ def capabilities(provider: str) -> Capabilities:
         return unpaced(receiver.options())(provider, "").capabilities
 
 
+# The others share their sessions and the engine with these: there the first and the last passage do.
+AT_EVERY_PASSAGE = {"outbox", "smtp", "resend"}
+# A key used twice is refused there, without a word on what became of the first call.
+MUTE_KEYS = {"brevo"}
+
+
 def knows_the_end(provider: str) -> bool:
     """Whether there is a way to learn for certain what became of a batch whose answer was lost."""
     declared = capabilities(provider)
-    return declared.look_up or declared.idempotency_ttl > 0
+    return declared.look_up or (declared.idempotency_ttl > 0 and provider not in MUTE_KEYS)
 
 
 def show(what: str, found: Crashes) -> None:
@@ -46,7 +52,7 @@ def check(found: Crashes, *, certain: bool) -> None:
     assert not found.breaches, "\n".join(found.breaches[:10])
     # Threads take turns as they like: one passage more or less is no finding, a point never died at is.
     assert found.points.keys() == found.deaths.keys()
-    assert found.deaths.total() >= 0.8 * sum(found.points.values())
+    assert found.deaths.total() >= 0.8 * sum(min(count, 2) for count in found.points.values())
     # Where nobody can tell, deaths must have left traces: else the points were not where it hurts.
     assert (found.counts[DeliveryState.UNKNOWN] == 0) is certain
 
@@ -55,7 +61,7 @@ def check(found: Crashes, *, certain: bool) -> None:
 def test_dying_at_any_point_of_a_send_doubles_nobody_and_loses_nobody_silently(
     runner: Runner, provider: str
 ) -> None:
-    found = Dying(runner, provider).everywhere()
+    found = Dying(runner, provider).everywhere(every_passage=provider in AT_EVERY_PASSAGE)
     show(provider, found)
     check(found, certain=knows_the_end(provider))
     assert len(found.points) >= 20

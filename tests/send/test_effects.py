@@ -34,20 +34,29 @@ def _words(text: str) -> frozenset[str]:
 PURE: Final = _words(
     """__future__ abc base64 binascii bisect calendar collections contextlib copy dataclasses datetime decimal
     difflib email enum errno fractions functools gc hashlib heapq hmac html io ipaddress itertools json math
-    operator queue random re secrets stat statistics string struct textwrap threading time types typing
+    operator queue random re secrets stat statistics string struct sys textwrap threading time types typing
     unicodedata urllib.parse uuid weakref xml zlib zoneinfo cryptography pydantic newsletter pathlib"""
 )
 # Modules with effects the fuse sees, and who has them.
 EFFECTS: Final = {
     "sqlite3": {"store/sqlite.py", "store/imports.py"},
-    "httpx": {"send/transport.py"},
+    # The search asks through `HttpSession`, and sets its patience.
+    "httpx": {"send/transport.py", "send/search.py"},
     "smtplib": {"providers/smtp/connect.py"},
     "select": {"providers/smtp/connect.py"},
-    "ssl": {"providers/smtp/connect.py"},
+    "ssl": {"providers/smtp/connect.py", "send/transport.py"},
     # The others ask for the machine's name.
     "socket": {"providers/smtp/connect.py", "send/lease.py", "send/origin.py"},
-    "fcntl": {"send/lease.py", "store/imports.py"},
-    "os": {"providers/outbox.py", "send/lease.py", "send/origin.py", "store/sqlite.py", "store/imports.py"},
+    "fcntl": {"send/lease.py", "send/presence.py", "store/imports.py"},
+    "os": {
+        "providers/outbox.py",
+        "send/lease.py",
+        "send/origin.py",
+        "send/presence.py",
+        "send/zones.py",  # the environment
+        "store/sqlite.py",
+        "store/imports.py",
+    },
     # statx(2), which only reads.
     "ctypes": {"send/origin.py"},
     # A provider's module, by its name in a table.
@@ -83,6 +92,7 @@ def findings(path: Path) -> Iterator[str]:
         top = module.partition(".")[0]
         if module not in PURE and top not in PURE and name not in EFFECTS.get(top, ()):
             yield f"{name}:{line}: imports {module}: is it pure, and if not, does the fuse see what it does?"
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module in EFFECTS and node.module != "importlib":
             yield f"{name}:{node.lineno}: take {node.module}'s functions by their full name: only those are watched"
@@ -90,11 +100,7 @@ def findings(path: Path) -> Iterator[str]:
             if node.func.id in ("exec", "eval", "compile", "__import__"):
                 yield f"{name}:{node.lineno}: {node.func.id}() hides what is done"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            yield from unseen(name, node.lineno, node.value.id, node.attr, call=called(tree, node))
-
-
-def called(tree: ast.AST, attribute: ast.Attribute) -> bool:
-    return any(isinstance(node, ast.Call) and node.func is attribute for node in ast.walk(tree))
+            yield from unseen(name, node.lineno, node.value.id, node.attr, call=id(node) in called)
 
 
 def unseen(name: str, line: int, module: str, attribute: str, *, call: bool) -> Iterator[str]:

@@ -1,0 +1,462 @@
+"""A model of whole sends: the real engine over the real store, with people, providers, clocks and operators at their worst.
+
+Hypothesis draws what happens in which order. A crash is an engine whose every further effect fails, in
+all its threads; the next rule begins another one on the same store. The receiving side keeps its own record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from newsletter.audience.consent import ConsentEvent
+from newsletter.audience.membership import Audience
+from newsletter.audience.suppression import Suppressions
+from newsletter.clock import FakeClock
+from newsletter.errors import UsageError
+from newsletter.model.delivery import DeliveryState, SendState
+from newsletter.model.event import Event, EventType
+from newsletter.model.message import Message, Outcome, OutcomeKind
+from newsletter.model.subscriber import SubscriberStatus
+from newsletter.providers.base import (
+    Batch,
+    BatchResult,
+    Capabilities,
+    ContentForm,
+    Hold,
+    HttpProvider,
+    Provider,
+    Request,
+    Response,
+)
+from newsletter.send.reconcile import decide, settle_from_events
+from newsletter.send.run import Desk, Wishes, resume, start
+from newsletter.store.base import Transaction, utc_text
+from newsletter.store.send_records import SendRecord, Tally
+from newsletter.store.sends import SendLedger
+from newsletter.store.sqlite import SqliteDatabase
+from tests.fakes.ledger import Fault
+from tests.fakes.resend import FakeResend
+from tests.send.desk import SIGNER, add_subscribers, in_memory, make_desk, new_send
+from tests.send.judge import SETTLED, Books, verdict
+from tests.send.receivers import unpaced
+
+PEOPLE: Final = 12
+BATCH: Final = 3
+SLUG: Final = "hello"
+FINAL: Final = (DeliveryState.ACCEPTED, DeliveryState.REJECTED, DeliveryState.SKIPPED)
+
+
+class Died(BaseException):
+    """The process is dead: nothing it still wants to do has any effect."""
+
+
+class Life:
+    """One process: it may pass so many points; after that nothing of it reaches the world."""
+
+    def __init__(self, points: int | None) -> None:
+        self._left, self._lock = points, threading.Lock()
+        self.over = False
+
+    def point(self) -> None:
+        with self._lock:
+            if self._left is not None:
+                self._left -= 1
+                self.over = self.over or self._left < 0
+            if self.over:
+                raise Died
+
+
+class MortalDatabase(SqliteDatabase):
+    """The real store, as one process uses it."""
+
+    life: Life = Life(None)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:  # type: ignore[override]  # the same, one type wider
+        self.life.point()
+        with super().write() as tx:
+            yield tx
+            self.life.point()
+        self.life.point()
+
+
+# What the receiving side does with a call, and how the fake of an API is told to do the same.
+ANSWERS: Final[Mapping[str, Fault | None]] = {
+    "all accepted": None,
+    "accepted, the answer lost": Fault("POST", "accept-close", times=1),
+    "lost before it was taken": Fault("POST", "close", times=1),
+    "half accepted, the answer lost": Fault("POST", "accept-500", times=1),
+    "accepted, one not mentioned": Fault("POST", "short", times=1),
+    "accepted, in another order": Fault("POST", "malformed", times=1),
+    "one refused": None,
+    "one put off": None,
+    "too busy": Fault("POST", "429", times=1, headers={"retry-after": "1"}),
+    "a wrong key": Fault("POST", "401", times=1),
+    "accepted, then a defect": Fault("POST", "accept-reset", times=1),
+}
+
+
+class Sink:
+    """A provider in this process that does as it is told, and keeps its own record."""
+
+    name = "sink"
+
+    def __init__(self, *, look_up: bool) -> None:
+        self.capabilities = Capabilities(ContentForm.MIME, max_batch=BATCH, connections=1, look_up=look_up)
+        self.record: list[str] = []  # delivery ids, as accepted
+        self.answers: list[str] = []
+        self.life = Life(None)
+
+    def tell(self, answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+
+    def provider(self, life: Life) -> Provider:
+        self.life = life
+        return self
+
+    def session(self) -> Sink:
+        return self
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def look_up(self, delivery_ids: Sequence[str]) -> Mapping[str, Outcome]:
+        self.life.point()
+        taken = set(self.record)
+        return {
+            i: Outcome(i, OutcomeKind.ACCEPTED if i in taken else OutcomeKind.DEFERRED) for i in delivery_ids
+        }
+
+    def send(self, batch: Batch) -> BatchResult:
+        self.life.point()
+        result = self._answer(self.answers.pop(0) if self.answers else "all accepted", batch.messages)
+        self.life.point()
+        return result
+
+    def _answer(self, how: str, messages: Sequence[Message]) -> BatchResult:
+        ids = [message.delivery_id for message in messages]
+        one = ids[len(ids) // 2]
+        match how:
+            case "lost before it was taken":
+                return _each(ids, OutcomeKind.UNKNOWN)
+            case "half accepted, the answer lost":
+                self.record += ids[: len(ids) // 2]
+                return _each(ids, OutcomeKind.UNKNOWN)
+            case "too busy":
+                return _each(ids, OutcomeKind.DEFERRED, Hold("busy", retry_after=5.0))
+            case "a wrong key":
+                return _each(ids, OutcomeKind.DEFERRED, Hold("wrong key", "mend it"))
+            case "one refused" | "one put off":
+                self.record += [i for i in ids if i != one]
+                kind = OutcomeKind.REJECTED if how == "one refused" else OutcomeKind.DEFERRED
+                return BatchResult(
+                    [Outcome(i, kind if i == one else OutcomeKind.ACCEPTED, reason="it said so") for i in ids]
+                )
+            case _:
+                pass
+        self.record += ids
+        match how:
+            case "accepted, the answer lost":
+                return _each(ids, OutcomeKind.UNKNOWN)
+            case "accepted, one not mentioned":
+                return _each(ids[:-1], OutcomeKind.ACCEPTED)
+            case "accepted, in another order":
+                return _each(ids[::-1], OutcomeKind.ACCEPTED)
+            case "accepted, then a defect":
+                raise ZeroDivisionError
+            case _:
+                pass
+        return _each(ids, OutcomeKind.ACCEPTED)
+
+
+def _each(ids: Sequence[str], kind: OutcomeKind, hold: Hold | None = None) -> BatchResult:
+    return BatchResult([Outcome(i, kind, reason="it said so") for i in ids], hold)
+
+
+class Api:
+    """A real HTTP provider with idempotency keys, through the real transport, to its fake."""
+
+    name = "resend"
+
+    def __init__(self, server: FakeResend) -> None:
+        self._server, self._before = server, len(server.ledger.entries)
+        self._server.faults.clear()
+
+    @property
+    def record(self) -> list[str]:
+        return [str(entry["delivery_id"]) for entry in self._server.ledger.entries[self._before :]]
+
+    def tell(self, answers: Sequence[str]) -> None:
+        self._server.faults.clear()
+        for fault in map(ANSWERS.get, answers):
+            if fault is not None:
+                self._server.faults.add(fault)
+
+    def provider(self, life: Life) -> Provider:
+        provider = unpaced(self._server.options())(self.name, "")
+        assert isinstance(provider, HttpProvider)
+        return MortalApi(provider, life)
+
+
+class MortalApi:
+    """A real HTTP provider, as one process uses it."""
+
+    def __init__(self, provider: HttpProvider, life: Life) -> None:
+        self._provider, self._life = provider, life
+        self.name, self.capabilities = provider.name, provider.capabilities
+
+    def build_request(self, batch: Batch) -> Request:
+        self._life.point()
+        return self._provider.build_request(batch)
+
+    def parse_response(self, batch: Batch, response: Response) -> BatchResult:
+        self._life.point()
+        return self._provider.parse_response(batch, response)
+
+
+# What happens to people and to the send, between two turns of a running one or while none is at work.
+PERSON: Final = st.integers(1, PEOPLE + 4)
+EVENTS: Final = st.one_of(
+    st.tuples(st.just("leave"), PERSON, st.sampled_from(["unsubscribed", "bounced", "complained"])),
+    st.tuples(st.just("erase"), PERSON, st.just("")),
+    st.tuples(st.just("come back"), PERSON, st.just("")),
+    st.tuples(st.just("join"), st.just(0), st.just("")),
+    st.tuples(st.just("pause"), st.just(0), st.just("")),
+    st.tuples(st.just("cancel"), st.just(0), st.just("")),
+    st.tuples(st.just("stop"), st.just(0), st.just("")),
+    st.tuples(st.just("report"), PERSON, st.just("")),
+    st.tuples(st.just("clock"), st.sampled_from([-800, -1, 1, 400]), st.just("")),
+)
+MEANWHILE: Final = st.dictionaries(st.integers(1, 6), EVENTS, max_size=3)
+
+
+class SendMachine(RuleBasedStateMachine):
+    """One issue, sent as often as it takes, by processes that die, to people who come and go."""
+
+    server: FakeResend
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.folder: Path = self.stack.enter_context(in_memory())
+        # The other processes: the web service, the operator's terminal.
+        self.db = self.stack.enter_context(SqliteDatabase(self.folder / "newsletter.db"))
+        self.clock = FakeClock()
+        self.people = Audience(self.db, Suppressions(self.db, b"secret"), self.clock)
+        self.joined = PEOPLE
+        self.frozen: dict[int, set[int]] = {}
+        self.settled: dict[tuple[int, int], DeliveryState] = {}
+        self.vouched: set[tuple[int, int]] = set()
+        self.again: Counter[int] = Counter()  # how often the operator had somebody sent to again
+        self.gone: dict[int, int] = {}  # who left, and how long the record was then
+        self.desk: Desk | None = None
+
+    def teardown(self) -> None:
+        try:
+            self.ends()
+        finally:
+            self.stack.close()
+
+    @initialize(kind=st.sampled_from(["sink", "sink that can be asked", "resend"]))
+    def begin(self, kind: str) -> None:
+        add_subscribers(self.db, PEOPLE)
+        self.sink: Sink | Api = (
+            Api(self.server) if kind == "resend" else Sink(look_up=kind == "sink that can be asked")
+        )
+
+    # What is known ----------------------------------------------------------------------------------
+
+    @property
+    def sends(self) -> list[SendRecord]:
+        return self.ledger.sends()
+
+    @property
+    def ledger(self) -> SendLedger:
+        return SendLedger(self.db)
+
+    def states(self, send_id: int) -> dict[int, DeliveryState]:
+        rows = self.db.query("SELECT subscriber_id, state FROM deliveries WHERE send_id = ?", (send_id,))
+        return {number: DeliveryState(state) for number, state in rows}
+
+    def mailed(self) -> list[tuple[int, int]]:
+        """The receiving side's record: sends and people, in the order of acceptance."""
+        return [found for token in self.sink.record if (found := SIGNER.read_delivery(token))]
+
+    def address(self, number: int) -> str:
+        rows = self.db.query("SELECT email FROM subscribers WHERE id = ?", (number,))
+        return str(rows[0][0]) if rows else ""
+
+    # What a process does ----------------------------------------------------------------------------
+
+    def work(self, life: Life, answers: Sequence[str], meanwhile: Mapping[int, Any]) -> None:
+        """Start the send, or go on with it, in a process that lives as long as `life`."""
+        self.sink.tell(answers)
+        with MortalDatabase(self.folder / "newsletter.db") as db:
+            db.life = life
+            desk = self.desk = make_desk(
+                self.folder,
+                lambda *_: self.sink.provider(life),
+                db=db,
+                clock=self.clock,
+                wishes=Wishes(batch=BATCH, connections=1),
+            )
+            turns = 0
+
+            def turn(_: Tally) -> None:
+                nonlocal turns
+                turns += 1
+                if turns in meanwhile:
+                    self.happens(*meanwhile[turns])
+
+            desk.on_turn = turn
+            unfinished = [send for send in self.sends if send.unfinished]
+            # Nobody is left to send to: said, and nothing is kept.
+            with contextlib.suppress(Died, UsageError):
+                if unfinished:
+                    resume(desk, unfinished[-1].id)
+                else:
+                    start(desk, new_send(SLUG, self.sink.name))
+        self.desk = None
+
+    @rule(
+        answers=st.lists(st.sampled_from(sorted(ANSWERS)), max_size=4),
+        points=st.one_of(st.none(), st.integers(1, 45)),
+        meanwhile=MEANWHILE,
+    )
+    def send_or_resume(self, answers: list[str], points: int | None, meanwhile: dict[int, Any]) -> None:
+        self.work(Life(points), answers, meanwhile)
+
+    # What happens to people and from other terminals ----------------------------------------------------
+
+    @rule(event=EVENTS)
+    def something_happens(self, event: tuple[str, int, str]) -> None:
+        self.happens(*event)
+
+    def happens(self, what: str, number: int, how: str) -> None:
+        email = self.address(number) if number > 0 else ""
+        match what:
+            case "leave" if email:
+                self.note_as_gone(number)
+                event = ConsentEvent(how, utc_text(self.clock.now()), "test", "person")
+                with self.db.write() as tx:
+                    self.people.leave(tx, number, SubscriberStatus(how), event)
+            case "erase" if email:
+                self.note_as_gone(number)
+                self.people.erase(email)
+            case "come back" if email:
+                self.people.add(email, resubscribe="by email")
+                self.gone.pop(number, None)
+            case "join":
+                self.joined += 1
+                self.people.add(f"late{self.joined}@example.org")
+            case "pause" | "cancel":
+                wanted = SendState.PAUSED if what == "pause" else SendState.CANCELLED
+                allowed = [SendState.SENDING, SendState.PAUSED, SendState.FREEZING]
+                for send in self.sends:
+                    if not (send.state is SendState.FREEZING and what == "pause"):
+                        self.ledger.change_state(send.id, wanted, allowed, now=self.clock.now())
+            case "stop" if self.desk is not None:
+                self.desk.stop.press()
+            case "report":
+                self.report(number)
+            case "clock":
+                self.clock.set(self.clock.now() + timedelta(days=number))
+            case _:
+                pass  # nobody of that number, or no process to stop
+
+    def note_as_gone(self, number: int) -> None:
+        """From their leaving on nothing may be sent, but for what is under way in a living process."""
+        under_way = any(self.states(send.id).get(number) is DeliveryState.CLAIMED for send in self.sends)
+        if not (under_way and self.desk is not None):
+            self.gone.setdefault(number, len(self.sink.record))
+
+    def report(self, number: int) -> None:
+        """A webhook tells what the provider knows."""
+        taken = set(self.sink.record)
+        tokens = [SIGNER.delivery(send.id, number) for send in self.sends]
+        events = [
+            Event(self.sink.name, EventType.DELIVERED, token, self.clock.now(), delivery_id=token)
+            for token in tokens
+            if token in taken
+        ]
+        settle_from_events(self.db, SIGNER, events)
+
+    @precondition(lambda self: bool(self.sends))
+    @rule(resend=st.booleans())
+    def the_operator_decides(self, resend: bool) -> None:
+        unknown = self.ledger.unknown(SLUG)
+        decide(self.db, self.sends, unknown, resend=resend, now=self.clock.now())
+        for delivery in unknown:
+            if resend:
+                self.again[delivery.subscriber_id] += 1
+            else:
+                self.vouched.add((delivery.send_id, delivery.subscriber_id))
+
+    # What always holds --------------------------------------------------------------------------------
+
+    @invariant()
+    def the_states_sum_to_the_audience_which_never_changes(self) -> None:
+        for send in self.sends:
+            states = self.states(send.id)
+            assert self.ledger.tally(send.id).total == len(states)
+            if send.state is SendState.FREEZING or (send.audience != len(states) and not self.frozen):
+                continue
+            assert send.audience == len(states)
+            assert self.frozen.setdefault(send.id, set(states)) == set(states)
+
+    @invariant()
+    def what_is_settled_stays(self) -> None:
+        for (send_id, number), before in self.settled.items():
+            assert self.states(send_id)[number] is before, f"{number} was {before.name}"
+        for send in self.sends:
+            self.settled |= {(send.id, n): s for n, s in self.states(send.id).items() if s in FINAL}
+
+    @invariant()
+    def nobody_is_mailed_twice_unless_the_operator_says_so(self) -> None:
+        for number, count in Counter(number for _, number in self.mailed()).items():
+            assert count <= 1 + self.again[number], f"{number} was mailed {count} times"
+
+    @invariant()
+    def nobody_is_mailed_after_leaving(self) -> None:
+        record = self.mailed()
+        for number, before in self.gone.items():
+            assert number not in {who for _, who in record[before:]}, f"{number} was mailed after leaving"
+
+    @invariant()
+    def the_judge_agrees(self) -> None:
+        for send in self.sends:
+            self.judge(send, finished=send.state is SendState.SENT)
+
+    def judge(self, send: SendRecord, *, finished: bool) -> None:
+        mailed = {number for send_id, number in self.mailed() if send_id == send.id}
+        # The operator's word counts for more than the record.
+        mailed |= {number for send_id, number in self.vouched if send_id == send.id}
+        states = {n: s for n, s in self.states(send.id).items() if not self.again[n]}
+        judged = {number for number in mailed if not self.again[number]}
+        books = Books(
+            Counter(map(str, judged)), {str(n): s for n, s in states.items()}, [str(n) for n in states]
+        )
+        breaches = verdict(books, finished=finished)
+        assert not breaches, breaches
+
+    def ends(self) -> None:
+        """Whatever happened, a few resumes without trouble bring every send to its end."""
+        for _ in range(4):
+            if not any(send.unfinished for send in self.sends):
+                break
+            self.work(Life(None), [], {})
+        for send in self.sends:
+            assert send.state in (SendState.SENT, SendState.CANCELLED), f"the send stays {send.state}"
+            if send.state is SendState.SENT:
+                assert set(self.states(send.id).values()) <= SETTLED
+                self.judge(send, finished=True)
