@@ -146,6 +146,42 @@ class WebSettings(_Table):
     topics: tuple[str, ...] = Field(
         default=(), description="Tags a reader may choose among on the preferences page."
     )
+    double_opt_in: bool = Field(
+        default=True, description="Whether joining needs a press in a mail; who left needs one in any case."
+    )
+    consent_text: str = Field(
+        default="",
+        max_length=1000,
+        description="What a reader agrees to, beside the button; says by itself what comes and how often.",
+    )
+    reminder_after_days: int = Field(
+        default=3,
+        ge=0,
+        le=6,
+        description="Days after which who hasn't confirmed is reminded, once; 0 for never.",
+    )
+    embedded_forms: bool = Field(
+        default=True,
+        description="Whether forms on other sites may post here; their visitors can't bring a token.",
+    )
+    proof_of_work: int = Field(
+        default=0,
+        ge=0,
+        le=24,
+        description="Zero bits a reader's browser has to find before the form is taken: 16 takes it under a second; 0 for none.",
+    )
+    disposable: Literal["flag", "refuse"] = Field(
+        default="flag", description="What is done about addresses made to be thrown away."
+    )
+    signups_per_hour: int = Field(
+        default=1000,
+        ge=1,
+        description="Confirmations mailed in an hour, at most; what is over it looks like success.",
+    )
+    stream: str = Field(
+        default="",
+        description="The message stream of confirmations and other single mails; `provider.stream` unless given.",
+    )
 
     @field_validator("trusted_proxies")
     @classmethod
