@@ -92,11 +92,14 @@ def owner_name() -> str:
 def same_machine(owner: str) -> bool:
     """Whether `owner` is or was a process of this machine, where the lock decides and not the lease.
 
-    Containers with names of their own share a kernel and its locks; after a reboot the name is the same.
+    Containers with names of their own share a kernel and its locks; machines that share a name don't.
+    After a reboot, too, the lease has to run out, as nobody can tell that from another machine.
     """
     place, _, nonce = owner.rpartition(":")
     kernel = _kernel()
-    return place.rpartition(":")[0] == socket.gethostname() or bool(kernel and nonce.startswith(kernel))
+    if kernel and len(nonce) > len(kernel):
+        return nonce.startswith(kernel)
+    return place.rpartition(":")[0] == socket.gethostname()
 
 
 def _kernel() -> str:

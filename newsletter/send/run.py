@@ -320,7 +320,7 @@ def _take_over(desk: Desk, record: SendRecord, *, stamped: bool) -> int:
     ):
         wait = (record.lease_until - now).total_seconds()
         raise NewsletterError(
-            f"`{record.slug}` was last sent from another machine, {record.lease_owner.rpartition(':')[0]}",
+            f"`{record.slug}` was last sent from another machine, or before a reboot: {record.lease_owner.rpartition(':')[0]}",
             hint=f"if that process is gone, try again in {wait:.0f} seconds, when its lease has run out",
         )
     return desk.ledger.take_over(
