@@ -180,24 +180,35 @@ class Audience:
             AddressError: it isn't an address.
             NewsletterError: nobody on the list has it.
         """
-        address = parse_address(email)
         number = self.get(email).id
-        at = utc_text(self.clock.now())
+        event = ConsentEvent("erased", utc_text(self.clock.now()), source, "operator")
         with self.database.write() as tx:
-            # The row points to the import that brought the person; the record stands without it.
-            brought = [event for event in consent.history(tx, number) if event.source.startswith("import:")][
-                :1
-            ]
-            people.delete(tx, number)
-            for event in brought:
-                consent.record(tx, number, replace(event, detail=""))
-            self.suppressions.add(tx, address.match_key, "erased", at)
-            digest = self.suppressions.address_hmac(address.match_key).hex()
-            consent.record(
-                tx, number, ConsentEvent("erased", at, source, "operator", detail=f"hmac:{digest}")
-            )
+            self.forget(tx, number, event)
         self.database.checkpoint()
         return number
+
+    def forget(self, tx: Transaction, subscriber_id: int, event: ConsentEvent) -> bool:
+        """Erase a person inside a transaction of the caller's, who checkpoints after it; False where nobody has the number.
+
+        Args:
+            tx: the transaction.
+            subscriber_id: who.
+            event: what is recorded of it; its detail, the keyed hash, is filled in here.
+        """
+        rows = tx.query("SELECT match_key FROM subscribers WHERE id = ?", (subscriber_id,))
+        if not rows:
+            return False
+        [(key,)] = rows
+        # The row points to the import that brought the person; the record stands without it.
+        history = consent.history(tx, subscriber_id)
+        brought = [entry for entry in history if entry.source.startswith("import:")][:1]
+        people.delete(tx, subscriber_id)
+        for entry in brought:
+            consent.record(tx, subscriber_id, replace(entry, detail=""))
+        self.suppressions.add(tx, key, "erased", event.at)
+        digest = self.suppressions.address_hmac(key).hex()
+        consent.record(tx, subscriber_id, replace(event, detail=f"hmac:{digest}"))
+        return True
 
 
 def _refuse(email: str, reason: str, resubscribe: str) -> None:

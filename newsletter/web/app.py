@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from newsletter.errors import StoreError
-from newsletter.web import leave
+from newsletter.web import leave, preferences
 from newsletter.web.errors import ErrorPages, note
 from newsletter.web.protect import Protect
 from newsletter.web.service import Service
@@ -44,6 +44,7 @@ def make_app(service: Service) -> Starlette:
         Route("/healthz", healthz),
         *service.pages.routes(),
         *leave.routes(service),
+        *preferences.routes(service),
     ]
     errors = ErrorPages(service.pages)
     app = Starlette(
