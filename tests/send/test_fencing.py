@@ -29,6 +29,7 @@ from tests.fakes.resend import FakeResend
 from tests.send.desk import add_subscribers, make_desk, new_send, outbox_recipients, through_resend
 
 PEOPLE = 40
+LEASE = 3.0
 RUNNER = Path(__file__).with_name("another_process.py")
 
 
@@ -305,29 +306,36 @@ def test_a_second_process_on_the_same_machine_is_refused_by_the_lock_and_let_in_
 
 
 def test_a_machine_that_slept_past_its_lease_neither_sends_nor_records_when_it_wakes_up(
-    folder: Path, server: FakeResend
+    folder: Path, server: FakeResend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One store, two machines: the locks of one mean nothing to the other, so the lease and the epoch decide."""
     with opened(folder) as db:
         add_subscribers(db, PEOPLE)
-    desk_lease, locks = 2.0, str(folder / "locks")
-    with begin(folder, server.url, machine="laptop", lease=desk_lease) as sleeper:
+    locks = folder / "locks"
+    with begin(folder, server.url, machine="laptop", lease=LEASE) as sleeper:
         wait_for_accepted(folder, 5)
         os.kill(sleeper.pid, signal.SIGSTOP)
-        # While the lease lives, nobody else may.
-        early = another(folder, server.url, machine="desktop", locks=locks, lease=desk_lease)
-        assert "another machine, or before a reboot: laptop:" in early["error"]
-        assert "try again in" in early["hint"]
-        time.sleep(desk_lease)
-        finished = another(folder, server.url, machine="desktop", locks=locks, lease=desk_lease)
+        with opened(folder) as db:
+            desk = make_desk(folder, through_resend(server.url), db=db)
+            desk.state_dir = locks
+            with monkeypatch.context() as patch:
+                patch.setattr("socket.gethostname", lambda: "desktop")
+                patch.setattr(lease, "_kernel", lambda: "")
+                # While the lease lives, nobody else may.
+                with pytest.raises(NewsletterError, match="before a reboot: laptop:") as early:
+                    resume(desk, 1)
+            assert "try again in" in early.value.hint
+            lives_until = desk.ledger.get(1).lease_until
+        assert lives_until is not None
+        time.sleep(max(0.0, (lives_until - datetime.now(UTC)).total_seconds()) + 0.1)
+        finished = another(folder, server.url, machine="desktop", locks=str(locks), lease=LEASE)
         assert (finished["state"], finished["accepted"]) == ("sent", PEOPLE)
         mailed, calls = server.ledger.recipients, len(server.calls)
         with opened(folder) as db:
             settled = db.query("SELECT * FROM deliveries"), db.query("SELECT * FROM sends")
         os.kill(sleeper.pid, signal.SIGCONT)
         out, _ = sleeper.communicate(timeout=60)
-    woken = json.loads(out)
-    assert woken["kind"] == "FencedError"
+    assert json.loads(out)["kind"] == "FencedError"
     # A call that was on its way when it fell asleep may have arrived; nothing was begun after that.
     assert len(server.calls) - calls <= 1
     assert server.ledger.recipients == mailed
