@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from newsletter.model.event import Event
 from newsletter.model.message import Message, Outcome, SharedContent
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets
 
 
 class ContentForm(StrEnum):
@@ -274,6 +275,14 @@ class Search(Protocol):
 @runtime_checkable
 class Webhook(Protocol):
     """A provider that reports what became of its messages."""
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call is the provider's own, from its raw bytes.
+
+        Raises:
+            WebhookRefusedError: it isn't, or not from now.
+        """
+        ...
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The events in one call; header names in lower case. Unknown ones have the type `unknown`.

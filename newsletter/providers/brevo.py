@@ -51,6 +51,7 @@ from newsletter.providers.base import (
     Response,
 )
 from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_BREVO_API_KEY"
 # One address for all: its servers stand in the EU.
@@ -224,6 +225,14 @@ class BrevoProvider:
                     number = str(event.get("messageId") or "")
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, number)
         return found
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call has our token: Brevo signs nothing.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_token(secrets, call)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the protocol's
         """One event, or a list where batched webhooks are switched on.

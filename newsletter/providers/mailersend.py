@@ -45,6 +45,7 @@ from newsletter.providers.base import (
     Response,
 )
 from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_hex_hmac
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_MAILERSEND_API_KEY"
 _DEFAULT: Final = "https://api.mailersend.com"
@@ -217,6 +218,14 @@ class MailerSendProvider:
             return Outcome(message.delivery_id, OutcomeKind.REJECTED, reason=said), None
         deferred = Outcome(message.delivery_id, OutcomeKind.DEFERRED, reason=said)
         return deferred, Hold(f"MailerSend: {said}", _hint(said))
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call is signed by MailerSend: `Signature`, over the raw body.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_hex_hmac(secrets, call, "signature")
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the protocol's
         """One event.

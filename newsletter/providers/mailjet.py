@@ -48,6 +48,7 @@ from newsletter.providers.base import (
     Response,
 )
 from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_MAILJET_API_KEY"
 _HOSTS: Final = {
@@ -245,6 +246,14 @@ class MailjetProvider:
                 if isinstance(row, dict) and row.get("ID"):
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, str(row["ID"]))
         return found
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call has our token: Mailjet signs nothing.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_token(secrets, call)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the protocol's
         """A list of events, or one alone: Mailjet sends both.

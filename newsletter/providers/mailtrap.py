@@ -46,6 +46,7 @@ from newsletter.providers.base import (
     Response,
 )
 from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_hex_hmac
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_MAILTRAP_API_KEY"
 _BULK: Final = "https://bulk.api.mailtrap.io"
@@ -220,6 +221,14 @@ class MailtrapProvider:
                 if not cursor or not messages:
                     break
         return found
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call is signed by Mailtrap: `Mailtrap-Signature`, over the raw body.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_hex_hmac(secrets, call, "mailtrap-signature")
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the body says it all
         """The events of one call, in either payload format; see `providers.base.Webhook`.

@@ -44,6 +44,7 @@ from newsletter.providers.base import (
     Response,
 )
 from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_POSTMARK_API_KEY"
 _TEST_TOKEN: Final = "POSTMARK_API_TEST"  # noqa: S105 - published: everything is checked, nothing is delivered
@@ -217,6 +218,14 @@ class PostmarkProvider:
             if len(messages) < _PAGE or len(found) == len(question.recipients):
                 break
         return found
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call has our token: Postmark signs nothing.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_token(secrets, call)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the body says it all
         """The one event Postmark posts; see `providers.base.Webhook`.

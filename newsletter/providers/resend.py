@@ -46,6 +46,7 @@ from newsletter.providers.base import (
     Response,
 )
 from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_standard_webhook
 
 API_KEY_VARIABLE = "NEWSLETTER_RESEND_API_KEY"
 _HOUR = 3600
@@ -143,6 +144,14 @@ class ResendProvider:
             result = _refused(batch, response, *_error_words(body, response, self._key))
         rate = allowance(response.headers, "ratelimit-remaining", "ratelimit-reset")
         return replace(result, allowance=rate)
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call is signed by Resend: Standard Webhooks, in Svix's headers or their own.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_standard_webhook(secrets, call)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The one event Resend posts, by Svix or Standard Webhooks; see `providers.base.Webhook`.

@@ -57,6 +57,16 @@ from newsletter.providers.base import (
 )
 from newsletter.providers.events import digest, moment, read_report, text
 from newsletter.providers.marks import Translations, marked, numbered
+from newsletter.providers.signatures import (
+    A_DAY,
+    WebhookCall,
+    WebhookRefusedError,
+    WebhookSecrets,
+    require_keys,
+    require_recent,
+    required,
+    verify_ecdsa,
+)
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_SENDGRID_API_KEY"
 _HOSTS: Final = {
@@ -253,6 +263,18 @@ class SendGridProvider:
             for delivery, address in question.recipients.items()
             if address.lower() in numbers
         }
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call is signed by SendGrid: ECDSA over its timestamp and the raw body, last line break and all.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        at = required(call, "x-twilio-email-event-webhook-timestamp")
+        signature = required(call, "x-twilio-email-event-webhook-signature")
+        require_recent(at, call.now, A_DAY)
+        if not any(verify_ecdsa(key, signature, at.encode() + call.body) for key in require_keys(secrets)):
+            raise WebhookRefusedError("the signature doesn't fit")
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the contract's
         """The events of an Event Webhook call, an array.

@@ -57,8 +57,9 @@ from newsletter.providers.base import (
 )
 from newsletter.providers.events import read_report, text
 from newsletter.providers.mailgun.content import own_headers, recipient_variables, require_options, translate
-from newsletter.providers.mailgun.report import event_of
+from newsletter.providers.mailgun.report import event_of, verify_call
 from newsletter.providers.marks import Translations
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_MAILGUN_API_KEY"
 _HOSTS: Final = {
@@ -232,6 +233,14 @@ class MailgunProvider:
                 return found
             # The key goes to no other host than ours, whatever the answer names.
             url = f"{self._url}/events/{page}"
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call is signed by Mailgun, which doesn't sign the report itself; see `report.verify_call`.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_call(secrets, call)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the contract's
         """The one event of a webhook call.

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from newsletter.model.event import BounceClass, Event, EventType
-from newsletter.providers.events import digest, moment, text
+from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.signatures import (
+    A_DAY,
+    WebhookCall,
+    WebhookRefusedError,
+    WebhookSecrets,
+    hex_hmac,
+    require_keys,
+    require_match,
+    require_recent,
+)
 
 _TYPES: Final = {
     "accepted": EventType.QUEUED,
@@ -34,8 +44,9 @@ def event_of(report: Mapping[str, Any], data: Mapping[str, Any]) -> Event:
     return Event(
         provider="mailgun",
         type=kind,
-        # Unique within a day only; the moment makes it so for good.
-        event_id=f"{number}@{at}" if number else text(report, "signature", "token") or digest(report),
+        # The signature covers the token and not the report: a token that is taken once only keeps it from
+        # being used again for another report. Mailgun's own id is unique within a day only.
+        event_id=text(report, "signature", "token") or (f"{number}@{at}" if number else digest(report)),
         at=moment(data.get("timestamp")),
         recipient=text(data, "recipient") or text(data, "message", "headers", "to"),
         message_id=text(data, "message", "headers", "message-id").strip("<>"),
@@ -49,6 +60,26 @@ def event_of(report: Mapping[str, Any], data: Mapping[str, Any]) -> Event:
         user_agent=text(data, "client-info", "user-agent"),
         raw=report,
     )
+
+
+def verify_call(secrets: WebhookSecrets, call: WebhookCall) -> None:
+    """See that the timestamp and the token of a call are signed by Mailgun; the report itself isn't covered.
+
+    Source: documentation.mailgun.com, Webhooks, "Securing webhooks".
+
+    Raises:
+        WebhookRefusedError: they aren't, or it isn't from today.
+    """
+    try:
+        report = read_report(call.body)
+    except ValueError:
+        raise WebhookRefusedError("this is no report of Mailgun's", final=True) from None
+    at, token, signature = (text(report, "signature", name) for name in ("timestamp", "token", "signature"))
+    if not (at and token and signature):
+        raise WebhookRefusedError("the report has no signature of Mailgun's", final=True)
+    require_recent(at, call.now, A_DAY)
+    signed = (at + token).encode("utf-8", "surrogatepass")
+    require_match([signature], [hex_hmac(key, signed) for key in require_keys(secrets)])
 
 
 def _bounce_class(kind: EventType, reason: str, data: Mapping[str, Any]) -> BounceClass:

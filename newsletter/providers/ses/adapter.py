@@ -34,6 +34,7 @@ from newsletter.providers.ses.answers import KEY_VARIABLE, read_answer
 from newsletter.providers.ses.events import read_events
 from newsletter.providers.ses.signature import Credentials, signed_headers
 from newsletter.providers.ses.template import ENCODE, Translated, encoded_mailbox, translated
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets
 
 _PATH = "/v2/email/outbound-bulk-emails"
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2}").fullmatch
@@ -134,6 +135,17 @@ class SesProvider:
             if not content.fits(message)
         ]
         return replace(result, outcomes=[*result.outcomes, *too_large])
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call is an envelope SNS signed for a topic of ours; see `sns`.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        # Certificates are read by who receives reports, not by who sends.
+        from newsletter.providers.ses.sns import verify_envelope
+
+        verify_envelope(secrets, call)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The events in one notification of SNS, or in what it delivers raw; see `events`."""

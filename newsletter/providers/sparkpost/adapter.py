@@ -45,6 +45,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 from newsletter.providers.sparkpost.events import KEY_VARIABLE, error_words, read_events, search_events
 
 _HOSTS = {
@@ -181,6 +182,14 @@ class SparkPostProvider:
             NewsletterError: the key may not read events, or SparkPost doesn't answer as it should.
         """
         return search_events(question, f"{self._base}/events/message", self._headers, self._key)
+
+    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+        """See that a call has our token: SparkPost signs nothing.
+
+        Raises:
+            WebhookRefusedError: it isn't.
+        """
+        verify_token(secrets, call)
 
     def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The events in one batch; a ping has none.
