@@ -7,10 +7,11 @@ process that writes, so that one that was replaced writes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from newsletter.clock import Clock, SystemClock
 from newsletter.errors import NewsletterError, StoreError
 from newsletter.model.delivery import SendState
 from newsletter.store import deliveries
@@ -42,11 +43,12 @@ class SendLedger:
     """
 
     db: Database
+    clock: Clock = field(default_factory=SystemClock)
 
     # Starting -----------------------------------------------------------------------------------
 
     def count_audience(self, slug: str, tag: str = "") -> int:
-        """How many would be frozen now for this issue: active, of the segment, not reached before."""
+        """How many would be frozen now for this issue: active, not pausing, of the segment, not reached before."""
         with_sql, parameters = self._audience_filter(self._reaching(self.db, slug, 0), tag)
         [(count,)] = self.db.query(f"SELECT count(*) FROM subscribers s WHERE {with_sql}", parameters)
         return int(count)
@@ -279,9 +281,9 @@ class SendLedger:
             )
         ]
 
-    @staticmethod
-    def _audience_filter(earlier: Sequence[int], tag: str) -> tuple[str, list[object]]:
-        clauses, parameters = ["s.status = 'active'"], list[object]()
+    def _audience_filter(self, earlier: Sequence[int], tag: str) -> tuple[str, list[object]]:
+        clauses = ["s.status = 'active'", "(s.paused_until = '' OR s.paused_until <= ?)"]
+        parameters: list[object] = [utc_text(self.clock.now())]
         if tag:
             clauses.append(
                 "EXISTS (SELECT 1 FROM subscriber_tags t WHERE t.subscriber_id = s.id AND t.tag = ?)"

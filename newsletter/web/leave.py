@@ -46,6 +46,7 @@ def routes(service: Service) -> list[BaseRoute]:
     """The addresses of leaving."""
     pages = LeavePages(service)
     return [
+        Route("/u", pages.without_token, methods=["GET"]),
         Route("/u/{token}", pages.link, methods=["GET", "POST"]),
         Route("/left/undo", pages.undo, methods=["POST"]),
         Route("/left/reason", pages.reason, methods=["POST"]),
@@ -62,6 +63,14 @@ class LeavePages:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._source = service.address("/u")
+
+    async def without_token(self, _: Request) -> Response:
+        """Where an issue read in the browser leads: nobody's link is on a page that everybody can read."""
+        return self._service.pages.message(
+            "The link is in your mail",
+            "Every issue ends with “Unsubscribe”: the link there is yours alone, and one press is enough.",
+            "Or answer any issue and say that you want to leave.",
+        )
 
     async def link(self, request: Request) -> Response:
         """The address in every mail: shows one big button when read, and takes off the list when posted to.

@@ -40,6 +40,7 @@ def routes(service: Service) -> list[BaseRoute]:
     pages = PreferencePages(service)
     both = ["GET", "POST"]
     return [
+        Route("/p", pages.without_token, methods=["GET"]),
         Route("/p/{token}", pages.request_link, methods=both),
         Route("/preferences/{token}", pages.manage, methods=both),
         Route("/preferences/{token}/data.json", pages.export, methods=["GET"]),
@@ -65,6 +66,13 @@ class PreferencePages:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+
+    async def without_token(self, _: Request) -> Response:
+        """Where an issue read in the browser leads."""
+        return self._service.pages.message(
+            "The link is in your mail",
+            "Every issue ends with “Change your preferences”: the link there is yours alone.",
+        )
 
     async def request_link(self, request: Request) -> Response:
         """The link in an issue: offers to mail a fresh one, and mails it when the button is pressed."""
