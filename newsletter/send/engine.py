@@ -175,7 +175,7 @@ class Engine:
     def _turn(self) -> Turn:
         """Record what was finished, claim what comes next: one commit; then let the claimed go."""
         before = self._clock.monotonic()
-        with self._db.write() as tx:
+        with self._senders.workbench.writing() as done, self._db.write() as tx:
             state, note = deliveries.renew(tx, self._send_id, self._epoch, self._lease_end())
             turn = self._claims.turn(state, note, self._in_flight)
             for report in self._reports:
@@ -184,6 +184,7 @@ class Engine:
                 self._claim(tx, turn)
             turn.due = deliveries.next_due(tx, self._send_id)
             self._end(tx, turn)
+            done()
         self._lease_until = before + LEASE_SECONDS - _LEASE_MARGIN
         self._reports.clear()
         self._claims.committed(turn)

@@ -14,6 +14,7 @@ from newsletter.send.gate import Gate
 from newsletter.send.messages import Made
 from newsletter.send.retry import Decision
 from newsletter.send.transport import HttpSession, body_hash, unknown
+from newsletter.send.workbench import Workbench
 from newsletter.store.send_records import ClaimedBatch
 
 
@@ -92,6 +93,7 @@ class Senders:
         self._maker = maker
         self._gate = gate
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self.workbench = Workbench()
         # None only wakes the coordinator.
         self.reports: SimpleQueue[Report | None] = SimpleQueue()
         # Daemons: a second Ctrl-C must not wait for a server that is silent.
@@ -136,19 +138,11 @@ class Senders:
         if self._gate.stopped:
             return _unsent(job)
         if job.batch is None:
-            made = make(job.claimed)
-            job.batch, job.refused = made.batch, made.refused
-            if not made.batch.messages:
-                return Report(job, Step.DONE, outcomes=outcomes_of(job, BatchResult([])))
-            if isinstance(session, HttpSession) and self._provider.capabilities.idempotency_ttl:
-                job.request = session.prepare(job.batch)
-                digest = body_hash(job.request)
-                if not job.claimed.body_hash:
-                    return Report(job, Step.BUILT, body_hash=digest)
-                if job.claimed.body_hash != digest:
-                    return Report(
-                        job, Step.CHANGED, outcomes=_lost(job, "its content is not the same any more")
-                    )
+            with self.workbench.building():
+                built = self._build(session, make, job)
+            if built is not None:
+                return built
+        assert job.batch is not None
         call = self._gate.enter(len(job.batch.messages))
         if call is None:
             return _unsent(job)
@@ -161,6 +155,24 @@ class Senders:
             result = unknown(job.batch, f"{self._provider.name} failed: {type(error).__name__}: {error}")
         decision = self._gate.leave(call, result, repeated=job.uncertain)
         return Report(job, Step.DONE, result=result, outcomes=outcomes_of(job, result), decision=decision)
+
+    def _build(self, session: Session, make: Callable[[ClaimedBatch], Made], job: Job) -> Report | None:
+        """Make what is to leave; a report where it must not leave now."""
+        made = make(job.claimed)
+        job.batch, job.refused = made.batch, made.refused
+        if not made.batch.messages:
+            return Report(job, Step.DONE, outcomes=outcomes_of(job, BatchResult([])))
+        if not isinstance(session, HttpSession):
+            return None
+        job.request = session.prepare(job.batch)
+        if not self._provider.capabilities.idempotency_ttl:
+            return None
+        digest = body_hash(job.request)
+        if not job.claimed.body_hash:
+            return Report(job, Step.BUILT, body_hash=digest)
+        if job.claimed.body_hash != digest:
+            return Report(job, Step.CHANGED, outcomes=_lost(job, "its content is not the same any more"))
+        return None
 
 
 def open_session(provider: Provider) -> Session:
