@@ -175,11 +175,19 @@ def reclaim(
 ) -> ClaimedBatch | None:
     """Take an open batch over to send the same bytes under the same key again.
 
-    None where that can't be: somebody of it has left since, or isn't part of it any more.
+    None where that can't be: somebody of it has left since, or isn't part of it any more. Whoever of it
+    was settled by a webhook is in the call again, as the key stands for the whole of it, and stays settled.
     """
     ids = sorted((*batch.claimed, *batch.unknown))
+    everybody = ids
+    if len(ids) < batch.size:
+        settled = tx.query(
+            "SELECT subscriber_id FROM deliveries WHERE send_id = ? AND batch_id = ? AND state IN (2, 3)",
+            (send_id, batch.id),
+        )
+        everybody = sorted((*ids, *(number for (number,) in settled)))
     people: list[Person] = []
-    for part in _slices(ids):
+    for part in _slices(everybody):
         marks = ", ".join("?" * len(part))
         rows = tx.query(
             f"SELECT {_PERSON} FROM deliveries d JOIN subscribers s ON s.id = d.subscriber_id "

@@ -15,7 +15,7 @@ from newsletter.model.event import Event, EventType
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.providers.base import Provider
 from newsletter.send.lease import SendLock
-from newsletter.send.reconcile import Asked, Inquest, decide, retry_failed, settle_from_events
+from newsletter.send.reconcile import Asked, Inquest, Settled, decide, retry_failed, settle_from_events
 from newsletter.send.run import Wishes, resume, start
 from newsletter.send.search import Patience
 from newsletter.send.settlement import settlement
@@ -155,6 +155,24 @@ def test_a_live_key_is_used_before_a_search_is(folder: Path, db: SqliteDatabase)
         server.faults.clear()
         assert resume(desk, 1).tally == Tally(accepted=PEOPLE)
         assert set(server.ledger.recipients.values()) == {1}
+
+
+def test_a_key_still_tells_about_a_batch_of_which_webhooks_settled_a_part(
+    folder: Path, db: SqliteDatabase
+) -> None:
+    from tests.fakes.resend import FakeResend
+
+    with FakeResend() as server:
+        server.faults.add(Fault("POST", "accept-close", times=9))
+        desk = make_desk(folder, through_resend(server.url), db=db, clock=HastyClock())
+        assert start(desk, new_send(provider="resend")).tally.unknown >= 10
+        reports = [event(EventType.DELIVERED, 1), event(EventType.FAILED, 2)]
+        reports = [replace(report, provider="resend") for report in reports]
+        assert settle_from_events(db, SIGNER, reports) == Settled(2, 1, 1)
+        server.faults.clear()
+        assert resume(desk, 1).tally == Tally(accepted=PEOPLE - 1, rejected=1)
+        assert set(server.ledger.recipients.values()) == {1}
+    assert rows(db, DeliveryState.REJECTED) == {"r2@example.org": ("p2", "resend reported: failed")}
 
 
 def test_reconcile_asks_and_only_what_is_found_changes(
