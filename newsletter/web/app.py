@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from newsletter.errors import StoreError
-from newsletter.web import leave, preferences
+from newsletter.web import leave, preferences, view
 from newsletter.web.errors import ErrorPages, note
 from newsletter.web.protect import Protect
 from newsletter.web.service import Service
@@ -45,6 +45,7 @@ def make_app(service: Service) -> Starlette:
         *service.pages.routes(),
         *leave.routes(service),
         *preferences.routes(service),
+        *view.routes(service),
     ]
     errors = ErrorPages(service.pages)
     app = Starlette(
