@@ -83,7 +83,7 @@ def servers() -> Iterator[dict[str, int]]:
                         str(port_file),
                         "--ledger",
                         str(Path(folder) / f"{name}.ledger"),
-                        *(["--api-key", "re_your_key"] if name == "resend" else []),
+                        *(["--secret", "re_your_key"] if name == "resend" else []),
                     ],
                     cwd=ROOT,
                 )
