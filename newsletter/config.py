@@ -28,6 +28,8 @@ _HEX_COLOUR_OR_NONE = r"^$|" + _HEX_COLOUR
 _WEB_ADDRESS = r"^$|^https?://[^\s/\"'<>]+(/[^\s\"'<>]*)?$"
 _SECURE_ADDRESS = r"^$|^https://[^\s\"'<>]+$"
 _LIST_ID = r"^$|^[A-Za-z0-9.-]+$"
+# 24 characters before the `@` leave room for the tag; a comma or a percent sign means something in a `mailto:`.
+_TAGGABLE = r"^$|^[A-Za-z0-9._-]{1,24}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$"
 _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 # What each pattern asks for, in words.
 _FORMS = {
@@ -36,6 +38,7 @@ _FORMS = {
     _WEB_ADDRESS: "write an address such as https://news.example.com",
     _SECURE_ADDRESS: "write an address such as https://example.com/logo.png",
     _LIST_ID: "write a list id such as newsletter.example.com",
+    _TAGGABLE: "write a plain address with at most 24 characters before the @, such as bounces@example.com",
     _LANGUAGE: "write a language tag such as en or pt-BR",
 }
 # A display name and an address in angle brackets, or a bare address.
@@ -66,6 +69,11 @@ class ProviderSettings(_Table):
     )
     dkim_selector: str = ""
     dkim_domain: str = ""
+    bounce_address: str = Field(
+        default="",
+        pattern=_TAGGABLE,
+        description="Where bounces of what leaves over SMTP come back to, such as bounces@example.com; each message gets a tag of its own: bounces+TAG@example.com.",
+    )
 
 
 class SendingSettings(_Table):
@@ -182,6 +190,11 @@ class WebSettings(_Table):
         default="",
         description="The message stream of confirmations and other single mails; `provider.stream` unless given.",
     )
+    unsubscribe_address: str = Field(
+        default="",
+        pattern=_TAGGABLE,
+        description="A mailbox that takes readers off the list by mail, such as leave@example.com; each has a tag of their own. `newsletter bounces poll` reads it.",
+    )
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -195,6 +208,57 @@ class WebSettings(_Table):
                 msg = f"`{text}` is not a network: write an address or one such as 10.0.0.0/8"
                 raise ValueError(msg) from None
         return value
+
+
+class BouncesSettings(_Table):
+    """`[bounces]`: the mailbox that bounces, complaints and unsubscribes by mail arrive in."""
+
+    protocol: Literal["", "imap", "pop3", "maildir"] = Field(
+        default="", description="How it is read; nothing is unless given."
+    )
+    host: str = ""
+    port: int = Field(default=0, ge=0, le=65535, description="993 for IMAP and 995 for POP3 unless given.")
+    user: str = ""
+    tls: bool | None = Field(
+        default=None,
+        description="TLS, from the first byte; false only on this machine. On by default elsewhere.",
+    )
+    folder: str = Field(
+        default="",
+        description="The IMAP folder, INBOX unless given; for maildir its path, from the newsletter's folder.",
+    )
+    done: str = Field(
+        default="Newsletter-Done", min_length=1, description="Where what was dealt with is moved to."
+    )
+    aside: str = Field(
+        default="Newsletter-Aside",
+        min_length=1,
+        description="Where what can't be read is moved to, for a person.",
+    )
+    every: int = Field(default=300, ge=10, description="Seconds between two looks.")
+    limit: int = Field(default=5000, ge=1, le=100_000, description="Mails read in one look, at most.")
+
+
+class TrackingSettings(_Table):
+    """`[tracking]`: what is made of reports about messages."""
+
+    soft_bounces: int = Field(
+        default=3, ge=1, le=20, description="Deliveries in a row that came back for now, until that is final."
+    )
+    flood_percent: float = Field(
+        default=10.0,
+        gt=0,
+        le=100,
+        description="Bounces and complaints within an hour, in percent of a send, from which a person decides.",
+    )
+    keep_days: int = Field(
+        default=30,
+        ge=1,
+        description="Days after which a report's own words, addresses included, are emptied.",
+    )
+    sns_topics: tuple[str, ...] = Field(
+        default=(), description="ARNs of the Amazon SNS topics that Amazon SES reports through."
+    )
 
 
 class ChecksSettings(_Table):
@@ -223,6 +287,8 @@ class Settings(_Table):
     interview: InterviewSettings = InterviewSettings.model_construct()
     site: dict[str, Any] = {}
     web: WebSettings = WebSettings.model_construct()
+    tracking: TrackingSettings = TrackingSettings.model_construct()
+    bounces: BouncesSettings = BouncesSettings.model_construct()
     checks: ChecksSettings = ChecksSettings.model_construct()
 
     @field_validator("from_", "reply_to", "postal_address", "name", "tagline")
@@ -277,6 +343,8 @@ class Settings(_Table):
             reply_to=self.reply_to,
             list_id=self.list_id or (f"newsletter.{domain}" if domain else "newsletter.invalid"),
             language=self.language,
+            bounce_address=self.provider.bounce_address,
+            unsubscribe_address=self.web.unsubscribe_address,
         )
 
     @property

@@ -19,6 +19,8 @@ class Publication:
         reply_to: a bare address, or empty.
         list_id: the stable identifier of RFC 2919, such as `notes.example.com`.
         language: BCP 47 tag of the text, such as `en`.
+        bounce_address: where bounces of mail sent over SMTP come back to, each with a tag of its own; or empty.
+        unsubscribe_address: who mails it, with a tag of theirs, leaves; or empty.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Publication:
     reply_to: str = ""
     list_id: str = ""
     language: str = "en"
+    bounce_address: str = ""
+    unsubscribe_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

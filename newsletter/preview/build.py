@@ -226,7 +226,13 @@ class Builder:
         )
 
     def _filled(self, text: str, slots: SlotTable) -> str:
-        values = Recipients(0, self._signer, self._publication.base_url).make(self.reader.person).values
+        recipients = Recipients(
+            0,
+            self._signer,
+            self._publication.base_url,
+            unsubscribe_address=self._publication.unsubscribe_address,
+        )
+        values = recipients.make(self.reader.person).values
 
         def value(match: re.Match[str]) -> str:
             field, default = slots.entry(int(match[1]))

@@ -24,6 +24,7 @@ _ONE_CLICK_URL = re.compile(
 ).fullmatch
 _PLAIN_URL = re.compile(rf"mailto:[!-;=?-~]+|http://{_HOST}{_REST}").fullmatch
 _LIST_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*").fullmatch
+_MAILTO = re.compile(r"mailto:[!-;=?-~]{1,300}").fullmatch
 _LONGEST_URL = MAX_LINE - len("List-Unsubscribe: <>")
 
 
@@ -60,6 +61,22 @@ def unsubscribe_url(recipient: Recipient) -> tuple[str, bool]:
         f"{whom} has an unsubscribe address that no header can carry: {ascii(url)[1:-1]}",
         hint="set `base_url` to an https:// address in ASCII",
     )
+
+
+def list_unsubscribe(recipient: Recipient) -> tuple[str, bool]:
+    """The value of `List-Unsubscribe`, and whether `List-Unsubscribe-Post` goes with it.
+
+    The `mailto:` of `values["unsubscribe_mailto"]` stands behind the web address where there is one: RFC 2369 §2
+    wants them in the order of preference, and mail programs that don't know RFC 8058 often know only `mailto:`.
+
+    Raises:
+        NewsletterError: as `unsubscribe_url`.
+    """
+    url, one_click = unsubscribe_url(recipient)
+    mailto = recipient.values.get("unsubscribe_mailto", "")
+    if mailto and _MAILTO(mailto) and len(url) + len(mailto) + len(">, <") <= _LONGEST_URL:
+        return f"<{url}>, <{mailto}>", one_click
+    return f"<{url}>", one_click
 
 
 def is_one_click(base_url: str) -> bool:

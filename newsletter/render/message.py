@@ -31,11 +31,12 @@ from newsletter.render.list_headers import (
     ONE_CLICK_HEADER,
     fixed_fields,
     fixed_lines,
-    unsubscribe_url,
+    list_unsubscribe,
 )
 from newsletter.render.mime_parts import boundary, image_part, part_head, quoted_printable
 from newsletter.render.quoted_printable import SOFT_BREAK, encode_value
 from newsletter.render.splice import Filler, Skeleton, is_plain_text, plain_in
+from newsletter.render.tagged_address import tagged_address
 
 _DELIVERY_ID = re.compile(r"[A-Za-z0-9_-]{1,128}").fullmatch
 _SPACES = re.compile(r"[ \t]+")
@@ -77,6 +78,7 @@ class MessageWriter:
         self._non_ascii_mailbox = non_ascii_mailbox
         self._sender = wire_address(publication.from_email, non_ascii_mailbox=non_ascii_mailbox)
         self._domain = self._sender.rpartition("@")[2]
+        self._bounces = wire_address(publication.bounce_address) if publication.bounce_address else ""
         self._reply_to = (
             wire_address(publication.reply_to, non_ascii_mailbox=non_ascii_mailbox)
             if publication.reply_to
@@ -110,18 +112,18 @@ class MessageWriter:
         values = recipient.values
         address = wire_address(recipient.email, non_ascii_mailbox=self._non_ascii_mailbox)
         delivery = _delivery_id(recipient)
-        url, one_click = unsubscribe_url(recipient)
+        leave, one_click = list_unsubscribe(recipient)
         date = self._date_bytes(at)
         subject = self._fixed_subject or self._subject_for(values)
         subject_header = self._fixed_subject_header or unstructured("Subject", subject)
 
         parts = self._parts.copy()
-        signature_at, to, subject_at, date_at, message_id, list_unsubscribe, post, ours = self._holes
+        signature_at, to, subject_at, date_at, message_id, leave_at, post, ours = self._holes
         parts[to] = to_bytes = address.encode()
         parts[subject_at] = subject_header
         parts[date_at] = date
         parts[message_id] = parts[ours] = delivery_bytes = delivery.encode()
-        parts[list_unsubscribe] = url_bytes = url.encode()
+        parts[leave_at] = leave_bytes = leave.encode()
         parts[post] = ONE_CLICK_HEADER if one_click else b""
 
         self._filler.fill(parts, values)
@@ -132,12 +134,12 @@ class MessageWriter:
                 relaxed_header("Subject", subject_header[len("Subject:") :]),
                 b"date:%s\r\n" % date,
                 b"message-id:<%s@%s>\r\n" % (delivery_bytes, self._domain_bytes),
-                b"list-unsubscribe:<%s>\r\n" % url_bytes,
+                b"list-unsubscribe:%s\r\n" % leave_bytes,
             ]
             parts[signature_at] = self._signature(signed, parts, at, one_click=one_click)
         return Message(
             delivery,
-            self._sender,
+            tagged_address(self._bounces, delivery) if self._bounces else self._sender,
             address,
             b"".join(parts),
             self._from_header,
@@ -158,7 +160,7 @@ class MessageWriter:
         values = recipient.values
         address = wire_address(recipient.email, non_ascii_mailbox=self._non_ascii_mailbox)
         delivery = _delivery_id(recipient)
-        url, one_click = unsubscribe_url(recipient)
+        leave, one_click = list_unsubscribe(recipient)
         html, text = self._html_json.copy(), self._text_json.copy()
         self._html_filler.fill(html, values)
         self._text_filler.fill(text, values)
@@ -171,7 +173,7 @@ class MessageWriter:
             self._reply_to,
             self._fixed_subject or self._subject_for(values),
             (
-                ("List-Unsubscribe", f"<{url}>"),
+                ("List-Unsubscribe", leave),
                 *(self._one_click_fields if one_click else self._fixed_fields),
                 ("X-Newsletter-Delivery", delivery),
             ),
@@ -210,7 +212,7 @@ class MessageWriter:
         values = recipient.values
         address = wire_address(recipient.email, non_ascii_mailbox=self._non_ascii_mailbox)
         delivery = _delivery_id(recipient)
-        url, _ = unsubscribe_url(recipient)
+        leave, _ = list_unsubscribe(recipient)
         filled: list[str] = []
         for slot, plain, missing in self._value_slots:
             value = values.get(slot.field)
@@ -220,7 +222,7 @@ class MessageWriter:
             self._sender,
             address,
             subject="" if self._fixed_subject else self._subject_for(values),
-            headers=(("List-Unsubscribe", f"<{url}>"), ("X-Newsletter-Delivery", delivery)),
+            headers=(("List-Unsubscribe", leave), ("X-Newsletter-Delivery", delivery)),
             values=tuple(filled),
         )
 
@@ -269,15 +271,15 @@ class MessageWriter:
         date = head.hole()
         head.literal(b"\r\nMessage-ID: <")
         message_id = head.hole()
-        head.literal(b"@%s>\r\nList-Unsubscribe: <" % self._domain_bytes)
-        list_unsubscribe = head.hole()
-        head.literal(b">\r\n")
+        head.literal(b"@%s>\r\nList-Unsubscribe: " % self._domain_bytes)
+        leave = head.hole()
+        head.literal(b"\r\n")
         post = head.hole()
         head.literal(listed + b"X-Newsletter-Delivery: ")
         ours = head.hole()
         head.literal(b"\r\n" + described + b"\r\n")
         head.close()
-        self._holes = (signature, to, subject, date, message_id, list_unsubscribe, post, ours)
+        self._holes = (signature, to, subject, date, message_id, leave, post, ours)
         if self._dkim is not None:
             self._lay_out_signed(sender + reply_to + listed + described)
 

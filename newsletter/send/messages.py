@@ -74,7 +74,13 @@ class MessageSource:
         self._writer = writer
         # Every unsubscribe address of a send begins alike: one tells for all.
         self._one_click = is_one_click(frozen.publication.base_url)
-        self.recipients = Recipients(send_id, signer, frozen.publication.base_url, frozen.fields)
+        self.recipients = Recipients(
+            send_id,
+            signer,
+            frozen.publication.base_url,
+            frozen.fields,
+            unsubscribe_address=frozen.publication.unsubscribe_address,
+        )
 
     def maker(self) -> Callable[[ClaimedBatch], Made]:
         """What turns a claim into messages, for one thread."""

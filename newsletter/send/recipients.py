@@ -8,6 +8,7 @@ from typing import Protocol
 
 from newsletter.content.slots import METADATA_PREFIX
 from newsletter.model.delivery import Recipient
+from newsletter.render.tagged_address import unsubscribe_mailto
 from newsletter.store.send_records import Person
 
 
@@ -35,13 +36,21 @@ class Recipients:
         signer: makes the tokens.
         base_url: of the public service, without a trailing slash.
         fields: those the content asks for; None for all. A value that nobody reads isn't made.
+        unsubscribe_address: who mails it leaves; empty for none.
     """
 
     def __init__(
-        self, send_id: int, signer: Tokens, base_url: str, fields: Collection[str] | None = None
+        self,
+        send_id: int,
+        signer: Tokens,
+        base_url: str,
+        fields: Collection[str] | None = None,
+        *,
+        unsubscribe_address: str = "",
     ) -> None:
         self._send_id = send_id
         self._signer = signer
+        self._leave_by_mail = unsubscribe_address
         self._leave, self._prefer = f"{base_url}/u/", f"{base_url}/p/"
         self.with_tags = fields is None or "subscriber.tags" in fields
         self._with_preferences = fields is None or "preferences_url" in fields
@@ -50,11 +59,14 @@ class Recipients:
     def make(self, person: Person) -> Recipient:
         """The recipient a message is made for."""
         number = person.subscriber_id
+        token = self._signer.unsubscribe(number)
         values = {
             "subscriber.name": person.name,
             "subscriber.email": person.email,
-            "unsubscribe_url": self._leave + self._signer.unsubscribe(number),
+            "unsubscribe_url": self._leave + token,
         }
+        if self._leave_by_mail:
+            values["unsubscribe_mailto"] = unsubscribe_mailto(self._leave_by_mail, token)
         if self.with_tags:
             values["subscriber.tags"] = ", ".join(person.tags)
         if self._with_preferences:

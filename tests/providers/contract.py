@@ -91,6 +91,7 @@ def recipient(number: int, address: str = "") -> Recipient:
             "subscriber.name": NAMES[number % len(NAMES)],
             "subscriber.metadata.city": "Zürich & {{v1}} 100%" if number % 2 else "",
             "unsubscribe_url": f"https://news.example.com/u/token-{number}",
+            "unsubscribe_mailto": f"mailto:leave+{number:030x}@news.example.com?subject=unsubscribe",
         },
     )
 
