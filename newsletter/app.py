@@ -209,8 +209,8 @@ class Workspace:
             answer_in_email=self.settings.interview.answer_in_email,
         )
 
-    def provider(self, name: str = "", send_name: str = "") -> Provider:
-        """The provider of the settings, or the one called `name`.
+    def provider(self, name: str = "", send_name: str = "", stream: str = "") -> Provider:
+        """The provider of the settings, or the one called `name`; `stream` stands in for that of the settings.
 
         Raises:
             UsageError: there is no such provider, or it lacks a setting or a key.
@@ -231,7 +231,7 @@ class Workspace:
                 tls=table.tls,
                 region=table.region,
                 domain=table.domain or self.settings.publication.from_email.rpartition("@")[2],
-                stream=table.stream,
+                stream=stream or table.stream,
                 sandbox=table.sandbox,
                 secret=self._provider_secret(name),
                 outbox_dir=self.outbox,

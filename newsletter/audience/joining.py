@@ -8,8 +8,8 @@ Somebody who left stays suppressed until the press, whoever types their address 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from hashlib import sha256
@@ -80,6 +80,10 @@ class JoinRequest:
     disposable: bool = False
     held_back: str = ""
 
+    def holding_back(self, reason: str) -> JoinRequest:
+        """The same, with nothing to come of it because of `reason`."""
+        return replace(self, held_back=reason)
+
 
 class Admission(Enum):
     """What came of a request."""
@@ -128,14 +132,14 @@ class Joining:
         consent: the words in force.
         double_opt_in: whether a press in a mail is needed; who left needs one in any case.
         reminder_after: how long after a request a reminder is mailed; None for never.
-        welcomes: whether a welcome is mailed after joining.
+        welcomes: tells whether a welcome is mailed after joining.
     """
 
     audience: Audience
     consent: Consent
     double_opt_in: bool = True
     reminder_after: timedelta | None = timedelta(days=3)
-    welcomes: bool = False
+    welcomes: Callable[[], bool] = lambda: False
 
     def receive(self, tx: Transaction, request: JoinRequest) -> None:
         """Write a request down, and the words it agrees to. Nobody is looked up: every request costs the same."""
@@ -197,7 +201,7 @@ class Joining:
         people.set_status(tx, number, SubscriberStatus.ACTIVE, request.at)
         consent.record(tx, number, _event("added", request, "single opt-in"))
         tx.execute("DELETE FROM joinings WHERE subscriber_id = ?", (number,))
-        if self.welcomes:
+        if self.welcomes():
             outgoing.enqueue(tx, MailKind.WELCOME, number, at=utc_moment(request.at))
 
     def _ask(
@@ -242,6 +246,10 @@ class Joining:
             (_hash(token), mail.subscriber_id, event, version, form, message_id, expires),
         )
         return token
+
+    def rename_message(self, tx: Transaction, ours: str, theirs: str) -> None:
+        """Note the provider's own id of a mail, where it doesn't keep our Message-ID."""
+        tx.execute("UPDATE confirmations SET message_id = ? WHERE message_id = ?", (theirs, ours))
 
     def look(self, source: Database | Transaction, token: str, now: datetime) -> tuple[LinkState, str]:
         """What a link is good for, and the words its press agrees to; changes nothing."""
@@ -294,7 +302,7 @@ class Joining:
             "UPDATE confirmations SET spent_at = ? WHERE subscriber_id = ? AND spent_at = ''", (at, number)
         )
         tx.execute("DELETE FROM joinings WHERE subscriber_id = ?", (number,))
-        if self.welcomes and before != SubscriberStatus.ACTIVE:
+        if before != SubscriberStatus.ACTIVE and self.welcomes():
             outgoing.enqueue(tx, MailKind.WELCOME, number, at=now)
         return LinkState.OPEN
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -54,6 +54,13 @@ _CONTEXT = (
     "unsubscribe_url",
     "preferences_url",
 )
+# What templates may call with `|`.
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "duration": duration,
+    "heading": heading,
+    "heading_of": heading_of,
+    "inline": lambda content: content.inline,
+}
 
 
 @dataclass(frozen=True)
@@ -108,35 +115,13 @@ class EmailRenderer:
         self._mode: Literal["attach", "link"] = images
         self._answer_in_email = answer_in_email
         self._palette = palette(theme)
-        self._templates = Templates(
-            template_dirs,
-            {
-                "duration": duration,
-                "heading": heading,
-                "heading_of": heading_of,
-                "inline": lambda content: content.inline,
-            },
-        )
+        self._templates = Templates(template_dirs, FILTERS)
         self._pieces = PieceStore()
         self._bodies: Kept[Hashable, str] = Kept(_KEPT)
         self._texts: Kept[Hashable, tuple[str, tuple[str, ...], int]] = Kept(_KEPT)
         self._css = ""
         self._turn = threading.Lock()
-        language = publication.language
-        rightwards = language.partition("-")[0].lower() not in _RIGHT_TO_LEFT
-        self._values: dict[str, Any] = {
-            "publication": publication,
-            "theme": theme,
-            "light": self._palette.light,
-            "dark": self._palette.dark,
-            "code": {"ground": highlight.GROUND, "text": highlight.TEXT, "label": highlight.LABEL},
-            "language": language,
-            "direction": "ltr" if rightwards else "rtl",
-            "start": "left" if rightwards else "right",
-            "end": "right" if rightwards else "left",
-            "column": COLUMN,
-            "columns": COLUMNS,
-        }
+        self._values = layout_values(publication, theme)
 
     def render(self, issue: Issue) -> RenderedIssue:
         """The issue as HTML and text, with everything wrong that only rendering can find.
@@ -237,6 +222,25 @@ class EmailRenderer:
         # A section sees nothing of the others: so one that didn't change need not be filled again.
         seen = {name: value for name, value in values.items() if name not in _WHOLE_ISSUE}
         return self._templates.render(seen | {"section": section}, *section.template_names(form))
+
+
+def layout_values(publication: Publication, theme: Theme) -> dict[str, Any]:
+    """What the layout of every mail of a newsletter is made of: who publishes, colours, direction, columns."""
+    language, colours = publication.language, palette(theme)
+    rightwards = language.partition("-")[0].lower() not in _RIGHT_TO_LEFT
+    return {
+        "publication": publication,
+        "theme": theme,
+        "light": colours.light,
+        "dark": colours.dark,
+        "code": {"ground": highlight.GROUND, "text": highlight.TEXT, "label": highlight.LABEL},
+        "language": language,
+        "direction": "ltr" if rightwards else "rtl",
+        "start": "left" if rightwards else "right",
+        "end": "right" if rightwards else "left",
+        "column": COLUMN,
+        "columns": COLUMNS,
+    }
 
 
 def _context(values: dict[str, Any]) -> tuple[Any, ...]:

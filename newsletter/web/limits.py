@@ -119,7 +119,7 @@ class SignupLimits:
         limits.append(Limit("global", "", self.per_hour, _HOUR))
         return tuple(limits)
 
-    def admit(self, tx: Transaction, limits: Sequence[Limit], now: float) -> str:
+    def admit(self, tx: Transaction, limits: Sequence[Limit], now: float, *, charged: bool = True) -> str:
         """Use up one of each of `limits`; returns the first that is over, and then none is used up.
 
         Reads and writes the same rows either way: the answer takes as long.
@@ -128,12 +128,12 @@ class SignupLimits:
             tx: the transaction.
             limits: see `of`.
             now: seconds since 1970.
+            charged: False only looks.
         """
         keys = [self._key(limit) for limit in limits]
         marks = ", ".join("?" * len(keys))
-        known: dict[bytes, float] = dict(
-            tx.query(f"SELECT key, full_again FROM signup_limits WHERE key IN ({marks})", keys)
-        )  # noqa: S608 - marks
+        sql = f"SELECT key, full_again FROM signup_limits WHERE key IN ({marks})"  # noqa: S608 - question marks
+        known: dict[bytes, float] = dict(tx.query(sql, keys))
         over = ""
         used, unchanged = [], []
         for limit, key in zip(limits, keys, strict=True):
@@ -148,7 +148,7 @@ class SignupLimits:
         tx.executemany(
             "INSERT INTO signup_limits (key, full_again) VALUES (?, ?) "
             "ON CONFLICT (key) DO UPDATE SET full_again = excluded.full_again",
-            unchanged if over else used,
+            used if charged and not over else unchanged,
         )
         return over
 

@@ -1,0 +1,439 @@
+"""Who sends the single mails? One thread: it looks at what forms brought, mails what is queued, and keeps the queue tidy.
+
+A mail is claimed and committed, then handed to the newsletter's own provider, then settled. A crash in
+between leaves it claimed; whether it left is unknown, and it isn't sent again: the person can ask again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar, assert_never
+
+from newsletter.audience.joining import LINK_LIFETIME, Admission, Consent, Joining, JoinRequest
+from newsletter.audience.preferences import new_serial
+from newsletter.config import Settings
+from newsletter.content.welcome import read_welcome
+from newsletter.errors import NewsletterError, StoreError
+from newsletter.model.message import Outcome, OutcomeKind
+from newsletter.model.subscriber import SubscriberStatus
+from newsletter.providers.base import Batch, BatchResult, ContentForm, Hold, LookUp, Provider, Session
+from newsletter.render.headers import wire_address
+from newsletter.render.letter import Letter, LetterRenderer
+from newsletter.render.single import SingleWriter
+from newsletter.send.senders import open_session
+from newsletter.store import outgoing
+from newsletter.store.base import Transaction
+from newsletter.store.outgoing import Mail, MailKind, MailState
+from newsletter.web.errors import note
+from newsletter.web.limits import forget
+from newsletter.web.service import Service
+
+_LOG = logging.getLogger("newsletter.web.mailer")
+OUTBOX: Final = "single"
+# How often it looks by itself for what other processes queued.
+_POLL_SECONDS: Final = 1.0
+_AT_ONCE: Final = 100
+_HOUSEKEEPING: Final = timedelta(minutes=1)
+# No provider's answer takes so long: whoever claimed a mail longer ago is gone.
+_ABANDONED: Final = timedelta(minutes=15)
+_KEPT: Final = timedelta(days=30)
+# After a refusal that may pass, in minutes; then it is given up.
+_RETRIES: Final = (1, 5, 15, 60, 180, 360, 720)
+_FIRST_PAUSE: Final = timedelta(seconds=30)
+_LONGEST_PAUSE: Final = timedelta(minutes=15)
+_LINK_MINUTES: Final = 60
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A mail of ours to send, and the token of its link where it has one."""
+
+    mail: Mail
+    token: str = ""
+
+
+@dataclass
+class _Post:
+    """What sends, once it could be made."""
+
+    provider: Provider
+    session: Session
+    writer: SingleWriter
+
+
+class Mailer:
+    """The thread, and what it needs.
+
+    Args:
+        service: what requests get, too.
+
+    Attributes:
+        joining: the rules it admits by.
+        held_back: how many requests came to nothing since the start, by the limit they were over.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._workspace = service.workspace
+        settings = self._workspace.settings
+        self._welcome_file = self._workspace.issues_dir / "welcome.md"
+        self.joining = make_joining(service, self._welcome_file)
+        self._letters = LetterRenderer(settings.publication, settings.look, self._workspace.template_dirs)
+        self._base_url = settings.publication.base_url or f"http://{settings.web.host}:{settings.web.port}"
+        self.held_back: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
+        self._post: _Post | None = None
+        self._paused_until: datetime | None = None
+        self._pause = _FIRST_PAUSE
+        self._tidied_at: datetime | None = None
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="web-mailer", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the mail in hand and end; the writer has to run until then."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    def wake(self) -> None:
+        """Say that something was queued; may be called from any thread."""
+        self._wake.set()
+
+    def check(self) -> None:
+        """Find now what would keep every mail from leaving.
+
+        Raises:
+            NewsletterError: the provider lacks a setting or a key, there is no sender, or the welcome can't be mailed.
+        """
+        post = self._make_post()
+        post.session.close()
+        post.writer.message_id("check")
+        welcome = read_welcome(self._welcome_file)
+        if welcome is not None:
+            self._letters.welcome(welcome, self._leave_links(0))
+
+    # The thread ---------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self.check()
+        except NewsletterError as error:
+            # People must be able to leave all the same.
+            _LOG.warning("no mail can leave as things are: %s%s", error.message, _with(error.hint))
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                busy = self.turn()
+            except StoreError as error:
+                _LOG.warning("the store can't be used now: %s", error.message)
+                busy = False
+            except Exception as error:  # noqa: BLE001 - a thread that dies would keep everybody waiting
+                note({"method": "mailer"}, error)
+                busy = False
+            if not busy:
+                self._close_session()
+                self._wake.wait(_POLL_SECONDS)
+        self._close_session()
+
+    def turn(self) -> bool:
+        """Do what is next; whether there was anything."""
+        now = self._service.clock.now()
+        if self._tidied_at is None or not timedelta() <= now - self._tidied_at < _HOUSEKEEPING:
+            self._tidied_at = now
+            self._tidy(now)
+        admitted = self._admit()
+        return self._send_next(now) or admitted
+
+    def _write(self, work: Callable[[Transaction], _T]) -> _T:
+        return self._service.writer.submit(work).result()
+
+    def _admit(self) -> bool:
+        """Look at what forms brought."""
+        if not self._service.database.query("SELECT 1 FROM join_requests LIMIT 1"):
+            return False
+        # One request that can't be dealt with must not keep the others waiting.
+        for at_once in (_AT_ONCE, 1):
+            try:
+                admitted = self._write(partial(self._admit_some, at_once=at_once))
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - see above
+                note({"method": "mailer"}, error)
+                continue
+            for request, admission in admitted:
+                if admission in (Admission.HELD_BACK, Admission.REFUSED):
+                    self.held_back[request.held_back or admission.name.lower()] += 1
+                elif request.disposable:
+                    _LOG.warning(
+                        "a signup from a disposable domain, %s", request.match_key.rpartition("@")[2]
+                    )
+            return True
+        self._write(partial(self.joining.take, limit=1))
+        return True
+
+    def _admit_some(self, tx: Transaction, *, at_once: int) -> list[tuple[JoinRequest, Admission]]:
+        requests = self.joining.take(tx, at_once)
+        return [(request, self.joining.admit(tx, request)) for request in requests]
+
+    # Sending ------------------------------------------------------------------------------------
+
+    def _send_next(self, now: datetime) -> bool:
+        if self._paused_until is not None and now < self._paused_until:
+            return False
+        number = outgoing.next_due(self._service.database, now)
+        if number is None:
+            return False
+        try:
+            post = self._post = self._post or self._make_post()
+        except NewsletterError as error:
+            self._hold(Hold(error.message, error.hint), now)
+            return False
+        claimed = self._write(partial(self._claim, number=number, writer=post.writer, now=now))
+        if claimed is None:
+            return True
+        mail = claimed.mail
+        ascii_only = not post.provider.capabilities.non_ascii_mailbox
+        try:
+            wire_address(mail.email, non_ascii_mailbox=not ascii_only)
+        except NewsletterError as error:
+            self._settle(mail, Outcome(mail.key, OutcomeKind.REJECTED, reason=error.message), now)
+            return True
+        try:
+            batch = self._batch(post, claimed, now)
+        except NewsletterError as error:
+            self._write(partial(_wait, mail_id=mail.id, due=now + _FIRST_PAUSE, reason=error.message))
+            self._hold(Hold(error.message, error.hint), now)
+            return False
+        result = post.session.send(batch)
+        self._take_answer(mail, result, self._service.clock.now())
+        return True
+
+    def _claim(self, tx: Transaction, *, number: int, writer: SingleWriter, now: datetime) -> _Claimed | None:
+        mail = outgoing.claim(tx, number, now)
+        if mail is None:
+            return None
+        match mail.kind:
+            case MailKind.CONFIRMATION | MailKind.REMINDER:
+                token = self.joining.mint(tx, mail, writer.message_id(mail.key))
+                if token is not None:
+                    return _Claimed(mail, token)
+                reason = "there is nothing left to confirm"
+            case MailKind.ALREADY | MailKind.WELCOME:
+                if mail.status == SubscriberStatus.ACTIVE:
+                    return _Claimed(mail)
+                reason = "the person has left"
+            case MailKind.PREFERENCES:
+                return _Claimed(mail)
+            case _:
+                assert_never(mail.kind)
+        outgoing.settle(tx, mail.id, MailState.DROPPED, now, reason=reason)
+        return None
+
+    def _batch(self, post: _Post, claimed: _Claimed, now: datetime) -> Batch:
+        mail = claimed.mail
+        letter = self._letter(claimed, now)
+        on_the_list = mail.kind in (MailKind.ALREADY, MailKind.WELCOME)
+        leave_url = self._leave_links(mail.subscriber_id)["unsubscribe_url"] if on_the_list else ""
+        # What wasn't accepted is written anew, with another link: under another key.
+        key = f"{mail.key}-{mail.attempts}"
+        match post.provider.capabilities.content:
+            case ContentForm.MIME:
+                return Batch(key, [post.writer.mime(letter, mail.email, mail.key, now, leave_url)])
+            case ContentForm.FIELDS:
+                return Batch(key, [post.writer.fields(letter, mail.email, mail.key, leave_url)])
+            case ContentForm.VALUES:
+                message = post.writer.fields(letter, mail.email, mail.key, leave_url)
+                bare = message._replace(subject="", html_json=(), text_json=())
+                return Batch(key, [bare], post.writer.shared(letter))
+            case _:
+                assert_never(post.provider.capabilities.content)
+
+    def _letter(self, claimed: _Claimed, now: datetime) -> Letter:
+        number = claimed.mail.subscriber_id
+        confirming = {
+            "confirm_url": f"{self._base_url}/confirm/{claimed.token}",
+            "days": LINK_LIFETIME.days,
+        }
+        match claimed.mail.kind:
+            case MailKind.CONFIRMATION:
+                return self._letters.render("confirm", confirming)
+            case MailKind.REMINDER:
+                return self._letters.render("reminder", confirming)
+            case MailKind.ALREADY:
+                return self._letters.render("already", self._leave_links(number))
+            case MailKind.PREFERENCES:
+                until = int((now + timedelta(minutes=_LINK_MINUTES)).timestamp())
+                token = self._service.signer.manage(number, until, new_serial())
+                url = f"{self._base_url}/preferences/{token}"
+                return self._letters.render("preferences", {"manage_url": url, "minutes": _LINK_MINUTES})
+            case MailKind.WELCOME:
+                welcome = read_welcome(self._welcome_file)
+                if welcome is None:
+                    raise NewsletterError(
+                        f"{self._welcome_file} is gone",
+                        hint="put it back, so that those who wait are welcomed",
+                    )
+                return self._letters.welcome(welcome, self._leave_links(number))
+            case _:
+                assert_never(claimed.mail.kind)
+
+    def _leave_links(self, subscriber_id: int) -> dict[str, Any]:
+        signer = self._service.signer
+        return {
+            "unsubscribe_url": f"{self._base_url}/u/{signer.unsubscribe(subscriber_id)}",
+            "preferences_url": f"{self._base_url}/p/{signer.preferences(subscriber_id)}",
+        }
+
+    def _take_answer(self, mail: Mail, result: BatchResult, now: datetime) -> None:
+        outcome = next(
+            (outcome for outcome in result.outcomes if outcome.delivery_id == mail.key),
+            Outcome(mail.key, OutcomeKind.UNKNOWN, reason="the provider's answer doesn't mention it"),
+        )
+        if result.hold is None:
+            self._pause = _FIRST_PAUSE
+        if outcome.kind is not OutcomeKind.DEFERRED:
+            self._settle(mail, outcome, now)
+        elif result.hold is not None:
+            # Nothing is wrong with this one: it is the next again once the hold is over.
+            self._write(partial(_wait, mail_id=mail.id, due=now, reason=result.hold.reason))
+        elif mail.attempts <= len(_RETRIES):
+            due = now + timedelta(minutes=_RETRIES[mail.attempts - 1])
+            self._write(partial(_wait, mail_id=mail.id, due=due, reason=outcome.reason, counted=True))
+        else:
+            self._settle(mail, outcome._replace(kind=OutcomeKind.REJECTED), now)
+        if result.hold is not None:
+            self._hold(result.hold, now)
+
+    def _settle(self, mail: Mail, outcome: Outcome, now: datetime) -> None:
+        states = {OutcomeKind.ACCEPTED: MailState.SENT, OutcomeKind.REJECTED: MailState.REFUSED}
+        state = states.get(outcome.kind, MailState.UNKNOWN)
+        assert self._post is not None
+        ours = self._post.writer.message_id(mail.key)
+        theirs = "" if self._post.provider.capabilities.content is ContentForm.MIME else outcome.provider_id
+
+        def settle(tx: Transaction) -> None:
+            outgoing.settle(tx, mail.id, state, now, provider_id=outcome.provider_id, reason=outcome.reason)
+            if theirs:
+                self.joining.rename_message(tx, ours, theirs)
+
+        self._write(settle)
+        if state is not MailState.SENT:
+            _LOG.warning(
+                "%s mail %d is %s: %s", mail.kind.value, mail.id, state.value, _no_address(outcome.reason)
+            )
+
+    def _hold(self, hold: Hold, now: datetime) -> None:
+        """Nothing leaves for a while."""
+        wait = self._pause if hold.retry_after is None else timedelta(seconds=max(1.0, hold.retry_after))
+        self._paused_until = now + wait
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        self._close_session()
+        _LOG.warning(
+            "single mails wait for %d seconds: %s%s",
+            wait.total_seconds(),
+            _no_address(hold.reason),
+            _with(hold.hint),
+        )
+
+    def _make_post(self) -> _Post:
+        provider = self._workspace.provider(send_name=OUTBOX, stream=self._workspace.settings.web.stream)
+        capabilities = provider.capabilities
+        signs = self._workspace.dkim() if provider.name == "smtp" else None
+        writer = SingleWriter(
+            self._workspace.settings.publication, signs, non_ascii_mailbox=capabilities.non_ascii_mailbox
+        )
+        return _Post(provider, open_session(provider), writer)
+
+    def _close_session(self) -> None:
+        """An idle connection is closed by the other side sooner or later, at the worst moment."""
+        if self._post is not None:
+            self._post.session.close()
+            self._post = None
+
+    # Tidying ------------------------------------------------------------------------------------
+
+    def _tidy(self, now: datetime) -> None:
+        self._decide_abandoned(now)
+        self._write(partial(self._tidy_store, now=now))
+        fresh = self.held_back - self._reported
+        if fresh:
+            self._reported = self.held_back.copy()
+            listed = ", ".join(f"{scope} {number}" for scope, number in fresh.most_common())
+            _LOG.warning("%d signups came to nothing: %s", fresh.total(), listed)
+
+    def _tidy_store(self, tx: Transaction, *, now: datetime) -> None:
+        self.joining.remind(tx, now, _AT_ONCE)
+        self.joining.expire(tx, now, _AT_ONCE)
+        outgoing.purge(tx, now - _KEPT)
+        forget(tx, now.timestamp())
+
+    def _decide_abandoned(self, now: datetime) -> None:
+        """What became of mails whose process died over them? Some providers can tell; else nobody knows."""
+        found = outgoing.abandoned(self._service.database, now - _ABANDONED)
+        if not found:
+            return
+        provider = self._workspace.provider(send_name=OUTBOX, stream=self._workspace.settings.web.stream)
+        answers = provider.look_up([key for _, key in found]) if isinstance(provider, LookUp) else {}
+        lost = Outcome("", OutcomeKind.UNKNOWN, reason="the process that was sending it ended")
+
+        def decide(tx: Transaction) -> None:
+            for number, key in found:
+                match answers.get(key, lost):
+                    case Outcome(kind=OutcomeKind.DEFERRED):
+                        outgoing.put_off(tx, number, now, "")
+                    case Outcome(kind=OutcomeKind.ACCEPTED, provider_id=provider_id):
+                        outgoing.settle(tx, number, MailState.SENT, now, provider_id=provider_id)
+                    case outcome:
+                        outgoing.settle(tx, number, MailState.UNKNOWN, now, reason=outcome.reason)
+
+        self._write(decide)
+
+
+def make_joining(service: Service, welcome_file: Path) -> Joining:
+    """The rules of joining that the settings name."""
+    settings = service.workspace.settings
+    days = settings.web.reminder_after_days
+    return Joining(
+        service.audience,
+        Consent(consent_words(settings)),
+        double_opt_in=settings.web.double_opt_in,
+        reminder_after=timedelta(days=days) if days else None,
+        welcomes=welcome_file.is_file,
+    )
+
+
+def consent_words(settings: Settings) -> str:
+    """What a reader agrees to: what comes, how often, and how it ends."""
+    if settings.web.consent_text:
+        return settings.web.consent_text
+    said = f"You get {settings.name} by email."
+    if settings.tagline:
+        said += f" {settings.tagline}"
+    return f"{said} No spam. Unsubscribe anytime."
+
+
+def _wait(tx: Transaction, *, mail_id: int, due: datetime, reason: str, counted: bool = False) -> None:
+    outgoing.put_off(tx, mail_id, due, reason, counted=counted)
+
+
+def _with(hint: str) -> str:
+    return f" ({hint})" if hint else ""
+
+
+def _no_address(words: str) -> str:
+    """A provider's words without what looks like an address: the log keeps none."""
+    return " ".join("…" if "@" in word else word for word in words.split())
