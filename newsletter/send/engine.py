@@ -39,6 +39,8 @@ _LEASE_MARGIN: Final = 20.0
 # How soon a pause or a cancel from another terminal is noticed while nothing else happens.
 _LONGEST_WAIT: Final = 1.0
 _IDLE_STEP: Final = 0.25
+# So long a finished batch may wait for others, to be recorded with them.
+_GROUPING: Final = 0.02
 _RECORDING_TRIES: Final = 3
 
 
@@ -278,6 +280,12 @@ class Engine:
         if handed_over and not self._gate.waits_for_time(min(handed_over, self._limits.connections)):
             with contextlib.suppress(Empty):
                 self._receive(self._senders.reports.get(timeout=delay) if delay else None)
+                # As long as no connection is idle, one commit does for several finished batches.
+                spare = handed_over - self._limits.connections
+                while self._reports and len(self._reports) <= spare and not self._stopping:
+                    if self._reports[-1].step is not Step.DONE:
+                        break
+                    self._receive(self._senders.reports.get(timeout=_GROUPING))
         else:
             # Nothing is under way that could report: only time, a signal or another terminal changes that.
             if handed_over:
