@@ -145,7 +145,7 @@ def verify_ecdsa(key: str, signature: str, signed: bytes) -> bool:
     """Whether `signature` is that of ECDSA on P-256 with SHA-256 over `signed`.
 
     Args:
-        key: the public key, DER in base64, or PEM.
+        key: the public key, DER in base64.
         signature: DER in base64.
         signed: what was signed.
 
@@ -158,9 +158,8 @@ def verify_ecdsa(key: str, signature: str, signed: bytes) -> bool:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-    spelled = "".join(re.sub(r"-----[A-Z ]+-----", "", key).split())
     try:
-        public = load_der_public_key(base64.b64decode(spelled, validate=True))
+        public = load_der_public_key(base64.b64decode(key, validate=True))
     except ValueError:
         public = None
     if not isinstance(public, ec.EllipticCurvePublicKey):

@@ -17,6 +17,7 @@ from newsletter.providers.signatures import (
     require_keys,
     require_match,
     require_recent,
+    verify_token,
 )
 
 _TYPES: Final = {
@@ -63,13 +64,16 @@ def event_of(report: Mapping[str, Any], data: Mapping[str, Any]) -> Event:
 
 
 def verify_call(secrets: WebhookSecrets, call: WebhookCall) -> None:
-    """See that the timestamp and the token of a call are signed by Mailgun; the report itself isn't covered.
+    """See that the timestamp and the token of a call are signed by Mailgun, and that it has our token.
+
+    The report itself isn't covered by the signature: the secret address keeps strangers from replacing it.
 
     Source: documentation.mailgun.com, Webhooks, "Securing webhooks".
 
     Raises:
         WebhookRefusedError: they aren't, or it isn't from today.
     """
+    verify_token(secrets, call)
     try:
         report = read_report(call.body)
     except ValueError:
