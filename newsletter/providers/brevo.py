@@ -19,6 +19,7 @@ import re
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -60,6 +61,7 @@ _FIXES: Final = Fixes(
     key=f"check {API_KEY_VARIABLE}: make one at app.brevo.com/settings/keys/api, and allow this machine's address there",
     address="check `provider.base_url`; leave it out for https://api.brevo.com",
 )
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _KEYS: Final = uuid.UUID("8f0b2f3e-5a0e-4d0c-9d57-3d0a2b9f6c11")
 _OPENING: Final = re.compile(rb"\{(?=[{%#])")
@@ -221,7 +223,11 @@ class BrevoProvider:
                 )
                 raise NewsletterError(words, hint=_FIXES.key)
             for event in tree.get("events") or ():
-                if isinstance(event, dict) and str(event.get("email", "")).lower() == address.lower():
+                # An older store of the same key may have numbered its sends alike.
+                when = moment(event.get("date")) if isinstance(event, dict) else None
+                if when is None or when < question.at - _CLOCKS_DIFFER:
+                    continue
+                if text(event, "email").lower() == address.lower():
                     number = str(event.get("messageId") or "")
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, number)
         return found

@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import quote
@@ -60,6 +61,7 @@ _FIXES: Final = Fixes(
     key=f"check {API_KEY_VARIABLE}: it is `key:secret`, both from app.mailjet.com/account/apikeys",
     address="check `provider.base_url`; leave it out for https://api.mailjet.com",
 )
+_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Mailjet sets them itself and refuses a message that brings them along.
 _FORBIDDEN: Final = frozenset({"list-id"})
@@ -243,7 +245,9 @@ class MailjetProvider:
                 raise NewsletterError(self._words(body, response), hint=_FIXES.key)
             data = body.get("Data") if isinstance(body, dict) else None
             for row in data if isinstance(data, list) else ():
-                if isinstance(row, dict) and row.get("ID"):
+                # An older store of the same key may have numbered its deliveries alike.
+                when = moment(row.get("ArrivedAt")) if isinstance(row, dict) else None
+                if when is not None and when >= question.at - _CLOCKS_DIFFER and row.get("ID"):
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, str(row["ID"]))
         return found
 

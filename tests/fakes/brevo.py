@@ -13,6 +13,7 @@ import re
 import sys
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -79,7 +80,13 @@ class FakeBrevo(FakeHttp):
     def _events(self, query: dict[str, list[str]]) -> Answer:
         email, tag = query.get("email", [""])[0], query.get("tags", [""])[0]
         found = [
-            {"email": entry["recipient"], "messageId": entry["id"], "event": "requests", "tag": tag}
+            {
+                "email": entry["recipient"],
+                "date": entry["at"],
+                "messageId": entry["id"],
+                "event": "requests",
+                "tag": tag,
+            }
             for entry in self.ledger.entries
             if entry["recipient"] == email and tag in entry["tags"]
         ]
@@ -135,6 +142,7 @@ class FakeBrevo(FakeHttp):
             "delivery_id": json.loads(headers.get("x-mailin-custom", "{}")).get("delivery_id", ""),
             "headers": headers,
             "tags": tree.get("tags", []),
+            "at": datetime.now(UTC).isoformat(),
         }
         if self.keep:
             params = tree.get("params", {})

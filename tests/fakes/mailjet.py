@@ -13,6 +13,7 @@ import re
 import sys
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -98,7 +99,7 @@ class FakeMailjet(FakeHttp):
     def _messages(self, query: dict[str, list[str]]) -> Answer:
         wanted = query.get("CustomID", [""])[0]
         data = [
-            {"ID": int(entry["id"]), "CustomID": wanted, "Status": "sent"}
+            {"ID": int(entry["id"]), "ArrivedAt": entry["at"], "CustomID": wanted, "Status": "sent"}
             for entry in self.ledger.entries
             if entry["delivery_id"] == wanted
         ]
@@ -163,6 +164,7 @@ class FakeMailjet(FakeHttp):
             "id": number,
             "delivery_id": message.get("CustomID", ""),
             "campaign": message.get("CustomCampaign", ""),
+            "at": datetime.now(UTC).isoformat(),
             "headers": {name.lower(): value for name, value in message.get("Headers", {}).items()},
         }
         if self.keep:

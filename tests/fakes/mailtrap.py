@@ -14,6 +14,7 @@ import sys
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -138,10 +139,12 @@ class FakeMailtrap(FakeHttp):
         return Answer(200, {"success": True, "responses": responses})
 
     def _logs(self, query: dict[str, list[str]]) -> Answer:
-        """`filters[to]` is all this server knows; as Mailtrap does, it ignores what it doesn't know."""
+        """By `filters[to]` and `filters[sent_after]`; as Mailtrap does, it ignores what it doesn't know."""
         wanted = query.get("filters[to][value][]", []) + query.get("filters[to][value]", [])
         with self._lock:
             found = [m for address in wanted for m in self._index[address.lower()]] if self.indexed else []
+        since = query.get("filters[sent_after]", [""])[0]
+        found = [message for message in found if message["sent_at"] >= since]
         ids = [message["message_id"] for message in found]
         after = query.get("search_after", [""])[0]
         start = ids.index(after) + 1 if after in ids else 0
@@ -214,7 +217,7 @@ def _listed(message: dict[str, Any]) -> dict[str, Any]:
         "subject": message["subject"],
         "from": message["from"]["email"],
         "to": message["recipient"],
-        "sent_at": "2026-01-06T09:00:00Z",
+        "sent_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "client_ip": None,
         "category": None,
         "custom_variables": message["custom_variables"],

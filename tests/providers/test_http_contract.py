@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -391,6 +392,17 @@ class TestCapabilities:
             m.delivery_id for m in batch.messages
         }
         assert "d-99" not in found
+
+    def test_a_message_from_before_the_batch_is_another_one(self, fake: FakeHttp) -> None:
+        """A store that was begun anew under the same key numbers its sends from 1 again."""
+        provider = provider_of(fake)
+        if not isinstance(provider, Search):
+            return
+        batch = some(provider, 2)
+        send(provider, batch)
+        later = datetime.now(UTC) + timedelta(days=2)
+        asked = {m.delivery_id: m.recipient for m in batch.messages}
+        assert not searched(provider, Question("nl-1-fedcba9876543210", later, asked))
 
     def test_a_search_with_a_wrong_key_says_so(self, fake: FakeHttp) -> None:
         provider = provider_of(fake)
