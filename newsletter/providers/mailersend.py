@@ -271,16 +271,16 @@ def _hint(said: str) -> str:
 
 def _envelope(message: Message, key: str) -> bytes:
     name, address = parseaddr(message.from_header)
-    leave = dict(message.headers)["List-Unsubscribe"]
+    leave = dict(message.headers).get("List-Unsubscribe")
     fields: dict[str, Any] = {
         "from": {"email": address, "name": name} if name else {"email": address},
         "to": [{"email": message.recipient}],
         "subject": message.subject,
         # There is no metadata: the tags name the send and the delivery.
         "tags": [key.rpartition("-")[0] or key, message.delivery_id],
-        "list_unsubscribe": leave,
-        "precedence_bulk": True,
     }
+    if leave is not None:
+        fields |= {"list_unsubscribe": leave, "precedence_bulk": True}
     if message.reply_to:
         fields["reply_to"] = {"email": message.reply_to}
     return _ENCODE(fields).encode()[:-1]

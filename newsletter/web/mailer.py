@@ -14,24 +14,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
-from newsletter.audience.joining import LINK_LIFETIME, Admission, Consent, Joining, JoinRequest
-from newsletter.audience.preferences import new_serial
+from newsletter.audience.joining import Admission, Consent, Joining, JoinRequest
 from newsletter.config import Settings
-from newsletter.content.welcome import read_welcome
 from newsletter.errors import NewsletterError, StoreError
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.model.subscriber import SubscriberStatus
-from newsletter.providers.base import Batch, BatchResult, ContentForm, Hold, LookUp, Provider, Session
+from newsletter.providers.base import BatchResult, ContentForm, Hold, LookUp, Provider, Session
 from newsletter.render.headers import wire_address
-from newsletter.render.letter import Letter, LetterRenderer
 from newsletter.render.single import SingleWriter
 from newsletter.send.senders import open_session
 from newsletter.store import outgoing
 from newsletter.store.base import Transaction
 from newsletter.store.outgoing import Mail, MailKind, MailState
 from newsletter.web.errors import note
+from newsletter.web.letters import Composer
 from newsletter.web.limits import forget
 from newsletter.web.service import Service
 
@@ -48,7 +46,6 @@ _KEPT: Final = timedelta(days=30)
 _RETRIES: Final = (1, 5, 15, 60, 180, 360, 720)
 _FIRST_PAUSE: Final = timedelta(seconds=30)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
-_LINK_MINUTES: Final = 60
 
 _T = TypeVar("_T")
 
@@ -69,6 +66,11 @@ class _Post:
     session: Session
     writer: SingleWriter
 
+    @property
+    def content(self) -> ContentForm:
+        """What the provider takes."""
+        return self.provider.capabilities.content
+
 
 class Mailer:
     """The thread, and what it needs.
@@ -84,11 +86,9 @@ class Mailer:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._workspace = service.workspace
-        settings = self._workspace.settings
-        self._welcome_file = self._workspace.issues_dir / "welcome.md"
-        self.joining = make_joining(service, self._welcome_file)
-        self._letters = LetterRenderer(settings.publication, settings.look, self._workspace.template_dirs)
-        self._base_url = settings.publication.base_url or f"http://{settings.web.host}:{settings.web.port}"
+        welcome_file = self._workspace.issues_dir / "welcome.md"
+        self.joining = make_joining(service, welcome_file)
+        self._composer = Composer(self._workspace, welcome_file)
         self.held_back: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._post: _Post | None = None
@@ -122,9 +122,7 @@ class Mailer:
         post = self._make_post()
         post.session.close()
         post.writer.message_id("check")
-        welcome = read_welcome(self._welcome_file)
-        if welcome is not None:
-            self._letters.welcome(welcome, self._leave_links(0))
+        self._composer.check()
 
     # The thread ---------------------------------------------------------------------------------
 
@@ -213,7 +211,7 @@ class Mailer:
             self._settle(mail, Outcome(mail.key, OutcomeKind.REJECTED, reason=error.message), now)
             return True
         try:
-            batch = self._batch(post, claimed, now)
+            batch = self._composer.batch(post.writer, post.content, mail, claimed.token, now)
         except NewsletterError as error:
             self._write(partial(_wait, mail_id=mail.id, due=now + _FIRST_PAUSE, reason=error.message))
             self._hold(Hold(error.message, error.hint), now)
@@ -243,61 +241,6 @@ class Mailer:
         outgoing.settle(tx, mail.id, MailState.DROPPED, now, reason=reason)
         return None
 
-    def _batch(self, post: _Post, claimed: _Claimed, now: datetime) -> Batch:
-        mail = claimed.mail
-        letter = self._letter(claimed, now)
-        on_the_list = mail.kind in (MailKind.ALREADY, MailKind.WELCOME)
-        leave_url = self._leave_links(mail.subscriber_id)["unsubscribe_url"] if on_the_list else ""
-        # What wasn't accepted is written anew, with another link: under another key.
-        key = f"{mail.key}-{mail.attempts}"
-        match post.provider.capabilities.content:
-            case ContentForm.MIME:
-                return Batch(key, [post.writer.mime(letter, mail.email, mail.key, now, leave_url)])
-            case ContentForm.FIELDS:
-                return Batch(key, [post.writer.fields(letter, mail.email, mail.key, leave_url)])
-            case ContentForm.VALUES:
-                message = post.writer.fields(letter, mail.email, mail.key, leave_url)
-                bare = message._replace(subject="", html_json=(), text_json=())
-                return Batch(key, [bare], post.writer.shared(letter))
-            case _:
-                assert_never(post.provider.capabilities.content)
-
-    def _letter(self, claimed: _Claimed, now: datetime) -> Letter:
-        number = claimed.mail.subscriber_id
-        confirming = {
-            "confirm_url": f"{self._base_url}/confirm/{claimed.token}",
-            "days": LINK_LIFETIME.days,
-        }
-        match claimed.mail.kind:
-            case MailKind.CONFIRMATION:
-                return self._letters.render("confirm", confirming)
-            case MailKind.REMINDER:
-                return self._letters.render("reminder", confirming)
-            case MailKind.ALREADY:
-                return self._letters.render("already", self._leave_links(number))
-            case MailKind.PREFERENCES:
-                until = int((now + timedelta(minutes=_LINK_MINUTES)).timestamp())
-                token = self._service.signer.manage(number, until, new_serial())
-                url = f"{self._base_url}/preferences/{token}"
-                return self._letters.render("preferences", {"manage_url": url, "minutes": _LINK_MINUTES})
-            case MailKind.WELCOME:
-                welcome = read_welcome(self._welcome_file)
-                if welcome is None:
-                    raise NewsletterError(
-                        f"{self._welcome_file} is gone",
-                        hint="put it back, so that those who wait are welcomed",
-                    )
-                return self._letters.welcome(welcome, self._leave_links(number))
-            case _:
-                assert_never(claimed.mail.kind)
-
-    def _leave_links(self, subscriber_id: int) -> dict[str, Any]:
-        signer = self._service.signer
-        return {
-            "unsubscribe_url": f"{self._base_url}/u/{signer.unsubscribe(subscriber_id)}",
-            "preferences_url": f"{self._base_url}/p/{signer.preferences(subscriber_id)}",
-        }
-
     def _take_answer(self, mail: Mail, result: BatchResult, now: datetime) -> None:
         outcome = next(
             (outcome for outcome in result.outcomes if outcome.delivery_id == mail.key),
@@ -323,7 +266,7 @@ class Mailer:
         state = states.get(outcome.kind, MailState.UNKNOWN)
         assert self._post is not None
         ours = self._post.writer.message_id(mail.key)
-        theirs = "" if self._post.provider.capabilities.content is ContentForm.MIME else outcome.provider_id
+        theirs = "" if self._post.content is ContentForm.MIME else outcome.provider_id
 
         def settle(tx: Transaction) -> None:
             outgoing.settle(tx, mail.id, state, now, provider_id=outcome.provider_id, reason=outcome.reason)
