@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
-import os
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,9 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
+from newsletter.audience.keys import KEY_FILE, KEY_VARIABLE, Ring, kept_ring, ring_from_variable
 from newsletter.clock import Clock, SystemClock
 from newsletter.config import Secrets, Settings, find_home, load_settings
-from newsletter.errors import NewsletterError, UsageError
+from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     # Imported when asked for: a command pays only for what it uses.
@@ -54,6 +51,7 @@ class Workspace:
     settings: Settings
     secrets: Secrets
     clock: Clock = field(default_factory=SystemClock)
+    _signer: tuple[tuple[int, int], TokenSigner] | None = field(default=None, repr=False)
 
     @property
     def state_dir(self) -> Path:
@@ -116,7 +114,7 @@ class Workspace:
 
         database = SqliteDatabase(self.database_path)
         try:
-            suppressions = Suppressions(database, self.secret_key)
+            suppressions = Suppressions(database, *self.keys)
             finish_interrupted(database, suppressions.address_hmac, at=utc_text(self.clock.now()))
             # Only a service makes the folder: whoever has none doesn't pay for looking into it.
             if (self.state_dir / "spool").is_dir() and self.spool.waiting():
@@ -128,31 +126,45 @@ class Workspace:
             raise
         return database, suppressions
 
-    @cached_property
-    def secret_key(self) -> bytes:
-        """What tokens and suppressions are keyed with: `NEWSLETTER_SECRET_KEY`, else a random one kept beside the store.
+    @property
+    def key_file(self) -> Path:
+        """Where the secret keys are kept, unless `NEWSLETTER_SECRET_KEY` holds them."""
+        return self.state_dir / KEY_FILE
+
+    @property
+    def keys(self) -> Ring:
+        """What tokens and suppressions are keyed with, newest first: `NEWSLETTER_SECRET_KEY`, else random ones kept beside the store.
 
         Raises:
             UsageError: the variable holds fewer than 32 characters.
+            NewsletterError: the file doesn't hold keys.
             OSError: no key can be kept there.
         """
-        named = self.secrets.get("NEWSLETTER_SECRET_KEY")
-        if named is not None:
-            value = named.get_secret_value()
-            if len(value) < 32:
-                raise UsageError(
-                    "NEWSLETTER_SECRET_KEY is too short to be safe",
-                    hint="use 32 characters or more: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
-                )
-            return value.encode()
-        return _kept_key(self.state_dir / "secret.key")
+        named = self.secrets.get(KEY_VARIABLE)
+        return ring_from_variable(named.get_secret_value()) if named else kept_ring(self.key_file)
 
     @cached_property
-    def signer(self) -> TokenSigner:
-        """Makes unsubscribe tokens and delivery ids."""
-        from newsletter.audience.tokens import TokenSigner
+    def secret_key(self) -> bytes:
+        """The newest key, for what doesn't have to outlive it; see `keys`."""
+        return self.keys[0]
 
-        return TokenSigner(self.secret_key)
+    @property
+    def signer(self) -> TokenSigner:
+        """Makes and reads unsubscribe tokens and delivery ids; a rotation of the kept keys is noticed while a process runs."""
+        written = self._keys_written()
+        if self._signer is None or self._signer[0] != written:
+            from newsletter.audience.tokens import TokenSigner
+
+            self._signer = (written, TokenSigner(*self.keys))
+        return self._signer[1]
+
+    def _keys_written(self) -> tuple[int, int]:
+        """What changes when the key file is replaced; the variable is fixed when a process begins."""
+        try:
+            found = self.key_file.stat()
+        except OSError:
+            return (0, 0)
+        return (found.st_ino, found.st_mtime_ns)
 
     def issue_files(self) -> list[Path]:
         """The issue files of this newsletter, by name; guides and other folders aside.
@@ -280,34 +292,6 @@ class Workspace:
         return DkimSigner(
             selector=table.dkim_selector, domain=domain, private_key_pem=pem.replace("\\n", "\n")
         )
-
-
-def _kept_key(path: Path) -> bytes:
-    """The random key kept in `path`, made at first need; two processes at once agree on one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = base64.urlsafe_b64encode(os.urandom(32))
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    if not path.exists():
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, fresh + b"\n")
-            os.fsync(descriptor)
-            # A hard link appears whole or not at all, and never replaces a key that is in use.
-            with contextlib.suppress(FileExistsError):
-                os.link(draft, path)
-        finally:
-            os.close(descriptor)
-            draft.unlink(missing_ok=True)
-    try:
-        key = base64.urlsafe_b64decode(path.read_bytes().strip())
-    except binascii.Error:
-        key = b""
-    if len(key) < 16:
-        raise NewsletterError(
-            f"{path} doesn't hold a key",
-            hint="restore it from a backup: links in mails already sent depend on it",
-        )
-    return key
 
 
 def open_workspace(start: Path | None = None) -> Workspace:

@@ -65,8 +65,8 @@ def test_the_key_is_made_once_kept_private_and_stays(tmp_path: Path) -> None:
 
 def test_processes_that_make_the_key_at_once_agree(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from newsletter.app import _kept_key;"
-        "sys.stdout.write(_kept_key(Path(sys.argv[1])).hex())"
+        "import sys; from pathlib import Path; from newsletter.audience.keys import kept_ring;"
+        "sys.stdout.write(kept_ring(Path(sys.argv[1]))[0].hex())"
     )
     path = tmp_path / "secret.key"
     started = [

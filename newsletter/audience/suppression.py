@@ -3,7 +3,10 @@
 The key comes from the workspace's secret, which is not in the database: a copied database tells
 nobody who left. The other side of it: under another key suppressions would match no one, in
 silence, and the links in mail already sent would be refused; so the store remembers a fingerprint
-of its key, and once anybody is suppressed or an issue is sent it is not opened with another.
+of its key, and once anybody is suppressed or an issue is sent it is not opened without that key.
+
+A rotation adds a key and changes nothing here: of the ring, the key with the fingerprint is used.
+The hashes can't be moved to a newer key, because nobody knows the addresses of those who were erased.
 """
 
 from __future__ import annotations
@@ -25,18 +28,21 @@ class Suppressions:
 
     Args:
         database: the store.
-        secret: the workspace's secret key.
+        secret: the workspace's newest secret key.
+        older: the others, where keys were rotated.
 
     Raises:
-        StoreError: somebody was suppressed, or an issue sent, under another key.
+        StoreError: somebody was suppressed, or an issue sent, under a key that is not among them.
     """
 
-    def __init__(self, database: Database, secret: bytes) -> None:
-        self._pepper = hmac.digest(secret, b"newsletter:suppression", "sha256")
-        fingerprint = sha256(b"newsletter:fingerprint" + self._pepper).hexdigest()[:32]
+    def __init__(self, database: Database, secret: bytes, *older: bytes) -> None:
+        self._pepper = _pepper(secret)
         rows = database.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
-        if not rows or not hmac.compare_digest(str(rows[0][0]), fingerprint):
-            self._adopt(database, fingerprint)
+        for key in (secret, *older) if rows else ():
+            if hmac.compare_digest(str(rows[0][0]), fingerprint(key)):
+                self._pepper = _pepper(key)
+                return
+        self._adopt(database, fingerprint(secret))
 
     def _adopt(self, database: Database, fingerprint: str) -> None:
         """Make the key this store's own, which is harmless as long as no suppression and no mail depends on another."""
@@ -46,7 +52,8 @@ class Suppressions:
                 raise StoreError(
                     "this store was made with another secret key: with the present one, people who left"
                     " wouldn't be recognised, nor the unsubscribe links in mail already sent",
-                    hint="put the old key back: NEWSLETTER_SECRET_KEY, or the file .newsletter/secret.key",
+                    hint="put the old key back: NEWSLETTER_SECRET_KEY, or the file .newsletter/secret.key;"
+                    " newsletter keys rotate puts a new one before it",
                 )
             tx.execute(
                 "INSERT INTO meta (key, value) VALUES (?, ?) "
@@ -73,3 +80,18 @@ class Suppressions:
     def remove(self, tx: Transaction, key: str) -> None:
         """Let an address be mailed again, because the person asked; the caller sets the status and records consent."""
         tx.execute("DELETE FROM suppressions WHERE address_hmac = ?", (self.address_hmac(key),))
+
+
+def fingerprint(secret: bytes) -> str:
+    """What a store keeps of the key its suppressions are bound to; tells nothing of the key."""
+    return sha256(b"newsletter:fingerprint" + _pepper(secret)).hexdigest()[:32]
+
+
+def bound_to(source: Database | Transaction) -> str:
+    """The fingerprint of the key a store's suppressions are bound to; empty where there is none yet."""
+    rows = source.query("SELECT value FROM meta WHERE key = ?", (_FINGERPRINT_KEY,))
+    return str(rows[0][0]) if rows else ""
+
+
+def _pepper(secret: bytes) -> bytes:
+    return hmac.digest(secret, b"newsletter:suppression", "sha256")

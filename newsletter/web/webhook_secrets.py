@@ -44,7 +44,8 @@ def secrets_of(
     """
     return WebhookSecrets(
         keys=signing_keys(workspace, provider),
-        tokens=(webhook_token(workspace.secret_key, provider),),
+        # An address given to a provider is good until it is changed there, whatever was rotated here.
+        tokens=tuple(webhook_token(key, provider) for key in workspace.keys),
         topics=workspace.settings.tracking.sns_topics,
         certificate=certificate,
     )
