@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
+import threading
 import time
+import traceback
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 import uvicorn
 from starlette.applications import Starlette
@@ -23,6 +26,7 @@ from newsletter.web.service import open_service
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 # A worker that ends sooner than this never worked: starting it again would only repeat it.
 _SHORTEST_LIFE: Final = 2.0
 
@@ -38,7 +42,7 @@ def serve(workspace: Workspace, host: str, port: int, workers: int = 1) -> None:
     listening = listen(host, port)
     with listening:
         if workers == 1:
-            _work(workspace, listening)
+            _Worker().run(workspace, listening)
         else:
             open_service(workspace).close()  # what is wrong is said once, here
             _Workers(workspace, listening, workers).run()
@@ -70,9 +74,16 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
+class _Server(uvicorn.Server):
+    """uvicorn, which ends in peace however often it is told to, and then returns."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        self.should_exit = True
+
+
 def make_server(app: Starlette) -> uvicorn.Server:
     """Uvicorn around the application, not started yet."""
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             log_level="warning",
@@ -87,15 +98,36 @@ def make_server(app: Starlette) -> uvicorn.Server:
     )
 
 
-def _work(workspace: Workspace, listening: socket.socket) -> None:
-    # Once it has ended in peace, uvicorn raises the signal again for whoever was there before it.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _nothing)
-    make_server(make_app(open_service(workspace))).run([listening])
+class _Worker:
+    """One process that answers, and hears that it is to end from its first moment on."""
 
+    def __init__(self) -> None:
+        self._server: uvicorn.Server | None = None
+        self._asked = False
+        for number in _ENDING:
+            signal.signal(number, self.end)
 
-def _nothing(_number: int, _frame: FrameType | None) -> None:
-    """Leave it at that."""
+    def run(self, workspace: Workspace, listening: socket.socket) -> None:
+        """Answer until told to end."""
+        server = make_server(make_app(open_service(workspace)))
+        self._server = server
+        server.should_exit = self._asked
+        server.run([listening])
+
+    def end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        """Finish what was begun, then return from `run`."""
+        self._asked = True
+        if self._server is not None:
+            self._server.should_exit = True
+
+    def end_with(self, parent: int) -> None:
+        """Also end when the other end of the pipe is closed, as it is when the process that holds it dies."""
+
+        def wait() -> None:
+            os.read(parent, 1)
+            self.end()
+
+        threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 class _Workers:
@@ -107,10 +139,15 @@ class _Workers:
         self._count = count
         self._started: dict[int, float] = {}
         self._ending = False
+        self._life_seen, self._life = os.pipe()
 
     def run(self) -> None:
-        """Keep them running until told to end."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Keep them running until told to end.
+
+        Raises:
+            NewsletterError: one ended as soon as it began.
+        """
+        for number in _ENDING:
             signal.signal(number, self._end)
         for _ in range(self._count):
             self._start()
@@ -129,16 +166,27 @@ class _Workers:
             raise NewsletterError("a worker ended as soon as it began", hint="look at what it said above")
 
     def _start(self) -> None:
+        # Nobody may be told to end between being made and being known, or knowing how.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         pid = os.fork()
-        if pid:
-            self._started[pid] = time.monotonic()
-            if self._ending:  # told to end while it was being made
-                os.kill(pid, signal.SIGTERM)
-            return
+        if not pid:
+            self._be_worker()
+        self._started[pid] = time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+    def _be_worker(self) -> NoReturn:
         status = 1
         try:
-            _work(self._workspace, self._listening)
+            worker = _Worker()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+            os.close(self._life)
+            worker.end_with(self._life_seen)
+            worker.run(self._workspace, self._listening)
             status = 0
+        except NewsletterError as error:
+            print(f"error: {error.message}", file=sys.stderr)  # noqa: T201 - a process of its own, whose parent can't say it
+        except Exception:  # noqa: BLE001 - as above; `os._exit` would end it in silence
+            traceback.print_exc()
         finally:
             os._exit(status)
 

@@ -21,6 +21,7 @@ from newsletter.web.app import make_app
 from newsletter.web.server import listen, make_server
 from newsletter.web.service import Service, open_service
 
+ROOT = Path(__file__).parents[2]
 SETTINGS = """\
 name = "Field Notes"
 tagline = "What we learned this week."

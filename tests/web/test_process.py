@@ -1,0 +1,253 @@
+"""The service as a process: killed in a storm of unsubscribes, told to end in the middle of one, several on one port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from newsletter.app import open_workspace
+from newsletter.audience.tokens import TokenSigner
+from newsletter.model.subscriber import SubscriberStatus
+from newsletter.store import subscribers as people
+from tests.web.conftest import ROOT, SECRET
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+READERS = 3_000
+
+
+class Process:
+    """`newsletter serve` on a free port."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.running = subprocess.Popen(
+            [sys.executable, "-m", "newsletter", "serve", "--port", str(self.port), *options],
+            cwd=home,
+            env={"PATH": os.environ["PATH"], "NEWSLETTER_SECRET_KEY": SECRET, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200:
+                    return
+            assert self.running.poll() is None, self.said()
+            assert time.monotonic() < deadline, "it doesn't answer"
+            time.sleep(0.05)
+
+    def said(self) -> str:
+        assert self.running.stderr is not None
+        return self.running.stderr.read().decode()
+
+    def tell(self, number: signal.Signals) -> None:
+        self.running.send_signal(number)
+
+    def ended(self) -> int:
+        return self.running.wait(timeout=30)
+
+    def kill_all(self) -> None:
+        """The process and its workers, at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.running.pid, signal.SIGKILL)
+        self.running.wait(timeout=30)
+        for stream in (self.running.stdout, self.running.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.fixture
+def launch(home: Path) -> Iterator[Callable[..., Process]]:
+    """Starts processes, and ends them with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*options: str) -> Process:
+            process = Process(home, *options)
+            stack.callback(process.kill_all)
+            return process
+
+        yield begin
+
+
+@pytest.fixture
+def readers(home: Path) -> list[int]:
+    """Many people on the list."""
+    with open_workspace(home).open_database() as database, database.write() as tx:
+        return [
+            people.insert(
+                tx,
+                email=f"r{number}@example.com",
+                match_key=f"r{number}@example.com",
+                status=SubscriberStatus.ACTIVE,
+                at="2026-01-06T09:00:00.000Z",
+            )
+            for number in range(READERS)
+        ]
+
+
+def storm(
+    url: str, readers: list[int], answered: list[int], ending: threading.Event
+) -> list[threading.Thread]:
+    """Eight mail programs that unsubscribe everybody; who was answered 200 is noted after the answer."""
+    signer = TokenSigner(SECRET.encode())
+
+    def unsubscribe(share: list[int]) -> None:
+        with httpx.Client(base_url=url, timeout=20) as client:
+            for reader in share:
+                if ending.is_set():
+                    return
+                with contextlib.suppress(httpx.TransportError):
+                    if client.post(f"/u/{signer.unsubscribe(reader)}", data=ONE_CLICK).status_code == 200:
+                        answered.append(reader)
+
+    threads = [threading.Thread(target=unsubscribe, args=(readers[at::8],)) for at in range(8)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def left(home: Path) -> set[int]:
+    with open_workspace(home).open_database() as database:
+        return {
+            number for (number,) in database.query("SELECT id FROM subscribers WHERE status = 'unsubscribed'")
+        }
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_killed_in_a_storm_every_answered_unsubscribe_is_kept(
+    launch: Callable[..., Process], home: Path, readers: list[int], options: tuple[str, ...]
+) -> None:
+    process = launch(*options)
+    answered: list[int] = []
+    ending = threading.Event()
+    threads = storm(process.url, readers, answered, ending)
+    deadline = time.monotonic() + 60
+    while len(answered) < 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    time.sleep(random.uniform(0, 0.05))
+    process.kill_all()
+    ending.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert 200 <= len(answered) < READERS, "it was killed in the middle"
+    assert set(answered) <= left(home)
+
+
+def test_killed_while_the_store_is_held_what_was_spooled_is_kept(
+    launch: Callable[..., Process], home: Path, readers: list[int]
+) -> None:
+    import sqlite3
+
+    process = launch()
+    answered: list[int] = []
+    holder = sqlite3.connect(open_workspace(home).database_path, isolation_level=None)
+    with contextlib.closing(holder):
+        holder.execute("BEGIN IMMEDIATE")
+        threads = storm(process.url, readers[:64], answered, threading.Event())
+        deadline = time.monotonic() + 60
+        while len(answered) < 16:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.kill_all()
+        for thread in threads:
+            thread.join(timeout=60)
+    assert set(answered) <= left(home)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_told_to_end_it_finishes_what_was_begun(
+    launch: Callable[..., Process],
+    home: Path,
+    readers: list[int],
+    number: signal.Signals,
+    options: tuple[str, ...],
+) -> None:
+    process = launch(*options)
+    token = TokenSigner(SECRET.encode()).unsubscribe(readers[0])
+    body = b"List-Unsubscribe=One-Click"
+    with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
+        head = f"POST /u/{token} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body[:5])
+        time.sleep(0.2)  # it has read the head and waits for the rest
+        process.tell(number)
+        time.sleep(0.2)
+        connection.sendall(body[5:])
+        readable, _, _ = select.select([connection], [], [], 20)
+        assert readable
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    assert process.ended() == 0
+    assert process.said() == ""
+    assert left(home) == {readers[0]}
+
+
+def test_a_worker_that_dies_is_replaced(launch: Callable[..., Process], readers: list[int]) -> None:
+    process = launch("--workers", "2")
+
+    def children() -> set[int]:
+        listed = Path(f"/proc/{process.running.pid}/task/{process.running.pid}/children")
+        if not listed.exists():
+            pytest.skip("this system doesn't list a process's children")
+        return {int(pid) for pid in listed.read_text("ascii").split()}
+
+    before = children()
+    assert len(before) == 2
+    time.sleep(2.1)  # one that dies sooner is taken for one that can't start
+    victim = min(before)
+    os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while len(children() - {victim}) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    token = TokenSigner(SECRET.encode()).unsubscribe(readers[0])
+    assert httpx.post(f"{process.url}/u/{token}", data=ONE_CLICK, timeout=20).status_code == 200
+    process.tell(signal.SIGTERM)
+    assert process.ended() == 0
+
+
+def test_workers_end_with_the_process_that_made_them(launch: Callable[..., Process]) -> None:
+    process = launch("--workers", "2")
+    process.tell(signal.SIGKILL)
+    process.ended()
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", process.port), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        assert time.monotonic() < deadline, "somebody still listens"
+        time.sleep(0.02)
+
+
+def test_an_address_that_is_taken_is_said_so(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = subprocess.run(
+            [sys.executable, "-m", "newsletter", "serve", "--port", str(taken.getsockname()[1])],
+            cwd=home,
+            env={"PATH": os.environ["PATH"], "NEWSLETTER_SECRET_KEY": SECRET, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert re.search(r"can't listen on 127\.0\.0\.1 port \d+", done.stderr)
+    assert "Traceback" not in done.stderr
