@@ -31,6 +31,7 @@ COMMANDS = {
     "subscribers": "subscribers",
     "worker": "worker",
     "serve": "serve",
+    "keys": "keys",
     "demo": "demo",
 }
 
