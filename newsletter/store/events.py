@@ -194,10 +194,14 @@ def _at(event: Event, received_at: datetime) -> str:
         return utc_text(received_at)
 
 
+def _plain(text: str) -> str:
+    """A line of moderate length that a database can hold: JSON can say half a surrogate pair, UTF-8 can't."""
+    line = "".join(c if c.isprintable() else " " for c in text[:_LONGEST_TEXT])
+    return line.encode("utf-8", "replace").decode()
+
+
 def _payload(event: Event) -> str:
-    said: dict[str, Any] = {
-        name: value[:_LONGEST_TEXT] for name in _IN_PAYLOAD if (value := getattr(event, name))
-    }
+    said: dict[str, Any] = {name: _plain(value) for name in _IN_PAYLOAD if (value := getattr(event, name))}
     if event.bounce_class:
         said["bounce_class"] = event.bounce_class.value
     raw = json.dumps(event.raw, separators=(",", ":"), default=str)

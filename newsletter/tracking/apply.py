@@ -76,6 +76,13 @@ class Applier:
         applied.tripped = breaker.tripped
         return applied
 
+    def set_aside(self, tx: Transaction) -> int:
+        """Give up the first report that waits, because it can't be applied; it is kept. Returns its id, or 0."""
+        for one in kept.waiting(tx, 1):
+            kept.settle(tx, one.id, "failed", utc_text(self.audience.clock.now()))
+            return one.id
+        return 0
+
     def _apply_one(self, tx: Transaction, one: KeptEvent, breaker: _Breaker) -> str:
         at, event = utc_text(self.audience.clock.now()), one.event
         delivery = delivery_of(tx, self.ids, event)

@@ -32,8 +32,9 @@ from newsletter.providers.signatures import (
 from newsletter.send.reconcile import settle_events
 from newsletter.store import events as kept
 from newsletter.store.base import utc_text
-from newsletter.tracking.apply import CHUNK, Applied, Applier, Rules
+from newsletter.tracking.apply import CHUNK, Applier, Rules
 from newsletter.web.body import read_body
+from newsletter.web.errors import note
 from newsletter.web.service import Service
 from newsletter.web.sns import Sns
 from newsletter.web.webhook_secrets import secrets_of
@@ -177,9 +178,8 @@ class Reports:
         while True:
             self._news.clear()
             try:
-                while (applied := await self._service.write(self._applier.apply)).looked_at == CHUNK:
-                    _tell(applied)
-                _tell(applied)
+                while await self._apply(CHUNK):
+                    pass
                 forgotten = await self._forget(forgotten)
             except StoreError:
                 await asyncio.sleep(_IDLE_SECONDS)
@@ -191,6 +191,27 @@ class Reports:
             except TimeoutError:
                 pass
 
+    async def _apply(self, limit: int) -> bool:
+        """Apply a turn; whether there is more."""
+        try:
+            applied = await self._service.write(partial(self._applier.apply, limit=limit))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one report that we can't apply mustn't keep the others
+            if limit > 1:
+                for _ in range(limit):
+                    await self._apply(1)
+                return True
+            note({}, error)
+            number = await self._service.write(self._applier.set_aside)
+            _LOG.error("report %d can't be applied and is set aside", number)
+            return True
+        for provider, reason in applied.tripped:
+            _LOG.error(
+                "reports of %s suppress nobody until you decide: %s (newsletter webhooks)", provider, reason
+            )
+        return applied.looked_at == limit
+
     async def _forget(self, last: datetime | None) -> datetime:
         """Once an hour, empty what older reports say of persons."""
         now = self._service.clock.now()
@@ -200,10 +221,3 @@ class Reports:
         before = utc_text(now - timedelta(days=days))
         await self._service.write(partial(kept.forget, before=before))
         return now
-
-
-def _tell(applied: Applied) -> None:
-    for provider, reason in applied.tripped:
-        _LOG.error(
-            "reports of %s suppress nobody until you decide: %s (newsletter webhooks)", provider, reason
-        )

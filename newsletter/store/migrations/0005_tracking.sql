@@ -4,7 +4,7 @@
 ALTER TABLE events ADD COLUMN received_at TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN applied_at  TEXT NOT NULL DEFAULT '';  -- empty while it waits
 ALTER TABLE events ADD COLUMN held        INTEGER NOT NULL DEFAULT 0; -- 1: waits for a person, see event_holds
-ALTER TABLE events ADD COLUMN result      TEXT NOT NULL DEFAULT '';  -- noted | suppressed | not ours | discarded
+ALTER TABLE events ADD COLUMN result      TEXT NOT NULL DEFAULT '';  -- noted | suppressed | unsubscribed | not ours | discarded | failed
 
 CREATE INDEX events_waiting ON events (held, id) WHERE applied_at = '';
 -- How many were suppressed by reports about a send of late: what the breaker counts.
