@@ -1,0 +1,1 @@
+"""What comes back by mail: bounces, complaints, automatic answers and wishes to leave, read and correlated."""
