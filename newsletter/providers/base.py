@@ -274,7 +274,7 @@ class Search(Protocol):
 
 @runtime_checkable
 class Webhook(Protocol):
-    """A provider that reports what became of its messages."""
+    """A provider that reports what became of its messages; its class alone will do: no key of the API is needed."""
 
     def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call is the provider's own, from its raw bytes.

@@ -232,7 +232,8 @@ class BrevoProvider:
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, number)
         return found
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call has our token: Brevo signs nothing.
 
         Raises:
@@ -240,7 +241,8 @@ class BrevoProvider:
         """
         verify_token(secrets, call)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the protocol's
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG003 - the protocol's
         """One event, or a list where batched webhooks are switched on.
 
         Raises:

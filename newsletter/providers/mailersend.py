@@ -219,7 +219,8 @@ class MailerSendProvider:
         deferred = Outcome(message.delivery_id, OutcomeKind.DEFERRED, reason=said)
         return deferred, Hold(f"MailerSend: {said}", _hint(said))
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call is signed by MailerSend: `Signature`, over the raw body.
 
         Raises:
@@ -227,7 +228,8 @@ class MailerSendProvider:
         """
         verify_hex_hmac(secrets, call, "signature")
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the protocol's
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG003 - the protocol's
         """One event.
 
         Raises:

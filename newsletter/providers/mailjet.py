@@ -251,7 +251,8 @@ class MailjetProvider:
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, str(row["ID"]))
         return found
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call has our token: Mailjet signs nothing.
 
         Raises:
@@ -259,7 +260,8 @@ class MailjetProvider:
         """
         verify_token(secrets, call)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the protocol's
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG003 - the protocol's
         """A list of events, or one alone: Mailjet sends both.
 
         Raises:

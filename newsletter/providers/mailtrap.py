@@ -222,7 +222,8 @@ class MailtrapProvider:
                     break
         return found
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call is signed by Mailtrap: `Mailtrap-Signature`, over the raw body.
 
         Raises:
@@ -230,15 +231,17 @@ class MailtrapProvider:
         """
         verify_hex_hmac(secrets, call, "mailtrap-signature")
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the body says it all
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG003 - the body says it all
         """The events of one call, in either payload format; see `providers.base.Webhook`.
 
         Raises:
             ValueError: this isn't what Mailtrap sends.
         """
-        return [self._event(report) for report in _reports(body)]
+        return [cls._event(report) for report in _reports(body)]
 
-    def _event(self, report: Any) -> Event:
+    @classmethod
+    def _event(cls, report: Any) -> Event:
         name = text(report, "event")
         if not name:
             raise ValueError("an event of Mailtrap has a name")
@@ -246,7 +249,7 @@ class MailtrapProvider:
         if name == "bounce" and _BLOCKED.search(text(report, "bounce_category")):
             bounce = BounceClass.BLOCK
         return Event(
-            provider=self.name,
+            provider=cls.name,
             type=kind,
             event_id=text(report, "event_id") or digest(report),
             at=moment(report.get("timestamp")),

@@ -219,7 +219,8 @@ class PostmarkProvider:
                 break
         return found
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call has our token: Postmark signs nothing.
 
         Raises:
@@ -227,7 +228,8 @@ class PostmarkProvider:
         """
         verify_token(secrets, call)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the body says it all
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG003 - the body says it all
         """The one event Postmark posts; see `providers.base.Webhook`.
 
         Raises:
@@ -241,7 +243,7 @@ class PostmarkProvider:
         times = ("DeliveredAt", "BouncedAt", "ReceivedAt", "ChangedAt")
         return [
             Event(
-                provider=self.name,
+                provider=cls.name,
                 type=kind,
                 event_id=text(report, "ID") or digest(report),
                 at=moment(next((report[name] for name in times if name in report), None)),

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import NamedTuple, cast
 
 from newsletter.errors import UsageError
-from newsletter.providers.base import Provider, ProviderOptions
+from newsletter.providers.base import Provider, ProviderOptions, Webhook
 
 
 class Entry(NamedTuple):
@@ -63,3 +63,10 @@ def make_provider(options: ProviderOptions) -> Provider:
         )
     factory = getattr(import_module(entry.module), entry.attribute)
     return cast("Provider", factory(options))
+
+
+def webhook_reader(name: str) -> Webhook | None:
+    """What reads the reports of the provider called `name`, without its key; None where it has none, or isn't one."""
+    entry = PROVIDERS.get(name)
+    provider = getattr(import_module(entry.module), entry.attribute) if entry else None
+    return provider if isinstance(provider, Webhook) else None

@@ -145,7 +145,8 @@ class ResendProvider:
         rate = allowance(response.headers, "ratelimit-remaining", "ratelimit-reset")
         return replace(result, allowance=rate)
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call is signed by Resend: Standard Webhooks, in Svix's headers or their own.
 
         Raises:
@@ -153,7 +154,8 @@ class ResendProvider:
         """
         verify_standard_webhook(secrets, call)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The one event Resend posts, by Svix or Standard Webhooks; see `providers.base.Webhook`.
 
         Raises:
@@ -168,7 +170,7 @@ class ResendProvider:
         reasons = (("bounce", "message"), ("suppressed", "message"), ("failed", "reason"))
         return [
             Event(
-                provider=self.name,
+                provider=cls.name,
                 type=kind,
                 # The same for each attempt to post the event; the timestamp header isn't.
                 event_id=headers.get("svix-id") or headers.get("webhook-id") or digest(report),

@@ -264,7 +264,8 @@ class SendGridProvider:
             if address.lower() in numbers
         }
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call is signed by SendGrid: ECDSA over its timestamp and the raw body, last line break and all.
 
         Raises:
@@ -276,7 +277,8 @@ class SendGridProvider:
         if not any(verify_ecdsa(key, signature, at.encode() + call.body) for key in require_keys(secrets)):
             raise WebhookRefusedError("the signature doesn't fit")
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the contract's
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG003 - the contract's
         """The events of an Event Webhook call, an array.
 
         Raises:

@@ -59,6 +59,11 @@ def keep(tx: Transaction, events: Sequence[Event], received_at: datetime) -> int
     )
 
 
+def any_waiting(db: Database) -> bool:
+    """Whether there is a report to be applied."""
+    return bool(db.query("SELECT 1 FROM events WHERE applied_at = '' AND held = 0 LIMIT 1"))
+
+
 def waiting(tx: Transaction, limit: int) -> list[KeptEvent]:
     """Reports to be applied, in the order they came."""
     rows = tx.query(

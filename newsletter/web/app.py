@@ -14,16 +14,20 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from newsletter.errors import StoreError
-from newsletter.web import leave, preferences, view
+from newsletter.web import confirm, leave, preferences, signup, view
 from newsletter.web.errors import ErrorPages, note
+from newsletter.web.mailer import Mailer
 from newsletter.web.protect import Protect
 from newsletter.web.service import Service
+from newsletter.web.webhooks import Reports
 
 _SPOOL_SECONDS: Final = 2.0
 
 
 def make_app(service: Service) -> Starlette:
     """The application. What runs beside it begins and ends with it; the service is closed at its end."""
+    reports = Reports(service)
+    mailer = Mailer(service)
 
     async def healthz(_: Request) -> Response:
         service.database.query("SELECT 1")
@@ -31,20 +35,26 @@ def make_app(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        beside = [asyncio.create_task(_carry_out_leaves(service))]
+        beside = [asyncio.create_task(_carry_out_leaves(service)), asyncio.create_task(reports.run())]
+        mailer.start()
         try:
             yield
         finally:
+            await asyncio.to_thread(mailer.stop)
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             service.close()
 
     routes: list[BaseRoute] = [
+        # Tried in this order: what comes in storms first, what fits many addresses last.
+        *leave.routes(service),
         Route("/healthz", healthz),
         *service.pages.routes(),
-        *leave.routes(service),
+        *signup.routes(service, mailer),
+        *confirm.routes(service, mailer),
         *preferences.routes(service),
+        *reports.routes(),
         *view.routes(service),
     ]
     errors = ErrorPages(service.pages)
@@ -57,6 +67,8 @@ def make_app(service: Service) -> Starlette:
     # A redirect would repeat a token in one more log.
     app.router.redirect_slashes = False
     app.state.service = service
+    app.state.reports = reports
+    app.state.mailer = mailer
     return app
 
 

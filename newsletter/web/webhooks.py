@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from newsletter.errors import NewsletterError, StoreError
+from newsletter.errors import StoreError
 from newsletter.model.event import Event, EventType
 from newsletter.providers.base import Webhook
-from newsletter.providers.registry import PROVIDERS
+from newsletter.providers.registry import webhook_reader
 from newsletter.providers.signatures import (
     TOKEN_HEADER,
     WebhookCall,
@@ -70,7 +70,7 @@ class Reports:
     def __init__(self, service: Service, sns: Sns | None = None) -> None:
         self._service = service
         self._sns = sns or Sns(service.clock)
-        self._readers: dict[str, tuple[Webhook, WebhookSecrets] | None] = {}
+        self._readers: dict[str, tuple[Webhook, WebhookSecrets]] = {}
         self._refused: dict[str, deque[float]] = {}
         self._news = asyncio.Event()
         self.counts: Counter[tuple[str, str]] = Counter()
@@ -113,23 +113,16 @@ class Reports:
         return PlainTextResponse("kept\n")
 
     def _reader(self, provider: str) -> tuple[Webhook, WebhookSecrets] | None:
-        """What reads a provider's calls; None where it isn't set up here."""
-        if provider not in PROVIDERS:
-            return None
+        """What reads a provider's calls; None where it has no webhooks."""
         if provider not in self._readers:
-            self._readers[provider] = self._make_reader(provider)
+            made = webhook_reader(provider)
+            if made is None:
+                return None
+            self._readers[provider] = (
+                made,
+                secrets_of(self._service.workspace, provider, self._sns.certificate),
+            )
         return self._readers[provider]
-
-    def _make_reader(self, provider: str) -> tuple[Webhook, WebhookSecrets] | None:
-        workspace = self._service.workspace
-        try:
-            made = workspace.provider(provider)
-        except NewsletterError as error:
-            _LOG.warning("calls of %s aren't taken: %s", provider, error.message)
-            return None
-        if not isinstance(made, Webhook):
-            return None
-        return made, secrets_of(workspace, provider, self._sns.certificate)
 
     def _read(
         self, provider: str, reader: Webhook, secrets: WebhookSecrets, call: WebhookCall
@@ -193,6 +186,8 @@ class Reports:
 
     async def _apply(self, limit: int) -> bool:
         """Apply a turn; whether there is more."""
+        if not kept.any_waiting(self._service.database):
+            return False
         try:
             applied = await self._service.write(partial(self._applier.apply, limit=limit))
         except StoreError:

@@ -234,7 +234,8 @@ class MailgunProvider:
             # The key goes to no other host than ours, whatever the answer names.
             url = f"{self._url}/events/{page}"
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call is signed by Mailgun, which doesn't sign the report itself; see `report.verify_call`.
 
         Raises:
@@ -242,7 +243,8 @@ class MailgunProvider:
         """
         verify_call(secrets, call)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG002 - the contract's
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:  # noqa: ARG003 - the contract's
         """The one event of a webhook call.
 
         Raises:

@@ -136,7 +136,8 @@ class SesProvider:
         ]
         return replace(result, outcomes=[*result.outcomes, *too_large])
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call is an envelope SNS signed for a topic of ours; see `sns`.
 
         Raises:
@@ -147,7 +148,8 @@ class SesProvider:
 
         verify_envelope(secrets, call)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The events in one notification of SNS, or in what it delivers raw; see `events`."""
         return read_events(headers, body)
 

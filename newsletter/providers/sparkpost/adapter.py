@@ -183,7 +183,8 @@ class SparkPostProvider:
         """
         return search_events(question, f"{self._base}/events/message", self._headers, self._key)
 
-    def verify_webhook(self, secrets: WebhookSecrets, call: WebhookCall) -> None:
+    @classmethod
+    def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
         """See that a call has our token: SparkPost signs nothing.
 
         Raises:
@@ -191,7 +192,8 @@ class SparkPostProvider:
         """
         verify_token(secrets, call)
 
-    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
+    @classmethod
+    def parse_webhook(cls, headers: Mapping[str, str], body: bytes) -> Sequence[Event]:
         """The events in one batch; a ping has none.
 
         Raises:
