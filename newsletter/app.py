@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,7 @@ from newsletter.errors import UsageError
 if TYPE_CHECKING:
     # Imported when asked for: a command pays only for what it uses.
     from newsletter.audience.membership import Audience
+    from newsletter.audience.retention import Periods
     from newsletter.audience.spool import Spool
     from newsletter.audience.suppression import Suppressions
     from newsletter.audience.tokens import TokenSigner
@@ -125,6 +127,20 @@ class Workspace:
             database.close()
             raise
         return database, suppressions
+
+    @property
+    def periods(self) -> Periods:
+        """How long what is kept."""
+        from newsletter.audience.retention import Periods
+
+        table = self.settings.privacy
+        return Periods(
+            networks=timedelta(days=table.network_days) if table.network_days else None,
+            people=timedelta(days=table.left_days) if table.left_days else None,
+            reasons=timedelta(days=table.reason_days) if table.reason_days else None,
+            reports=timedelta(days=self.settings.tracking.keep_days),
+            mails=timedelta(days=table.mail_days),
+        )
 
     @property
     def key_file(self) -> Path:

@@ -196,7 +196,21 @@ class WebSettings(_Table):
         description="A mailbox that takes readers off the list by mail, such as leave@example.com; each has a tag of their own. `newsletter bounces poll` reads it.",
     )
 
-    @field_validator("trusted_proxies")
+    site: str = Field(
+        default="", description="The folder of the built site, to be served as well; empty for none."
+    )
+    metrics_from: tuple[str, ...] = Field(
+        default=("127.0.0.0/8", "::1"), description="Networks that may read /metrics."
+    )
+    access_log: bool = Field(
+        default=False,
+        description="Write a line of JSON for each request to standard output, without addresses or tokens.",
+    )
+    api_requests_per_minute: int = Field(
+        default=600, ge=1, description="Requests a key of the API may make in a minute."
+    )
+
+    @field_validator("trusted_proxies", "metrics_from")
     @classmethod
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         from ipaddress import ip_network
@@ -261,6 +275,32 @@ class TrackingSettings(_Table):
     )
 
 
+class PrivacySettings(_Table):
+    """`[privacy]`: how long what is kept; `newsletter serve` and `newsletter worker` see to it once a day."""
+
+    left_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days after which who left, bounced or complained is erased, all but the keyed hash; 0 for never.",
+    )
+    network_days: int = Field(
+        default=0,
+        ge=0,
+        description="Days after which network addresses and browsers leave the consent record; 0 for never.",
+    )
+    reason_days: int = Field(
+        default=90,
+        ge=0,
+        description="Days after the end of a send that the words of receiving servers are kept; 0 for ever.",
+    )
+    mail_days: int = Field(
+        default=30,
+        ge=2,
+        le=30,
+        description="Days it is kept that somebody was sent a confirmation or another single mail.",
+    )
+
+
 class ChecksSettings(_Table):
     """`[checks]`: rules turned off or up."""
 
@@ -289,6 +329,7 @@ class Settings(_Table):
     web: WebSettings = WebSettings.model_construct()
     tracking: TrackingSettings = TrackingSettings.model_construct()
     bounces: BouncesSettings = BouncesSettings.model_construct()
+    privacy: PrivacySettings = PrivacySettings.model_construct()
     checks: ChecksSettings = ChecksSettings.model_construct()
 
     @field_validator("from_", "reply_to", "postal_address", "name", "tagline")

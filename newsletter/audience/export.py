@@ -6,8 +6,9 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TextIO
 
 from newsletter.audience.formula import formula_safe
 from newsletter.errors import NewsletterError
@@ -114,13 +115,24 @@ def export_file(
                 progress("writing", number, total)
             yield person
 
+    with private_file(path) as sink:
+        return write_csv(counted(), sink, raw=raw) if form == "csv" else write_jsonl(counted(), sink)
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[TextIO]:
+    """A text file that its owner alone reads; it appears when it is whole.
+
+    Raises:
+        NewsletterError: it can't be written; a file that was there stays as it was.
+    """
     if path.is_dir():
         raise NewsletterError(f"{path} can't be written: it is a folder", hint="name a file in it with --out")
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as sink:
-            number = write_csv(counted(), sink, raw=raw) if form == "csv" else write_jsonl(counted(), sink)
+            yield sink
             # On the disk before it takes the old file's place: a power cut leaves one of the two whole.
             sink.flush()
             os.fsync(descriptor)
@@ -131,4 +143,3 @@ def export_file(
         ) from error
     finally:
         draft.unlink(missing_ok=True)
-    return number

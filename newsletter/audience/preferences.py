@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from newsletter.audience import consent
 from newsletter.audience.columns import clean_text
@@ -137,30 +136,3 @@ def _changes(before: Collection[str], wanted: Sequence[str], unwanted: Sequence[
         *([f"topics added: {added}"] if added else []),
         *([f"topics removed: {removed}"] if removed else []),
     ]
-
-
-def export(source: Database, subscriber_id: int) -> dict[str, Any] | None:
-    """Everything kept about a person, for a file of their own; None where there is nobody of this number."""
-    person = people.find(source, id=subscriber_id)
-    if person is None:
-        return None
-    [(paused,)] = source.query("SELECT paused_until FROM subscribers WHERE id = ?", (subscriber_id,))
-    issues = source.query(
-        "SELECT n.title, n.created_at FROM deliveries d JOIN sends n ON n.id = d.send_id "
-        "WHERE d.subscriber_id = ? AND n.sandbox = 0 ORDER BY n.id",
-        (subscriber_id,),
-    )
-    return {
-        "email": person.email,
-        "name": person.name,
-        "status": person.status.value,
-        "topics": list(person.tags),
-        "other": dict(person.metadata),
-        "joined": utc_text(person.created_at) if person.created_at else "",
-        "paused_until": paused,
-        "record": [
-            {key: value for key, value in asdict(event).items() if value}
-            for event in consent.history(source, subscriber_id)
-        ],
-        "issues": [{"title": title, "sent": at} for title, at in issues],
-    }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from newsletter.cli import privacy
 from newsletter.cli.output import counted, json_text, paint, print_error, print_json
 from newsletter.cli.progress_bar import ProgressBar
 from newsletter.errors import NewsletterError, UsageError
@@ -273,31 +274,7 @@ def stats(json_: bool = _JSON) -> None:
         print(f"  {paint(tag.ljust(12), 2)}{number:>12,}")
 
 
-@app.command("erase")
-def erase(
-    email: str = _ADDRESS,
-    yes: bool = typer.Option(False, "--yes", help="Don't ask."),
-    json_: bool = _JSON,
-) -> None:
-    """Forget a person at their request. What stays is a keyed hash, so that no import brings them back.
-
-    Example: newsletter subscribers erase ada@example.com --yes
-    """
-    with _audience() as audience:
-        person = audience.get(email)
-        if not yes:
-            from newsletter.cli.sending import ask, at_a_terminal
-
-            if not at_a_terminal():
-                raise UsageError("erasing can't be undone", hint="confirm it with --yes")
-            if not ask(f"Forget {person.email} for good?"):
-                print("Nobody was erased.")
-                raise typer.Exit(1)
-        number = audience.erase(email)
-    if json_:
-        print_json({"erased": True, "id": number})
-    else:
-        print("erased; copies outside the store, such as the outbox and old exports, are yours to delete")
+privacy.add_to(app)
 
 
 def _details(audience: Audience, person: Subscriber) -> dict[str, Any]:

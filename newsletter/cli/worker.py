@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from newsletter.app import Workspace, open_workspace
+from newsletter.audience.retention import Forgotten, run_when_due
 from newsletter.cli import run_long
 from newsletter.cli.output import counted, print_json
 from newsletter.cli.root import explain_os_error
@@ -101,7 +103,9 @@ def _wait(seconds: float, clock: Clock, stop: StopSwitch) -> None:
 
 def look_once(workspace: Workspace, stop: StopSwitch, diary: Diary) -> datetime | None:
     """Do what is due and write it into the diary; returns when the next is due."""
-    with workspace.open_database() as database:
+    audience = workspace.open_audience()
+    with audience.database as database:
+        diary.forgot(run_when_due(audience, workspace.periods))
         diary.plans(workspace, Schedules(database).open())
         due = _due_sends(workspace, database, stop, diary.begins(workspace))
         for result in due.look():
@@ -243,6 +247,12 @@ class Diary:
                 self.say(f"{_name(schedule)}: {changed}", trouble=True)
 
         return begin
+
+    def forgot(self, forgotten: Forgotten | None) -> None:
+        """What `[privacy]` had forgotten, if anything."""
+        if forgotten:
+            told = ", ".join(f"{number:,} {what}" for what, number in asdict(forgotten).items() if number)
+            self.say(f"forgotten, as [privacy] says: {told}")
 
     def ended(self, result: Result) -> None:
         """What became of a schedule."""

@@ -145,11 +145,23 @@ def remove_tags(tx: Transaction, subscriber_id: int, tags: Sequence[str]) -> int
 
 
 def delete(tx: Transaction, subscriber_id: int) -> None:
-    """Remove a person and every word about them; what is left names them by number only."""
+    """Remove a person and every word about them; what is left names them by number only.
+
+    Mails to them that wait, requests and mailed links go with the row.
+    """
+    for email, key in tx.query("SELECT email, match_key FROM subscribers WHERE id = ?", (subscriber_id,)):
+        tx.execute("DELETE FROM join_requests WHERE match_key = ?", (key,))
+        # A report that isn't matched to anybody yet, or that nobody's mail fits, has the address in it all the same.
+        tx.execute(
+            "UPDATE events SET payload = '' WHERE subscriber_id IS NULL AND payload <> '' AND "
+            "CASE WHEN json_valid(payload) THEN lower(json_extract(payload, '$.recipient')) IN (lower(?), lower(?)) END",
+            (email, key),
+        )
     tx.execute("DELETE FROM subscriber_tags WHERE subscriber_id = ?", (subscriber_id,))
     tx.execute("DELETE FROM subscribers WHERE id = ?", (subscriber_id,))
+    # A Message-ID finds the address in a provider's log.
     tx.execute(
-        "UPDATE consent_events SET ip = '', user_agent = '', detail = '' WHERE subscriber_id = ?",
+        "UPDATE consent_events SET ip = '', user_agent = '', detail = '', message_id = '' WHERE subscriber_id = ?",
         (subscriber_id,),
     )
     tx.execute("UPDATE events SET payload = '' WHERE subscriber_id = ?", (subscriber_id,))

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from newsletter.audience import preferences
+from newsletter.audience import preferences, privacy
 from newsletter.audience.consent import ConsentEvent
 from newsletter.audience.preferences import Choice, Preferences
 from newsletter.errors import StoreError
@@ -113,7 +113,7 @@ class PreferencePages:
             return self._ended()
         if preferences.is_spent(self._service.database, key.serial):
             return self._used(key)
-        data = await asyncio.to_thread(preferences.export, self._service.database, key.subscriber_id)
+        data = await asyncio.to_thread(privacy.export_data, self._service.database, key.subscriber_id)
         if data is None:
             return self._ended()
         return Response(
