@@ -314,15 +314,23 @@ class Joining:
             )
         )
 
-    def remind(self, tx: Transaction, now: datetime, limit: int) -> Sequence[int]:
+    def remind(
+        self, tx: Transaction, now: datetime, limit: int, may_be_mailed: Callable[[str], bool]
+    ) -> Sequence[int]:
         """Queue one reminder for each who was sent a confirmation and hasn't pressed; returns whom.
 
-        Who had left before is never reminded, nor who was written to within the last day.
+        Who had left before is never reminded, nor anybody within a day of another mail.
+
+        Args:
+            tx: the transaction.
+            now: what time it is.
+            limit: at most so many.
+            may_be_mailed: asked for each match key; a mailbox may have several, and counts as one.
         """
         if self.reminder_after is None:
             return []
         rows = tx.query(
-            "SELECT j.subscriber_id FROM joinings j JOIN subscribers s ON s.id = j.subscriber_id "
+            "SELECT j.subscriber_id, s.match_key FROM joinings j JOIN subscribers s ON s.id = j.subscriber_id "
             "WHERE j.reminded_at = '' AND j.had_left = 0 AND s.status = 'pending' "
             "AND j.requested_at <= ? AND j.expires_at > ? AND EXISTS (SELECT 1 FROM outgoing o"
             " WHERE o.subscriber_id = j.subscriber_id AND o.kind = 'confirmation' AND o.state = 'sent') "
@@ -330,7 +338,9 @@ class Joining:
             (utc_text(now - self.reminder_after), utc_text(now), limit),
         )
         reminded = [
-            int(number) for (number,) in rows if not outgoing.queued_since(tx, _ASKING, number, now - QUIET)
+            int(number)
+            for number, key in rows
+            if not outgoing.queued_since(tx, _ASKING, number, now - QUIET) and may_be_mailed(key)
         ]
         for number in reminded:
             outgoing.enqueue(tx, MailKind.REMINDER, number, at=now)

@@ -105,11 +105,8 @@ class SignupLimits:
             client: who asks; empty where that isn't known.
             vouched: whether the form brought a token of ours; from elsewhere less is taken from one network.
         """
-        mailbox, _, domain = mailbox_of(match_key).rpartition("@")
-        limits = [
-            Limit("recipient", f"{mailbox}@{domain}", 1, _DAY),
-            Limit("recipient-week", f"{mailbox}@{domain}", 3, 7 * _DAY),
-        ]
+        limits = list(self.of_mailbox(match_key))
+        domain = match_key.rpartition("@")[2]
         if domain not in _LARGE_DOMAINS:
             limits.append(Limit("domain", domain, 100, _HOUR))
         network = network_of(client)
@@ -118,6 +115,11 @@ class SignupLimits:
             limits.append(Limit("network-unvouched", network, 20, _HOUR))
         limits.append(Limit("global", "", self.per_hour, _HOUR))
         return tuple(limits)
+
+    def of_mailbox(self, match_key: str) -> tuple[Limit, ...]:
+        """The recipient's own limits, which a reminder is under, too."""
+        mailbox = mailbox_of(match_key)
+        return Limit("recipient", mailbox, 1, _DAY), Limit("recipient-week", mailbox, 3, 7 * _DAY)
 
     def admit(self, tx: Transaction, limits: Sequence[Limit], now: float, *, charged: bool = True) -> str:
         """Use up one of each of `limits`; returns the first that is over, and then none is used up.

@@ -30,7 +30,7 @@ from newsletter.store.base import Transaction
 from newsletter.store.outgoing import Mail, MailKind, MailState
 from newsletter.web.errors import note
 from newsletter.web.letters import Composer
-from newsletter.web.limits import forget
+from newsletter.web.limits import SignupLimits, forget
 from newsletter.web.service import Service
 
 _LOG = logging.getLogger("newsletter.web.mailer")
@@ -80,6 +80,7 @@ class Mailer:
 
     Attributes:
         joining: the rules it admits by.
+        limits: what forms and reminders may do to a mailbox.
         held_back: how many requests came to nothing since the start, by the limit they were over.
     """
 
@@ -87,6 +88,7 @@ class Mailer:
         self._service = service
         self._workspace = service.workspace
         welcome_file = self._workspace.issues_dir / "welcome.md"
+        self.limits = SignupLimits(service.workspace.secret_key, service.settings.signups_per_hour)
         self.joining = make_joining(service, welcome_file)
         self._composer = Composer(self._workspace, welcome_file)
         self.held_back: Counter[str] = Counter()
@@ -319,10 +321,15 @@ class Mailer:
             _LOG.warning("%d signups came to nothing: %s", fresh.total(), listed)
 
     def _tidy_store(self, tx: Transaction, *, now: datetime) -> None:
-        self.joining.remind(tx, now, _AT_ONCE)
+        stamp = now.timestamp()
+
+        def may_be_mailed(match_key: str) -> bool:
+            return not self.limits.admit(tx, self.limits.of_mailbox(match_key), stamp)
+
+        self.joining.remind(tx, now, _AT_ONCE, may_be_mailed)
         self.joining.expire(tx, now, _AT_ONCE)
         outgoing.purge(tx, now - _KEPT)
-        forget(tx, now.timestamp())
+        forget(tx, stamp)
 
     def _decide_abandoned(self, now: datetime) -> None:
         """What became of mails whose process died over them? Some providers can tell; else nobody knows."""

@@ -24,7 +24,7 @@ from newsletter.audience.joining import JoinRequest
 from newsletter.store.base import Transaction, utc_text
 from newsletter.web.body import FORM_BYTES, Fields, parse_form, read_body
 from newsletter.web.forms import HONEYPOT, TOKEN, WORK, FormGuard, Standing
-from newsletter.web.limits import Limit, SignupLimits, is_disposable
+from newsletter.web.limits import Limit, is_disposable
 from newsletter.web.mailer import Mailer
 from newsletter.web.service import Service
 
@@ -74,7 +74,7 @@ class SignupPages:
         self._mailer = mailer
         secret = service.workspace.secret_key
         self._guard = FormGuard(secret, service.settings.proof_of_work)
-        self._limits = SignupLimits(secret, service.settings.signups_per_hour)
+        self._limits = mailer.limits
         self._words = mailer.joining.consent
         self._script = service.pages.render("work.js", {}).encode()
         self.script_path = f"/static/work.{hashlib.sha256(self._script).hexdigest()[:12]}.js"

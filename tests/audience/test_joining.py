@@ -94,7 +94,7 @@ def queued(joining: Joining) -> int:
 def keep_house(joining: Joining) -> None:
     now = joining.audience.clock.now()
     with joining.audience.database.write() as tx:
-        joining.remind(tx, now, 100)
+        joining.remind(tx, now, 100, lambda key: True)
         joining.expire(tx, now, 100)
 
 
