@@ -11,7 +11,8 @@ from typing import NamedTuple
 from newsletter.checks.across import check_across, read_claims
 from newsletter.checks.fix import fix_text, write_whole
 from newsletter.checks.registry import check_issue
-from newsletter.content.issue import MAX_BYTES, ParseResult, by_place, parse_issue, read_issue, read_source
+from newsletter.content.issue import ParseResult, parse_issue, parse_issue_source
+from newsletter.content.source import MAX_BYTES, by_place, read_source, read_text
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
@@ -126,7 +127,7 @@ def _check(
     errors: Collection[str],
     display: str | None,
 ) -> Checked:
-    parsed = read_issue(path, kinds, display)
+    parsed = parse_issue_source(read_text(path, display), kinds)
     found = settled([*parsed.diagnostics, *check_issue(parsed, path.parent, off)], off, errors)
     return Checked(path, parsed, tuple(sorted(found, key=by_place)))
 

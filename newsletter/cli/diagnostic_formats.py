@@ -11,7 +11,7 @@ from typing import Any
 
 from newsletter.cli.output import counted, json_text, paint
 from newsletter.cli.terminal_text import cells, printable
-from newsletter.content.issue import MAX_BYTES
+from newsletter.content.source import MAX_BYTES
 from newsletter.diagnostics import Diagnostic, Severity
 
 FORMATS = ("text", "concise", "json", "sarif", "github")

@@ -1,46 +1,29 @@
-"""What does the YAML block say, and where exactly does it say something wrong?
-
-PyYAML composes nodes with their places; the values are resolved here by the core schema of YAML 1.2
-(https://yaml.org/spec/1.2.2/#103-core-schema), under which `no` is a word and `12:30` a text.
-"""
+"""Does the YAML block say what its kind of file takes, and where exactly does it say something wrong?"""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
 import unicodedata
-from typing import Any, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, TypeVar, get_args
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from newsletter.content.document import Document, Findings
 from newsletter.content.suggest import did_you_mean, listed, nearest
+from newsletter.content.yaml_block import Entry, Refusal, read_entries
 from newsletter.diagnostics import Diagnostic, Fix
 from newsletter.model.issue import FrontMatter
 
-try:
-    from yaml import CBaseLoader as _Loader
-except ImportError:  # PyYAML without libyaml: slower, the same nodes
-    from yaml import BaseLoader as _Loader  # type: ignore[assignment]
-
-# Past these, a block is no front matter, and libyaml's recursion would exhaust the stack.
-_MOST_CHARACTERS = 64_000
-_MOST_DEPTH = 20
-_MOST_NODES = 2_000
-
-_NULL = frozenset(("", "~", "null", "Null", "NULL"))
-_TRUE = frozenset(("true", "True", "TRUE"))
-_FALSE = frozenset(("false", "False", "FALSE"))
-_INT = re.compile(r"[-+]?[0-9]{1,18}")
-_PREFIXED_INT = re.compile(r"0o[0-7]{1,20}|0x[0-9a-fA-F]{1,15}")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_INF_NAN = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # What other tools call the same thing.
-_SYNONYMS = {
+SYNONYMS: Mapping[str, str] = {
     "subject": "title",
     "summary": "description",
     "excerpt": "description",
@@ -68,50 +51,71 @@ _EXAMPLES = {
     "updated": "updated: 2026-03-03",
     "aliases": "aliases: [old-slug]",
 }
-_DATES = frozenset(
-    name for name, field in FrontMatter.model_fields.items() if "date" in str(field.annotation)
-)
 
 
-class _Refusal(Exception):  # noqa: N818 - never leaves this module
-    """The block is YAML, but none that could be front matter."""
-
-    def __init__(self, message: str, offset: int) -> None:
-        super().__init__(message)
-        self.offset = offset
+Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Entry:
-    """One key of the block with its value and their places."""
+@dataclass(frozen=True)
+class Form(Generic[Model]):
+    """What the front matter of one kind of file is.
 
-    __slots__ = ("end", "items", "key", "key_end", "key_start", "plain", "start", "value")
+    Attributes:
+        model: its keys and values.
+        begin: the keys it can't do without, in words.
+        examples: how a key is written, told when its value is missing or wrong.
+        synonyms: what other tools call a key.
+    """
 
-    def __init__(self, key: Any, value: Any, data: Any, base: int) -> None:
-        self.key: str = key.value
-        self.key_start = base + key.start_mark.index
-        self.key_end = base + key.end_mark.index
-        self.start = base + value.start_mark.index
-        self.end = max(self.start, base + value.end_mark.index)
-        self.value = data
-        self.plain = isinstance(value, yaml.ScalarNode) and not value.style
-        self.items = (
-            [(base + n.start_mark.index, base + n.end_mark.index) for n in value.value]
-            if isinstance(value, yaml.SequenceNode)
-            else []
+    model: type[Model]
+    begin: str
+    examples: Mapping[str, str]
+    synonyms: Mapping[str, str]
+
+    @cached_property
+    def dates(self) -> frozenset[str]:
+        """The keys that take a date."""
+        return frozenset(
+            name for name, field in self.model.model_fields.items() if "date" in str(field.annotation)
         )
 
 
+class Block(NamedTuple, Generic[Model]):
+    """What a block says.
+
+    Attributes:
+        front: its values, or None where they aren't valid.
+        entries: its keys with their places, as far as they can be read.
+        diagnostics: what is wrong with it.
+    """
+
+    front: Model | None
+    entries: dict[str, Entry]
+    diagnostics: list[Diagnostic]
+
+
+_ISSUE = Form(FrontMatter, "number, title, date and description", _EXAMPLES, SYNONYMS)
+
+
 def parse_front_matter(document: Document) -> tuple[FrontMatter | None, list[Diagnostic]]:
-    """The front matter of `document` and what is wrong with it; None where it isn't valid."""
+    """The front matter of an issue and what is wrong with it; None where it isn't valid."""
+    front, _, diagnostics = read_block(document, _ISSUE)
+    if front is not None and not front.slug:
+        front = front.model_copy(update={"slug": slug_of_file(document.path, front.number)})
+    return front, diagnostics
+
+
+def read_block(document: Document, form: Form[Model]) -> Block[Model]:
+    """The front matter of `document`, which has to be of this form."""
     findings = Findings(document)
     if document.front is None:
         findings.add(
             "NL101",
             "the file doesn't begin with front matter",
             document.body_start,
-            help="begin the first line with `---`, then number, title, date and description, then `---` again",
+            help=f"begin the first line with `---`, then {form.begin}, then `---` again",
         )
-        return None, findings.found
+        return Block(None, {}, findings.found)
     if not document.front_closed:
         findings.add(
             "NL101",
@@ -122,7 +126,7 @@ def parse_front_matter(document: Document) -> tuple[FrontMatter | None, list[Dia
         )
     start, end = document.front
     try:
-        entries = _entries(document.text[start:end], start)
+        entries = read_entries(document.text[start:end], start)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         offset = start + (mark.index if mark else 0)
@@ -132,15 +136,16 @@ def parse_front_matter(document: Document) -> tuple[FrontMatter | None, list[Dia
             min(offset, end),
             help=_yaml_help(document, min(offset, max(start, end - 1)), str(error.problem)),
         )
-        return None, findings.found
+        return Block(None, {}, findings.found)
     except (yaml.YAMLError, UnicodeEncodeError) as error:
         findings.add("NL106", f"the front matter is not valid YAML: {str(error)[:120]}", start)
-        return None, findings.found
-    except _Refusal as refusal:
-        findings.add("NL106", str(refusal), refusal.offset, help=_EXAMPLES["title"])
-        return None, findings.found
-    front = _validate(document, _known(entries, findings), findings)
-    return (front if document.front_closed else None), findings.found
+        return Block(None, {}, findings.found)
+    except Refusal as refusal:
+        findings.add("NL106", str(refusal), refusal.offset, help=form.examples["title"])
+        return Block(None, {}, findings.found)
+    known = _known(entries, form, findings)
+    front = _validate(document, known, form, findings)
+    return Block(front if document.front_closed else None, known, findings.found)
 
 
 def _first_line(document: Document) -> int:
@@ -159,81 +164,11 @@ def _yaml_help(document: Document, offset: int, problem: str) -> str:
     return "check the brackets and quotes around here"
 
 
-def _entries(text: str, base: int) -> list[_Entry]:
-    if len(text) > _MOST_CHARACTERS:
-        raise _Refusal(f"the front matter is longer than {_MOST_CHARACTERS:,} characters", base)
-    if text.count("[") + text.count("{") + text.count("- ") + text.count("? ") > _MOST_DEPTH:
-        _refuse_depth(text, base)
-    root = yaml.compose(text, Loader=_Loader)
-    if root is None:
-        return []
-    if not isinstance(root, yaml.MappingNode):
-        raise _Refusal(
-            "the front matter has to be a list of `key: value` lines", base + root.start_mark.index
-        )
-    budget = [_MOST_NODES]
-    entries = []
-    for key, value in root.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise _Refusal("a key has to be a word", base + key.start_mark.index)
-        entries.append(_Entry(key, value, _resolve(value, budget, 0, base), base))
-    return entries
-
-
-def _refuse_depth(text: str, base: int) -> None:
-    """Refuse deep nesting before `compose`, which recurses on the C stack without a limit."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MOST_DEPTH:
-                mark = event.start_mark
-                raise _Refusal("the front matter is nested too deeply", base + (mark.index if mark else 0))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _resolve(node: Any, budget: list[int], depth: int, base: int) -> Any:
-    """The Python value of a node by the core schema of YAML 1.2; lists become tuples."""
-    budget[0] -= 1
-    # A node that contains itself by an alias, or a few aliases that stand for millions of nodes.
-    if budget[0] < 0 or depth > _MOST_DEPTH:
-        raise _Refusal("the front matter is nested too deeply", base + node.start_mark.index)
-    if isinstance(node, yaml.SequenceNode):
-        return tuple(_resolve(child, budget, depth + 1, base) for child in node.value)
-    if isinstance(node, yaml.MappingNode):
-        return {
-            str(key.value): _resolve(value, budget, depth + 1, base)
-            for key, value in node.value
-            if isinstance(key, yaml.ScalarNode)
-        }
-    return node.value if node.style else resolve_plain(node.value)
-
-
-def resolve_plain(text: str) -> Any:
-    """What an unquoted scalar means: null, a truth value, a number, or the text itself."""
-    if not text or text[0] in "~nNtTfF+-.0123456789":
-        if text in _NULL:
-            return None
-        if text in _TRUE:
-            return True
-        if text in _FALSE:
-            return False
-        if _INT.fullmatch(text):
-            return int(text)
-        if _PREFIXED_INT.fullmatch(text):
-            return int(text, 0)
-        if _FLOAT.fullmatch(text) or _INF_NAN.fullmatch(text):
-            # Python spells the last two without the dot.
-            return float(re.sub(r"\.(?=[iInN])", "", text))
-    return text
-
-
-def _known(entries: list[_Entry], findings: Findings) -> dict[str, _Entry]:
+def _known(entries: list[Entry], form: Form[Any], findings: Findings) -> dict[str, Entry]:
     """The entries whose keys exist; unknown and repeated keys are reported."""
-    fields = FrontMatter.model_fields
+    fields = form.model.model_fields
     present = {entry.key for entry in entries}
-    known: dict[str, _Entry] = {}
+    known: dict[str, Entry] = {}
     for entry in entries:
         key = entry.key
         if key in known:
@@ -249,7 +184,7 @@ def _known(entries: list[_Entry], findings: Findings) -> dict[str, _Entry]:
             known[key] = entry
         else:
             near = nearest(key, (name for name in fields if name not in present))
-            meant = near or _SYNONYMS.get(key.casefold(), "")
+            meant = near or form.synonyms.get(key.casefold(), "")
             findings.add(
                 "NL102",
                 f"unknown front matter key `{key}`",
@@ -263,29 +198,27 @@ def _known(entries: list[_Entry], findings: Findings) -> dict[str, _Entry]:
     return known
 
 
-def _validate(document: Document, known: dict[str, _Entry], findings: Findings) -> FrontMatter | None:
-    data = {key: _value(key, entry.value) for key, entry in known.items()}
+def _validate(
+    document: Document, known: dict[str, Entry], form: Form[Model], findings: Findings
+) -> Model | None:
+    data = {key: _as_date(entry.value) if key in form.dates else entry.value for key, entry in known.items()}
     complaints = len(findings.found)
     try:
-        front = FrontMatter.model_validate(data, strict=True)
+        front = form.model.model_validate(data, strict=True)
     except ValidationError as error:
         front = None
         for problem in error.errors(include_url=False, include_context=True):
-            _report(document, problem, known, findings)
+            _report(document, problem, known, form, findings)
     for key, entry in known.items():
         if isinstance(data[key], str) and _UNPRINTABLE.search(data[key].strip()):
             findings.add("NL104", f"`{key}` has to be one line of text", entry.start, entry.end)
             front = None
     _report_capitals(document, known.get("tags"), findings)
-    if front is None or any(d.severity == "error" for d in findings.found[:complaints]):
-        return None
-    return (
-        front if front.slug else front.model_copy(update={"slug": slug_of_file(document.path, front.number)})
-    )
+    return None if any(d.severity == "error" for d in findings.found[:complaints]) else front
 
 
-def _value(key: str, value: Any) -> Any:
-    if key in _DATES and isinstance(value, str) and _ISO_DATE.fullmatch(value.strip()):
+def _as_date(value: Any) -> Any:
+    if isinstance(value, str) and _ISO_DATE.fullmatch(value.strip()):
         try:
             return dt.date.fromisoformat(value.strip())
         except ValueError:
@@ -293,11 +226,12 @@ def _value(key: str, value: Any) -> Any:
     return value
 
 
-def _report_capitals(document: Document, tags: _Entry | None, findings: Findings) -> None:
+def _report_capitals(document: Document, tags: Entry | None, findings: Findings) -> None:
     if tags is None or not isinstance(tags.value, tuple):
         return
-    for tag, (start, end) in zip(tags.value, tags.items, strict=False):
+    for position, tag in enumerate(tags.value):
         if isinstance(tag, str) and tag != tag.lower():
+            start, end = tags.place((position,))
             written = document.text[start:end]
             findings.add(
                 "NL110",
@@ -309,9 +243,11 @@ def _report_capitals(document: Document, tags: _Entry | None, findings: Findings
             )
 
 
-def _report(document: Document, problem: Any, known: dict[str, _Entry], findings: Findings) -> None:
+def _report(
+    document: Document, problem: Any, known: dict[str, Entry], form: Form[Any], findings: Findings
+) -> None:
     """One complaint of pydantic's as a finding at its place, in words an author can use."""
-    key = str(problem["loc"][0])
+    key, path = str(problem["loc"][0]), problem["loc"][1:]
     entry = known.get(key)
     if entry is None:
         findings.add(
@@ -319,28 +255,31 @@ def _report(document: Document, problem: Any, known: dict[str, _Entry], findings
             f"front matter key `{key}` is missing",
             _first_line(document),
             _first_line(document) + 3,
-            help=f"add a line such as `{_EXAMPLES[key]}`",
+            help=f"add a line such as `{form.examples[key]}`",
         )
         return
-    start, end = entry.start, entry.end
-    if (
-        len(problem["loc"]) > 1
-        and isinstance(problem["loc"][1], int)
-        and problem["loc"][1] < len(entry.items)
-    ):
-        start, end = entry.items[problem["loc"][1]]
+    if problem["type"] == "extra_forbidden":
+        start, end = entry.key_place(path)
+        findings.add("NL102", f"unknown key `{path[-1]}` in `{key}`", start, end, help=_example(form, key))
+        return
+    start, end = entry.place(path)
     if start >= document.line_end(entry.key_start) and end <= start:
         start, end = entry.key_start, entry.key_end
     value = problem["input"]
     written = document.text[start:end].strip()
-    message, help_, replacement = _explain(key, problem, value, written)
+    name = f"{path[-1]}` in `{key}" if path and isinstance(path[-1], str) else key
+    message, help_, replacement = _explain(name, problem, value, written, form)
     fix = Fix(start, start + len(written), replacement) if replacement and entry.end > entry.start else None
     findings.add("NL104", message, start, end, help=help_, fix=fix)
 
 
-def _explain(key: str, problem: Any, value: Any, written: str) -> tuple[str, str, str]:
+def _example(form: Form[Any], key: str) -> str:
+    return f"write it like `{form.examples[key]}`" if key in form.examples else ""
+
+
+def _explain(key: str, problem: Any, value: Any, written: str, form: Form[Any]) -> tuple[str, str, str]:
     """Message, help and a safe replacement (or none) for a value that isn't valid."""
-    example = f"write it like `{_EXAMPLES[key]}`" if key in _EXAMPLES else ""
+    example = _example(form, str(problem["loc"][0]))
     context = problem.get("ctx", {})
     match problem["type"]:
         case _ if value is None or (problem["type"] == "string_too_short" and not str(value).strip()):
@@ -366,16 +305,34 @@ def _explain(key: str, problem: Any, value: Any, written: str) -> tuple[str, str
                 "",
             )
         case "literal_error":
-            choices = [str(c) for c in get_args(FrontMatter.model_fields[key].annotation)]
+            choices = [str(c) for c in get_args(form.model.model_fields[key].annotation)]
             near = nearest(str(value), choices)
             meant = did_you_mean(str(value), choices)
             return f"`{key}` is `{str(value)[:40]}`", meant or f"it is {listed(choices)}", near
         case "string_pattern_mismatch":
             return f"`{key}` takes lower-case letters, digits and single hyphens", example, ""
+        case "missing":
+            return f"`{key}` is missing", example, ""
+        case "too_short" | "too_long":
+            count = len(value)
+            return f"`{key}` has {count} {'entry' if count == 1 else 'entries'}", _takes(form, key), ""
+        case "model_type" | "dict_type":
+            return f"an entry of `{key}` is made of keys", example, ""
         case "tuple_type" | "list_type":
             return f"`{key}` takes a list", example, ""
         case _:
             return f"`{key}`: {problem['msg'][:1].lower()}{problem['msg'][1:]}", example, ""
+
+
+def _takes(form: Form[Any], key: str) -> str:
+    """How many entries a list takes, in words."""
+    limits = {type(rule).__name__: rule for rule in form.model.model_fields[key].metadata}
+    least, most = limits.get("MinLen"), limits.get("MaxLen")
+    words = [
+        f"{least.min_length} or more" if least else "",
+        f"at most {most.max_length}" if most else "",
+    ]
+    return f"it takes {listed(filter(None, words), 'and')}"
 
 
 def slug_of_file(path: str, number: int) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from newsletter.app import Workspace
 from newsletter.checks.across import check_across
 from newsletter.checks.run import check_file, settled
-from newsletter.content.issue import ParseResult, by_place, read_issue
+from newsletter.content.issue import ParseResult, read_issue
+from newsletter.content.source import by_place
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError
 from newsletter.model.issue import FrontMatter

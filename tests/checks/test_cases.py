@@ -16,7 +16,8 @@ from newsletter.app import Workspace
 from newsletter.checks.run import check_files, fix_file
 from newsletter.cli.diagnostic_formats import formatted
 from newsletter.config import Secrets, load_settings
-from newsletter.content.issue import by_place, read_issue
+from newsletter.content.issue import read_issue
+from newsletter.content.source import by_place
 from newsletter.diagnostics import CODES, Diagnostic
 from newsletter.preview.reader import outgoing_of
 from newsletter.render.compile import compile_rendered

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.checks.run import check_file, check_text
-from newsletter.content.front_matter import resolve_plain, slug_of_file, slugify
-from newsletter.content.issue import MAX_BYTES, parse_issue, read_issue
+from newsletter.content.front_matter import slug_of_file, slugify
+from newsletter.content.issue import parse_issue, read_issue
+from newsletter.content.source import MAX_BYTES
+from newsletter.content.yaml_block import resolve_plain
 from newsletter.diagnostics import CODES
 from newsletter.errors import NewsletterError
 from newsletter.model.issue import Architecture, Concept, InterviewQuestion, ProjectIdea, Prose
