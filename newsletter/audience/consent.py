@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
 from newsletter.store.base import Database, Transaction
 
@@ -36,14 +38,17 @@ class ConsentEvent:
     message_id: str = ""
 
 
-_COLUMNS = "action, at, source, actor, ip, user_agent, form_id, text_version, detail, message_id"
+_COLUMNS: Final = "action, at, source, actor, ip, user_agent, form_id, text_version, detail, message_id"
+
+# A storm of unsubscribes writes thousands a second: `asdict` copies each value and takes as long as the INSERT.
+_values = attrgetter(*_COLUMNS.split(", "))
 
 
 def record(tx: Transaction, subscriber_id: int, event: ConsentEvent) -> int:
     """Append `event` to a person's record, in the transaction that acts on it; returns its number there."""
     return tx.insert(
         f"INSERT INTO consent_events (subscriber_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constants
-        (subscriber_id, *asdict(event).values()),
+        (subscriber_id, *_values(event)),
     )
 
 

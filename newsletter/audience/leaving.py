@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from newsletter.audience import consent
@@ -39,9 +39,15 @@ class Leave:
 
     def event(self) -> ConsentEvent:
         """The entry of the consent record."""
-        values = asdict(self)
-        del values["subscriber_id"]
-        return ConsentEvent(action=SubscriberStatus.UNSUBSCRIBED, actor="subscriber", **values)
+        return ConsentEvent(
+            SubscriberStatus.UNSUBSCRIBED,
+            self.at,
+            self.source,
+            "subscriber",
+            ip=self.ip,
+            user_agent=self.user_agent,
+            detail=self.detail,
+        )
 
 
 def leave(audience: Audience, tx: Transaction, wish: Leave) -> bool:

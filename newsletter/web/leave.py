@@ -169,15 +169,16 @@ class LeavePages:
         Raises:
             StoreError: neither can be written.
         """
-        written = None
         try:
             written = self._service.writer.submit_here(work)
-            # Shielded: what was handed over is carried out even if nobody waits for it any more.
-            return await asyncio.wait_for(asyncio.shield(written), _PATIENCE)
+            # A timer of its own: `wait_for` costs as much as the rest of the request.
+            timer = asyncio.get_running_loop().call_later(_PATIENCE, _give_up, written)
+            try:
+                return await written
+            finally:
+                timer.cancel()
         except (StoreError, TimeoutError) as error:
             note(request.scope, error)
-        if written is not None:
-            written.add_done_callback(_look_away)
         try:
             await asyncio.to_thread(self._service.workspace.spool.append, [wish])
         except OSError as error:
@@ -214,10 +215,10 @@ class LeavePages:
         )
 
 
-def _look_away(future: asyncio.Future[Any]) -> None:
-    """Take note of a failure nobody waits for, so that the loop doesn't complain about it."""
-    if not future.cancelled():
-        future.exception()
+def _give_up(written: asyncio.Future[Any]) -> None:
+    """Wait no longer; what was handed over may still be carried out, which then changes nothing."""
+    if not written.done():
+        written.set_exception(TimeoutError())
 
 
 def _agent(request: Request) -> str:

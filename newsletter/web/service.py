@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 
@@ -20,6 +21,7 @@ from newsletter.web.pages import Pages
 from newsletter.web.writer import Writer
 
 _T = TypeVar("_T")
+_SIGNER_SECONDS: Final = 0.25
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Service:
     writer: Writer
     pages: Pages
     proxies: ProxyTrust
+    _signer: tuple[float, TokenSigner] | None = field(default=None, repr=False)
 
     @property
     def settings(self) -> WebSettings:
@@ -48,8 +51,11 @@ class Service:
 
     @property
     def signer(self) -> TokenSigner:
-        """Makes and reads tokens."""
-        return self.workspace.signer
+        """Makes and reads tokens; a rotation of the keys is noticed within a moment, not at the cost of each request."""
+        now = time.monotonic()
+        if self._signer is None or now - self._signer[0] > _SIGNER_SECONDS:
+            self._signer = (now, self.workspace.signer)
+        return self._signer[1]
 
     @property
     def clock(self) -> Clock:

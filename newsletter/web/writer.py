@@ -116,7 +116,7 @@ def _tell(done: list[_Done]) -> None:
 
 def _settle(done: list[_Done]) -> None:
     for future, result, error in done:
-        if future.cancelled():
+        if future.done():  # who waited has gone away
             continue
         if error is None:
             future.set_result(result)
