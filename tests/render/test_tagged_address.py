@@ -73,13 +73,7 @@ def test_leaving_by_mail_stands_behind_leaving_by_the_web_on_one_signed_line() -
 
 @pytest.mark.parametrize(
     "mailto",
-    [
-        "",
-        "mailto:a b@example.com",
-        "mailto:x@example.com>\r\nBcc: y@example.com",
-        "https://x",
-        "mailto:a,b@c",
-    ],
+    ["", "mailto:a b@example.com", "mailto:x@example.com>\r\nBcc: y@example.com", "https://x"],
 )
 def test_what_no_header_can_carry_is_left_out(mailto: str) -> None:
     assert f"\r\nList-Unsubscribe: <{URL}>\r\n".encode() in written(mailto=mailto).mime

@@ -23,15 +23,40 @@ def delivery_status(mail: Part) -> tuple[Kind, tuple[Report, ...]] | None:
     Failures count before delays, and delays before successes: one report may hold all three.
     """
     found: dict[Kind, list[Report]] = {}
-    for part in mail.own():
-        if part.media_type in ("message/delivery-status", "message/global-delivery-status"):
-            words = _words_beside(mail)
-            for fields in _blocks(part):
-                if len(found.get(Kind.BOUNCE, ())) < _MOST_REPORTS and (one := _report(fields, words)):
-                    found.setdefault(one[0], []).append(one[1])
+    for part in _status_parts(mail):
+        words = _words_beside(mail)
+        for fields in _blocks(part):
+            if len(found.get(Kind.BOUNCE, ())) < _MOST_REPORTS and (one := _report(fields, words)):
+                found.setdefault(one[0], []).append(one[1])
     for kind in (Kind.BOUNCE, Kind.DELAYED, Kind.DELIVERED):
         if kind in found:
             return kind, tuple(found[kind])
+    return None
+
+
+def _status_parts(mail: Part) -> list[Part]:
+    types = ("message/delivery-status", "message/global-delivery-status")
+    found = [part for part in mail.own() if part.media_type in types]
+    if not found and mail.parameters.get("report-type", "").lower() == "delivery-status":
+        # A gateway has wrapped the report up as it would any mail.
+        found = [part for part in mail.walk() if part.media_type in types][:1]
+    return found
+
+
+def rejection(mail: Part) -> tuple[Kind, tuple[Report, ...]] | None:
+    """A mailbox's own refusal, sent as a disposition notification (RFC 5429 §2.1.2); None where it is none."""
+    for part in mail.own():
+        if part.media_type == "message/disposition-notification":
+            fields = next(iter(_blocks(part)), {})
+            said = _words_beside(mail)
+            if not fields.get("disposition", "").lower().startswith("automatic-action/"):
+                return None
+            if "deleted" not in fields["disposition"].lower() or not re.search(
+                "reject|refus", said, re.IGNORECASE
+            ):
+                return None
+            address = _address(fields.get("final-recipient", ""))
+            return Kind.BOUNCE, (Report(address, verdict_on("", said), diagnostic=said),)
     return None
 
 
@@ -75,7 +100,7 @@ def _report(fields: dict[str, str], words: str) -> tuple[Kind, Report] | None:
         _address(fields.get("original-recipient", "")),
     )
     actual = _address(fields.get("x-actual-recipient", ""))
-    address = final or original or actual
+    address = original or final or actual
     verdict = verdict_on(status, said or words)
     # Many gateways leave the reason to the part for people.
     if said and verdict.source.startswith("nothing says") and words:
@@ -85,7 +110,7 @@ def _report(fields: dict[str, str], words: str) -> tuple[Kind, Report] | None:
         verdict,
         status or status_in(said),
         said[:LONGEST_DIAGNOSTIC],
-        original if original != address else "",
+        final if final.lower() != address.lower() else "",
     )
 
 

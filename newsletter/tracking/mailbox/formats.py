@@ -78,7 +78,7 @@ _FORMS: Final = (
     ),
     _form(
         "any mailer",
-        r"(?:could|can|did|was|were|has|have) ?n[o'’]?t (?:be )?(?:been )?(?:able to )?(?:be )?(?:deliver|reach|sent|send)|undeliver|delivery (?:has )?fail|not deliver|returned mail|message (?:has been |was )?(?:rejected|returned|refused)|permanent (?:fatal )?(?:error|failure)|fatal error|user unknown|non.?remis|unzustellbar|nicht zugestellt|no (?:se )?(?:ha )?(?:sido )?(?:pudo|podido|entregad)|non [eè] stato (?:possibile|recapitat)|n[aã]o (?:p[oô]de|foi)|n'a (?:pas )?pu|退信|无法(?:投递|送达)|配信できません|送信できません|не (?:доставлен|удалось)",
+        r"(?:could|can|did|was|were|has|have) ?n[o'’]?t (?:be )?(?:been )?(?:able to )?(?:be )?(?:deliver|reach|sent|send)|undeliver|delivery (?:has )?fail|not deliver|returned mail|(?:message|mail) (?:has been |was )?(?:rejected|returned|refused)|permanent (?:fatal )?(?:error|failure)|fatal error|user unknown|unknown user|no such user|no user by that name|not yet been delivered|message (?:has been )?delayed|non.?remis|unzustellbar|nicht zugestellt|no (?:se )?(?:ha )?(?:sido )?(?:pudo|podido|entregad)|non [eè] stato (?:possibile|recapitat)|n[aã]o (?:p[oô]de|foi)|n'a (?:pas )?pu|退信|无法(?:投递|送达)|配信できません|送信できません|не (?:доставлен|удалось|может быть доставлен|могло быть)",
     ),
 )
 
@@ -91,9 +91,10 @@ _MAIL_SYSTEM = re.compile(
     re.IGNORECASE,
 )
 _BOUNCE_SUBJECT = re.compile(
-    r"undeliver|deliver\w*(?: \w+){0,4} (?:fail|error|problem|unsuccessful|impossible|status)|delivery (?:failure|status|notification|report|has failed|problems?|error)|(?:failed|failure|unable).{0,20}deliver|returned (?:mail|to sender|message)|mail (?:delivery|system error|returned|undeliver|could not)|failure (?:notice|delivery)|non ?deliver|non remis|not delivered|not (?:be )?deliver|message (?:rejected|not delivered|undeliv|delivery|status|could not)|rejected (?:message|mail|posting)|unzustellbar|zustell|nicht zugestellt|impossible de remettre|[ée]chec|no se ha podido|no entregado|mancata consegna|non recapitat|falha na entrega|n[aã]o entregue|onbestelbaar|niet bezorgd|olevererbart|ikke levert|nie dostarczono|niedostarcz|не доставлен|недоставлен|送信エラー|配信不能|退信|系统退信|반송",
+    r"undeliver|deliver\w*(?: \w+){0,4} (?:fail|error|problem|unsuccessful|impossible|status)|delivery (?:failure|status|notification|report|has failed|problems?|error)|(?:failed|failure|unable).{0,20}deliver|return(?:ed|ing) (?:mail|to sender|message)|mail failed|mail (?:delivery|system error|returned|undeliver|could not)|failure (?:notice|delivery)|non[- ]?deliver|non remis|not delivered|not (?:be )?deliver|message (?:rejected|not delivered|undeliv|delivery|status|could not)|rejected (?:message|mail|posting)|unzustellbar|zustell|nicht zugestellt|impossible de remettre|[ée]chec|no se ha podido|no entregado|mancata consegna|non recapitat|falha na entrega|n[aã]o entregue|onbestelbaar|niet bezorgd|olevererbart|ikke levert|nie dostarczono|niedostarcz|не доставлен|недоставлен|送信エラー|配信不能|退信|系统退信|반송",
     re.IGNORECASE,
 )
+_ANSWERED = re.compile(r"\s*(?:re|aw|fw|fwd|wg|sv|vs|tr|rv|odp|antw)\s*:", re.IGNORECASE)
 _STILL_TRYING = re.compile(
     r"(?:will|is going to|continue to|continues to|be) (?:be )?(?:keep )?(?:retr(?:y|ied)|try(?:ing)?(?: to deliver)?(?: again)?)(?! later)|still (?:being )?(?:trying|retried|in the queue|queued)|has not yet been delivered|not yet (?:been )?deliver|delivery (?:has been |is )?(?:delayed|temporarily)|warning: (?:message|could not|mail) .{0,40}(?:delay|still)|(?:message|mail) delayed|this is (?:only )?a warning|no action is required on your part|you do not need to resend|verz[öo]gert|retard[ée]|retras|temporarily delayed|delivery attempts? will",
     re.IGNORECASE,
@@ -104,11 +105,19 @@ _GIVEN_UP = re.compile(
 )
 
 
+_NOT_THE_RECIPIENT = re.compile(
+    r"(?:\bfrom|mail from|\bsender|contact|help|questions?|assistance|write to|forward(?: \w+){0,3} to|send (?:an? )?(?:e-?mail|mail|message) to|administrator|contacter|kontakt\w*)\b[:\s]{1,4}(?:at |to |is |the )?[<(\[\"']{0,2}([^\s]{1,320})",
+    re.IGNORECASE,
+)
+
+
 def is_mail_system(mail: Part) -> bool:
     """Whether it comes from a mail system by its sender, by its null reverse-path or by what only those write."""
     return bool(
         _MAIL_SYSTEM.search(mail.get("from")[:400])
         or mail.get("return-path").replace(" ", "") == "<>"
+        or "mailer-daemon" in mail.get("return-path").lower()
+        or mail.parameters.get("report-type", "").lower() == "delivery-status"
         or mail.get("x-failed-recipients")
     )
 
@@ -120,16 +129,23 @@ def plain_bounce(mail: Part) -> tuple[Kind, str, tuple[Report, ...]] | None:
     form, at = _form_of(text)
     by_system = is_mail_system(mail)
     returned = any(part.is_returned for part in mail.own())
-    subject = _BOUNCE_SUBJECT.search(mail.get("subject")[:400]) is not None
+    subject = _is_bounce_subject(mail.get("subject")[:400])
     # Two of the three have to come together: who writes, what the subject says, what the text says.
-    if not named and by_system + subject + (form is not None and (returned or form.name != "any mailer")) < 2:
+    if not named and by_system + subject + (form is not None) < 2:
         return None
+    if not (named or by_system or returned or addresses_in(text)):
+        return None  # a parcel that couldn't be delivered
     head = " ".join(text[:6_000].split())
     subject_words = mail.get("subject")[:400]
     delayed = _STILL_TRYING.search(f"{subject_words} {head}") and not _GIVEN_UP.search(head)
     kind = Kind.DELAYED if delayed else Kind.BOUNCE
     name = "X-Failed-Recipients" if named else form.name if form else "any mailer"
     return kind, name, _reports(mail, named, text, at, form)
+
+
+def _is_bounce_subject(subject: str) -> bool:
+    # A person's answer to a bounce, or a bounce somebody passes on, is that person's mail.
+    return _BOUNCE_SUBJECT.search(subject) is not None and not _ANSWERED.match(subject)
 
 
 def _named(mail: Part) -> list[str]:
@@ -165,7 +181,7 @@ def _before_the_returned(mail: Part) -> str:
 
 
 def _reports(mail: Part, named: list[str], text: str, at: int, form: _Form | None) -> tuple[Report, ...]:
-    own = _own_addresses(mail)
+    own = _own_addresses(mail, text)
     stop = form.until.search(text, at) if form and form.until else None
     behind = text[at : stop.start()] if stop else text[at:]
     found = named
@@ -187,8 +203,7 @@ def _reports(mail: Part, named: list[str], text: str, at: int, form: _Form | Non
     if not reports:
         said = " ".join((text or opening_words(mail)).split())[:_REASON]
         return (Report("", verdict_on(status_in(said), said), status_in(said) or smtp_code_in(said), said),)
-    # A form that lists several recipients without saying which of them failed names the first as the one that did.
-    return tuple(reports if named or (form and form.name != "any mailer") else reports[:1])
+    return tuple(reports)
 
 
 def _reason(text: str, address: str, at: int) -> str:
@@ -202,12 +217,15 @@ def _reason(text: str, address: str, at: int) -> str:
     return " ".join(f"{before} {said}".split())
 
 
-def _own_addresses(mail: Part) -> set[str]:
-    """Addresses of the mail itself: whom it was sent to, who wrote it."""
+def _own_addresses(mail: Part, text: str) -> set[str]:
+    """Addresses of the mail itself, and those its text names as the sender's or as somebody to turn to."""
     values = mail.all(
         "to", "cc", "from", "reply-to", "sender", "delivered-to", "x-original-to", "return-path", "errors-to"
     )
-    return {one.lower() for value in values for one in addresses_in(value[:2_000])}
+    own = {one.lower() for value in values for one in addresses_in(value[:2_000])}
+    return own | {
+        one.lower() for found in _NOT_THE_RECIPIENT.finditer(text) for one in addresses_in(found[1])
+    }
 
 
 def _counts(address: str, own: set[str]) -> bool:

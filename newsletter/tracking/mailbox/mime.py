@@ -200,15 +200,34 @@ def decode(data: bytes, charset: str) -> str:
 
 
 def decode_words(text: str) -> str:
-    """`text` with its encoded words (RFC 2047) read; those that can't be stay."""
-    return _ENCODED_WORD.sub(_decoded_word, text) if "=?" in text else text
+    """`text` with its encoded words (RFC 2047) read; those that can't be stay.
+
+    Words next to each other are joined before their charset is read: many senders cut a character in two.
+    """
+    if "=?" not in text:
+        return text
+    said: list[str] = []
+    run, charset, at = b"", "", 0
+    for found in _ENCODED_WORD.finditer(text):
+        data = _word_bytes(found)
+        between = text[at : found.start()]
+        if data is None:
+            continue
+        if run and (between or found[1].lower() != charset):
+            said.append(decode(run, charset))
+            run = b""
+        said.append(between)
+        run, charset, at = run + data, found[1].lower(), found.end()
+    if run:
+        said.append(decode(run, charset))
+    return "".join(said) + text[at:]
 
 
-def _decoded_word(found: re.Match[str]) -> str:
-    charset, encoding, content = found[1], found[2].lower(), found[3]
-    data = content.encode("ascii", "replace")
+def _word_bytes(found: re.Match[str]) -> bytes | None:
+    content = found[3].encode("ascii", "replace")
     try:
-        data = a2b_base64(data + b"=" * (-len(data) % 4)) if encoding == "b" else a2b_qp(data, header=True)
+        if found[2] in "bB":
+            return a2b_base64(content + b"=" * (-len(content) % 4))
+        return a2b_qp(content, header=True)
     except EncodingError:
-        return found[0]
-    return decode(data, charset)
+        return None

@@ -9,7 +9,7 @@ from typing import Final
 from newsletter.render.tagged_address import token_of_tag
 from newsletter.tracking.mailbox.addresses import first_address
 from newsletter.tracking.mailbox.automatic import automatic, opening_words
-from newsletter.tracking.mailbox.dsn import delivery_status
+from newsletter.tracking.mailbox.dsn import delivery_status, rejection
 from newsletter.tracking.mailbox.feedback import feedback
 from newsletter.tracking.mailbox.formats import is_mail_system, plain_bounce
 from newsletter.tracking.mailbox.mime import LONGEST_TEXT, Part, decode, read_mail
@@ -62,6 +62,8 @@ def _classify(mail: Part) -> tuple[Kind, str, tuple[Report, ...]]:
         return complaint
     if (status := delivery_status(mail)) is not None:
         return status[0], "delivery status notification, RFC 3464", status[1]
+    if (refused := rejection(mail)) is not None:
+        return refused[0], "refused by the mailbox's own rule, RFC 5429", refused[1]
     by_system = is_mail_system(mail)
     if (found := automatic(mail, by_mail_system=by_system)) is not None and not mail.get(
         "x-failed-recipients"

@@ -43,17 +43,17 @@ class Report:
     """What a mail says about one recipient.
 
     Attributes:
-        address: bare, or empty where the mail names none.
+        address: bare, as we wrote it where the mail tells; empty where it names none.
         status: enhanced status code (RFC 3463), or empty.
         diagnostic: the receiving server's words.
-        original: the address as we wrote it, where the mail tells it apart from `address`.
+        final: where it went in the end, if that is another address: it was forwarded.
     """
 
     address: str
     verdict: Verdict
     status: str = ""
     diagnostic: str = ""
-    original: str = ""
+    final: str = ""
 
 
 @dataclass(frozen=True, slots=True)
