@@ -127,17 +127,21 @@ class FakeMailerSend(FakeHttp):
             "recipient": message["to"][0]["email"],
             "id": number,
             "delivery_id": tags[1] if len(tags) == 2 else "",
-            "headers": {
-                "list-unsubscribe": message.get("list_unsubscribe", ""),
-                "list-unsubscribe-post": "List-Unsubscribe=One-Click",
-                "precedence": "bulk" if message.get("precedence_bulk") else "",
-            },
+            "headers": _headers(message),
         }
         for part in ("subject", "html", "text"):
             # Without personalization nothing is compiled.
             personal = "personalization" in message
             entry[part] = _TEMPLATE.sub("", message.get(part, "")) if personal else message.get(part, "")
         return entry
+
+
+def _headers(message: dict[str, Any]) -> dict[str, str]:
+    """The list headers it writes, where it is asked for them."""
+    headers = {"precedence": "bulk"} if message.get("precedence_bulk") else {}
+    if leave := message.get("list_unsubscribe"):
+        headers |= {"list-unsubscribe": leave, "list-unsubscribe-post": "List-Unsubscribe=One-Click"}
+    return headers
 
 
 if __name__ == "__main__":
