@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from newsletter.audience import consent
-from newsletter.audience.addresses import parse_address
+from newsletter.audience.addresses import Address, parse_address
 from newsletter.audience.consent import ConsentEvent
 from newsletter.audience.suppression import LEFT, Suppressions
 from newsletter.clock import Clock
@@ -84,39 +84,56 @@ class Audience:
             NewsletterError: the person left, and `resubscribe` is empty.
         """
         address = parse_address(email)
-        at = utc_text(self.clock.now())
-        event = ConsentEvent("added", at, source, "operator")
+        event = ConsentEvent("added", utc_text(self.clock.now()), source, "operator")
         with self.database.write() as tx:
-            known = people.find(tx, match_key=address.match_key)
-            reason = known.status.value if known is not None and known.status in LEFT else ""
-            reason = reason or self.suppressions.reason(tx, address.match_key)
-            outcome = Outcome.UPDATED
-            if reason:
-                _refuse(address.email, reason, resubscribe)
-                self.suppressions.remove(tx, address.match_key)
-                event = replace(event, action="resubscribed", detail=resubscribe)
-                outcome = Outcome.RESUBSCRIBED
-            if known is None:
-                number = people.insert(
-                    tx,
-                    email=address.email,
-                    match_key=address.match_key,
-                    status=SubscriberStatus.ACTIVE,
-                    at=at,
-                    name=name,
-                )
-                people.add_tags(tx, number, tags)
-                outcome = Outcome.RESUBSCRIBED if reason else Outcome.ADDED
-            else:
-                number = known.id
-                changed = people.set_status(tx, number, SubscriberStatus.ACTIVE, at)
-                changed |= bool(name) and people.set_name(tx, number, name, at)
-                changed |= people.add_tags(tx, number, tags) > 0
-                if not changed:
-                    return known, Outcome.UNCHANGED
-            if known is None or known.status is not SubscriberStatus.ACTIVE:
-                consent.record(tx, number, event)
-            found = people.find(tx, id=number)
+            return self.put(tx, address, event, name=name, tags=tags, resubscribe=resubscribe)
+
+    def put(
+        self,
+        tx: Transaction,
+        address: Address,
+        event: ConsentEvent,
+        *,
+        name: str = "",
+        tags: Sequence[str] = (),
+        resubscribe: str = "",
+    ) -> tuple[Subscriber, Outcome]:
+        """`add` inside a transaction of the caller's; `event` is what is recorded where the person is new.
+
+        Raises:
+            NewsletterError: the person left, and `resubscribe` is empty.
+        """
+        at = event.at
+        known = people.find(tx, match_key=address.match_key)
+        reason = known.status.value if known is not None and known.status in LEFT else ""
+        reason = reason or self.suppressions.reason(tx, address.match_key)
+        outcome = Outcome.UPDATED
+        if reason:
+            _refuse(address.email, reason, resubscribe)
+            self.suppressions.remove(tx, address.match_key)
+            event = replace(event, action="resubscribed", detail=resubscribe)
+            outcome = Outcome.RESUBSCRIBED
+        if known is None:
+            number = people.insert(
+                tx,
+                email=address.email,
+                match_key=address.match_key,
+                status=SubscriberStatus.ACTIVE,
+                at=at,
+                name=name,
+            )
+            people.add_tags(tx, number, tags)
+            outcome = Outcome.RESUBSCRIBED if reason else Outcome.ADDED
+        else:
+            number = known.id
+            changed = people.set_status(tx, number, SubscriberStatus.ACTIVE, at)
+            changed |= bool(name) and people.set_name(tx, number, name, at)
+            changed |= people.add_tags(tx, number, tags) > 0
+            if not changed:
+                return known, Outcome.UNCHANGED
+        if known is None or known.status is not SubscriberStatus.ACTIVE:
+            consent.record(tx, number, event)
+        found = people.find(tx, id=number)
         assert found is not None
         return found, outcome
 
