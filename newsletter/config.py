@@ -256,6 +256,10 @@ class BouncesSettings(_Table):
 class TrackingSettings(_Table):
     """`[tracking]`: what is made of reports about messages."""
 
+    opens: bool = Field(default=False, description="Count who opens an issue, by a picture nobody sees.")
+    clicks: bool = Field(
+        default=False, description="Count who follows a link, by an address of ours in between."
+    )
     soft_bounces: int = Field(
         default=3, ge=1, le=20, description="Deliveries in a row that came back for now, until that is final."
     )

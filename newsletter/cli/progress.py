@@ -21,6 +21,7 @@ from newsletter.errors import UsageError
 from newsletter.model.delivery import SendState
 from newsletter.send.lease import holder
 from newsletter.send.origin import Origin
+from newsletter.store.base import Database
 from newsletter.store.schedules import Schedules
 from newsletter.store.send_records import Tally
 from newsletter.store.sends import SendLedger
@@ -55,6 +56,8 @@ def status(
             return
         if not issue:
             _list_sends(workspace, ledger, json_=json_)
+            if not json_:
+                _warn(database)
             return
         named = find_named(workspace, ledger, issue)
         if named.scheduled is not None:
@@ -80,6 +83,15 @@ def status(
             print(again)
         for other in earlier:
             print(f"\nBefore, on {other.created_at:%Y-%m-%d}: " + table(other, ledger.tally(other.id)))
+
+
+def _warn(database: Database) -> None:
+    """Say so where a flood of reports waits for a person."""
+    from newsletter.cli.webhooks import warnings
+    from newsletter.store.events import holds
+
+    for line in warnings(holds(database)):
+        print(line)
 
 
 def _list_sends(workspace: Workspace, ledger: SendLedger, *, json_: bool) -> None:

@@ -31,6 +31,8 @@ COMMANDS = {
     "subscribers": "subscribers",
     "worker": "worker",
     "serve": "serve",
+    "webhooks": "webhooks",
+    "stats": "stats",
     "keys": "keys",
     "demo": "demo",
 }

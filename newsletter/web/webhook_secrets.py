@@ -15,7 +15,7 @@ def webhook_token(secret: bytes, provider: str) -> str:
     """The part of a webhook's address that nobody can guess: 128 bits, of the newsletter's secret key.
 
     Args:
-        secret: see `Workspace.secret_key`.
+        secret: one of `Workspace.keys`.
         provider: so that one provider can't speak for another.
     """
     mac = blake2b(provider.encode(), key=secret[:64], digest_size=16, person=b"nl:webhook").digest()
@@ -39,8 +39,7 @@ def secrets_of(
     """All that `provider`'s calls are verified with.
 
     Raises:
-        UsageError: `NEWSLETTER_SECRET_KEY` is too short.
-        OSError: no key can be kept.
+        NewsletterError: see `Workspace.keys`.
     """
     return WebhookSecrets(
         keys=signing_keys(workspace, provider),

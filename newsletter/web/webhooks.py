@@ -75,12 +75,8 @@ class Reports:
         self._news = asyncio.Event()
         self.counts: Counter[tuple[str, str]] = Counter()
         table = service.workspace.settings.tracking
-        self._applier = Applier(
-            service.audience,
-            service.signer,
-            settle_events,
-            Rules(soft_bounces=table.soft_bounces, flood_percent=table.flood_percent),
-        )
+        self._rules = Rules(soft_bounces=table.soft_bounces, flood_percent=table.flood_percent)
+        self._signer = service.signer
 
     def routes(self) -> list[BaseRoute]:
         """The address of each provider, with our token in it where one is needed."""
@@ -114,6 +110,10 @@ class Reports:
 
     def _reader(self, provider: str) -> tuple[Webhook, WebhookSecrets] | None:
         """What reads a provider's calls; None where it has no webhooks."""
+        if self._signer is not self._service.signer:
+            # Keys were rotated: the addresses of the old ones stay good, those of the new one are now.
+            self._signer = self._service.signer
+            self._readers.clear()
         if provider not in self._readers:
             made = webhook_reader(provider)
             if made is None:
@@ -188,8 +188,9 @@ class Reports:
         """Apply a turn; whether there is more."""
         if not kept.any_waiting(self._service.database):
             return False
+        applier = Applier(self._service.audience, self._service.signer, settle_events, self._rules)
         try:
-            applied = await self._service.write(partial(self._applier.apply, limit=limit))
+            applied = await self._service.write(partial(applier.apply, limit=limit))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - one report that we can't apply mustn't keep the others
@@ -198,7 +199,7 @@ class Reports:
                     await self._apply(1)
                 return True
             note({}, error)
-            number = await self._service.write(self._applier.set_aside)
+            number = await self._service.write(applier.set_aside)
             _LOG.error("report %d can't be applied and is set aside", number)
             return True
         for provider, reason in applied.tripped:

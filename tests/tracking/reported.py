@@ -16,7 +16,7 @@ from newsletter.store import events as kept
 from newsletter.store.sqlite import SqliteDatabase
 from newsletter.tracking.apply import Applied, Applier, Rules
 
-KEY = b"a key of tests, sixteen and more bytes long"
+KEY = b"a-key-of-tests-sixteen-and-more-bytes-long"
 SIGNER = TokenSigner(KEY)
 AT = "2026-01-06T08:00:00.000Z"
 
