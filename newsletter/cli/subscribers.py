@@ -123,7 +123,8 @@ def show(email: str = _ADDRESS, json_: bool = _JSON) -> None:
     if json_:
         print_json(details)
         return
-    consent = details.pop("consent")
+    consent, texts = details.pop("consent"), details.pop("consent_texts")
+    joining = details.pop("joining")
     for key, value in details.items():
         if key == "metadata":
             for name, text in value.items():
@@ -131,10 +132,19 @@ def show(email: str = _ADDRESS, json_: bool = _JSON) -> None:
         else:
             text = ", ".join(value) if isinstance(value, list) else value
             print(f"{paint(key.ljust(14), 2)} {text or '–'}")
+    if joining:
+        print(f"{paint('joining'.ljust(14), 2)} {_in_words(joining)}")
     print(paint("consent", 2))
     for event in consent:
-        detail = f" · {event['detail']}" if event["detail"] else ""
-        print(f"  {event['at']}  {event['action']} by {event['actor']} · {event['source']}{detail}")
+        said = [
+            event["source"],
+            event["form_id"] and f"form {event['form_id']}",
+            event["ip"],
+            event["detail"],
+        ]
+        print(f"  {event['at']}  {event['action']} by {event['actor']} · {' · '.join(filter(None, said))}")
+    for text in texts.values():
+        print(f"  agreed to: {text or 'words that are not kept'}")
 
 
 @app.command("tag")
@@ -282,9 +292,40 @@ def _details(audience: Audience, person: Subscriber) -> dict[str, Any]:
 
     from newsletter.audience.consent import history
     from newsletter.audience.export import as_json
+    from newsletter.audience.joining import consent_text
 
     consent = [asdict(event) for event in history(audience.database, person.id)]
-    return {"id": person.id, **as_json(person), "consent": consent}
+    versions = sorted({event["text_version"] for event in consent} - {""})
+    return {
+        "id": person.id,
+        **as_json(person),
+        "joining": _joining(audience, person),
+        "consent": consent,
+        "consent_texts": {version: consent_text(audience.database, version) for version in versions},
+    }
+
+
+def _joining(audience: Audience, person: Subscriber) -> dict[str, str] | None:
+    """The open request to join, and what became of its mail; None where there is none."""
+    from dataclasses import asdict
+
+    from newsletter.audience.joining import pending
+    from newsletter.store.outgoing import latest
+
+    found = pending(audience.database, person)
+    if found is None:
+        return None
+    mail = latest(audience.database, person.id)
+    state = {"mail": mail[0].value, "mail_state": mail[1].value, "mail_reason": mail[3]} if mail else {}
+    return {**asdict(found), **state}
+
+
+def _in_words(joining: dict[str, str]) -> str:
+    mail = f"{joining['mail']} mail {joining['mail_state']}" if "mail" in joining else "no mail yet"
+    reason = f" ({joining['mail_reason']})" if joining.get("mail_reason") else ""
+    reminded = f"; reminded {joining['reminded_at']}" if joining["reminded_at"] else ""
+    asked = f"asked {joining['requested_at']} by form {joining['form_id'] or '–'}"
+    return f"{asked}; {mail}{reason}{reminded}; the link works until {joining['expires_at']}"
 
 
 def _one_line(person: Subscriber) -> str:
