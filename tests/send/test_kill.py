@@ -213,7 +213,8 @@ def test_nobody_is_mailed_twice_or_lost_however_often_the_sender_is_killed(
     home_folder: Path, prototype: Path, provider: str
 ) -> None:
     earlier = [entry for entry in logged() if entry["provider"] == provider]
-    died, unknown, sends = sum(entry["kills"] for entry in earlier), 0, len(earlier)
+    died, unknown = (sum(entry[what] for entry in earlier) for what in ("kills", "unknown"))
+    sends = len(earlier)
     dice = random.Random(f"{provider} {sends}")
     while died < KILLS:
         sends += 1

@@ -38,9 +38,9 @@ MODEL = "the model"
 
 # Who must catch it; others may.
 CAUGHT_BY: Mapping[str, set[str]] = {
-    "record before send": {DYING, DYING_WITH_KEYS, MODEL, "requests lost on their way"},
+    "record before send": {DYING, MODEL, "requests lost on their way"},
     "send before record": {DYING, DYING_WITH_KEYS},
-    "checkpoint at fetch": {DYING, DYING_WITH_KEYS, MODEL, "requests lost on their way"},
+    "checkpoint at fetch": {DYING, MODEL, "requests lost on their way"},
     "retry on a lost answer": {
         MODEL,
         "answers lost by a mail server",
@@ -51,7 +51,7 @@ CAUGHT_BY: Mapping[str, set[str]] = {
     "a success counts for the whole batch": {"addresses refused inside a batch"},
     "suppression is not looked at again": {"people who leave while it runs"},
     "nobody is fenced": {"a sleeper and its heir"},
-    "resume gives back what was claimed": {DYING, DYING_WITH_KEYS, MODEL},
+    "resume gives back what was claimed": {DYING, MODEL},
     "a replay gets a new key": {DYING_WITH_KEYS},
 }
 

@@ -12,7 +12,7 @@ from tests.fakes.resend import FakeResend
 from tests.send.send_machine import SendMachine
 
 SETTINGS = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=14,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
