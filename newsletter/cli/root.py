@@ -33,6 +33,7 @@ COMMANDS = {
     "serve": "serve",
     "webhooks": "webhooks",
     "stats": "stats",
+    "bounces": "bounces",
     "keys": "keys",
     "demo": "demo",
 }
