@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import Counter, deque
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -167,13 +166,11 @@ class Reports:
 
     async def run(self) -> None:
         """Apply what was kept, now and as it comes, until cancelled."""
-        forgotten: datetime | None = None
         while True:
             self._news.clear()
             try:
                 while await self._apply(CHUNK):
                     pass
-                forgotten = await self._forget(forgotten)
             except StoreError:
                 await asyncio.sleep(_IDLE_SECONDS)
                 continue
@@ -207,13 +204,3 @@ class Reports:
                 "reports of %s suppress nobody until you decide: %s (newsletter webhooks)", provider, reason
             )
         return applied.looked_at == limit
-
-    async def _forget(self, last: datetime | None) -> datetime:
-        """Once an hour, empty what older reports say of persons."""
-        now = self._service.clock.now()
-        if last is not None and now - last < timedelta(hours=1):
-            return last
-        days = self._service.workspace.settings.tracking.keep_days
-        before = utc_text(now - timedelta(days=days))
-        await self._service.write(partial(kept.forget, before=before))
-        return now
