@@ -176,7 +176,7 @@ class WebSettings(_Table):
         default=0,
         ge=0,
         le=24,
-        description="Zero bits a reader's browser has to find before the form is taken: 16 takes it under a second; 0 for none.",
+        description="Zero bits a reader's browser has to find before the form is taken: 16 takes it a second or two; 0 for none.",
     )
     disposable: Literal["flag", "refuse"] = Field(
         default="flag", description="What is done about addresses made to be thrown away."

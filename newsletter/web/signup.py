@@ -33,6 +33,7 @@ _FORM_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_EMAIL: Final = 320
 _SAID: Final = "If this address can join, a mail with one link is on its way."
 # Any site may post, and read the answer, which says nothing about anybody. No cookie is ever looked at.
+# Our own form is for people to look at: its token is for no script of another site.
 _CORS: Final = {"access-control-allow-origin": "*"}
 _PREFLIGHT: Final = {
     **_CORS,
@@ -165,7 +166,6 @@ class SignupPages:
         return self._service.pages.page(
             "signup.html",
             status,
-            _CORS,
             action=PATH,
             form_token=self._guard.token(self._service.clock.now().timestamp()),
             consent=self._words.text,

@@ -37,6 +37,7 @@
     return state[0];
   }
 
+  document.getElementById("no-script")?.remove();
   for (const form of document.querySelectorAll("form[data-work]")) {
     const bits = Number(form.dataset.work);
     form.addEventListener("submit", (event) => {
