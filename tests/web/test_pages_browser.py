@@ -249,7 +249,7 @@ PAGES: dict[str, Callable[[Page, Running, int], object]] = {
     "erased": _pressed(lambda page, site, reader: page.goto(_fresh(site, reader)), "Erase me", "Erase me"),
     "not-found": _at("/nowhere"),
     "wrong-method": _at("/left/undo"),
-    "signup": _at("/signup"),
+    "signup": _at("/join"),
     "confirm-damaged": _at("/confirm/nothing"),
 }
 
