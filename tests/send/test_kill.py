@@ -44,7 +44,7 @@ KILLS = -(-SOAK // len(EVERY_PROVIDER)) if SOAK else 5
 A_SEND = 25
 MOST_PEOPLE = 2000
 # Where each call has one recipient, as many calls as elsewhere would take minutes.
-CALLS = 400
+CALLS = 250
 # Small batches without the account's limits: many moments to die at.
 SENDING = "\n[sending]\nbatch = 20\nconnections = 4\nrate = 1000000\ncalls = 1000000\n"
 
