@@ -32,6 +32,7 @@ PATH: Final = "/join"
 _FORM_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_EMAIL: Final = 320
 _SAID: Final = "If this address can join, a mail with one link is on its way."
+_SAID_SINGLE: Final = "If this address can join, the next issue comes to it."
 # Any site may post, and read the answer, which says nothing about anybody. No cookie is ever looked at.
 # Our own form is for people to look at: its token is for no script of another site.
 _CORS: Final = {"access-control-allow-origin": "*"}
@@ -77,6 +78,7 @@ class SignupPages:
         self._guard = FormGuard(secret, service.settings.proof_of_work)
         self._limits = mailer.limits
         self._words = mailer.joining.consent
+        self._said = _SAID if service.settings.double_opt_in else _SAID_SINGLE
         self._script = service.pages.render("work.js", {}).encode()
         self.script_path = f"/static/work.{hashlib.sha256(self._script).hexdigest()[:12]}.js"
 
@@ -113,7 +115,7 @@ class SignupPages:
         )
         self._mailer.wake()
         if wants_json:
-            return JSONResponse({"ok": True, "message": _SAID}, headers=_CORS)
+            return JSONResponse({"ok": True, "message": self._said}, headers=_CORS)
         return self._service.pages.page("check-inbox.html", headers=_CORS)
 
     async def snippet(self, _: Request) -> Response:

@@ -3,7 +3,10 @@
 Each is its own reader's and durably committed before its 200. `wrk` (Debian package `wrk`) drives both, in turns,
 with 32 connections. Afterwards the store is counted: as many have left as were answered.
 
-    python tests/benchmarks/web.py [--rounds 3] [--seconds 5] [--workers 1] [--memory 1000000]
+With `--signups`, instead: how many signups, each from a network and for an address of its own, written down durably before
+the answer, while the confirmations leave into the outbox behind it.
+
+    python tests/benchmarks/web.py [--rounds 3] [--seconds 5] [--workers 1] [--signups] [--memory 1000000]
 """
 
 from __future__ import annotations
@@ -39,6 +42,17 @@ function request()
   return wrk.format("POST", paths[(at - 1) %% #paths + 1], headers, "List-Unsubscribe=One-Click")
 end
 """
+# Each signup is somebody else's: its limits are its own, so that none is held back.
+SIGNUPS = """\
+local at = %d
+function request()
+  at = at + 1
+  local client = math.floor(at / 65536) %% 200 + 1 .. "." .. math.floor(at / 256) %% 256 .. "." .. at %% 256 .. ".7"
+  local headers = { ["Content-Type"] = "application/x-www-form-urlencoded", ["X-Forwarded-For"] = client }
+  return wrk.format("POST", "/join", headers, "email=reader" .. at .. "%%40domain" .. at %% 50000 .. ".example")
+end
+"""
+OPEN = '[web]\ntrusted_proxies = ["127.0.0.1"]\nsignups_per_hour = 1000000000\n'
 
 
 @dataclass(frozen=True)
@@ -188,6 +202,41 @@ def compare(home: Path, rounds: int, seconds: int, workers: int) -> None:
     print(f"{workers} worker(s): ratio {ratio:.2f} (goal ≥0.25) · p99 {p99:.0f} ms (goal <50)")
 
 
+def signups(home: Path, rounds: int, seconds: int, workers: int) -> None:
+    """Signups and hello in turns; what was answered has to be in the store, held back by nothing."""
+    from newsletter.app import open_workspace
+
+    with (home / "newsletter.toml").open("a") as settings:
+        settings.write(OPEN)
+    script, ports = home / "join.lua", (free_port(), free_port())
+    bare = process(home, str(Path(__file__).resolve()), "--hello", str(ports[0]), port=ports[0])
+    options = ["-m", "newsletter", "serve", "--port", str(ports[1]), "--workers", str(workers)]
+    answered, ratios = 0, []
+    with bare, process(home, *options, port=ports[1]):
+        for number in range(rounds):
+            first = wrk(f"http://127.0.0.1:{ports[0]}/", seconds)
+            script.write_text(SIGNUPS % (number * 1_000_000), "ascii")
+            second = wrk(f"http://127.0.0.1:{ports[1]}/", seconds, script)
+            if second.failed:
+                raise SystemExit(f"{second.failed} failed")
+            answered += second.answers
+            ratios.append(second.per_second / first.per_second)
+            print(
+                f"round {number + 1}: hello {first.per_second:,.0f}/s · signups {second.per_second:,.0f}/s "
+                f"p99 {second.p99_ms:.0f} ms · ratio {ratios[-1]:.2f}"
+            )
+    with open_workspace(home).open_database() as database:
+        [(kept,)] = database.query(
+            "SELECT (SELECT count(*) FROM join_requests WHERE held_back = '') + (SELECT count(*) FROM joinings)"
+        )
+        [(sent,)] = database.query("SELECT count(*) FROM outgoing WHERE state = 'sent'")
+    if kept < answered:
+        raise SystemExit(f"{answered} answered, {kept} in the store")
+    print(
+        f"{workers} worker(s): ratio {statistics.median(ratios):.2f}; {answered:,} kept, {sent:,} mailed meanwhile"
+    )
+
+
 def memory(home: Path, requests: int) -> None:
     """What the process holds after 10,000 requests, and after all."""
     readers, port = Readers(home), free_port()
@@ -213,6 +262,7 @@ def main() -> None:
     parser.add_argument(
         "--memory", type=int, default=0, help="send so many requests and watch the memory instead"
     )
+    parser.add_argument("--signups", action="store_true", help="measure signups instead")
     parser.add_argument("--hello", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.hello:
@@ -224,6 +274,8 @@ def main() -> None:
         (home / "newsletter.toml").write_text(SETTINGS, "utf-8")
         if options.memory:
             memory(home, options.memory)
+        elif options.signups:
+            signups(home, options.rounds, options.seconds, options.workers)
         else:
             compare(home, options.rounds, options.seconds, options.workers)
 
