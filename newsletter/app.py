@@ -70,6 +70,24 @@ class Workspace:
         """Where the outbox provider writes `<send>/*.eml`."""
         return self.state_dir / "outbox"
 
+    @property
+    def served_site(self) -> Path | None:
+        """The built site that the service shows as well; None where it shows none.
+
+        Raises:
+            UsageError: `[web] site` names no folder.
+        """
+        name = self.settings.web.site
+        if not name:
+            return None
+        folder = self.home / name
+        if not folder.is_dir():
+            raise UsageError(
+                f"`web.site` names {folder}, which is not a folder",
+                hint=f"build the site: newsletter site build --out {name}",
+            )
+        return folder
+
     @cached_property
     def spool(self) -> Spool:
         """Where wishes to leave wait while the store can't be written."""

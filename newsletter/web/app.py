@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -14,10 +15,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from newsletter.errors import StoreError
-from newsletter.web import confirm, leave, preferences, signup, view
+from newsletter.web import api, archive, confirm, leave, preferences, signup, view
+from newsletter.web.access_log import AccessLog
 from newsletter.web.errors import ErrorPages, note
 from newsletter.web.mailer import Mailer
+from newsletter.web.metrics import Metrics, RequestCounts
+from newsletter.web.observe import Answered, Observe
 from newsletter.web.protect import Protect
+from newsletter.web.retention import forget_in_time
 from newsletter.web.service import Service
 from newsletter.web.webhooks import Reports
 
@@ -28,6 +33,7 @@ def make_app(service: Service) -> Starlette:
     """The application. What runs beside it begins and ends with it; the service is closed at its end."""
     reports = Reports(service)
     mailer = Mailer(service)
+    counts = RequestCounts()
 
     async def healthz(_: Request) -> Response:
         service.database.query("SELECT 1")
@@ -35,7 +41,11 @@ def make_app(service: Service) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        beside = [asyncio.create_task(_carry_out_leaves(service)), asyncio.create_task(reports.run())]
+        beside = [
+            asyncio.create_task(_carry_out_leaves(service)),
+            asyncio.create_task(reports.run()),
+            asyncio.create_task(forget_in_time(service)),
+        ]
         mailer.start()
         try:
             yield
@@ -55,12 +65,17 @@ def make_app(service: Service) -> Starlette:
         *confirm.routes(service, mailer),
         *preferences.routes(service),
         *reports.routes(),
-        *view.routes(service),
+        *Metrics(service, counts).routes(),
+        *api.routes(service, mailer),
+        *archive.routes(service, [page for page in view.routes(service) if isinstance(page, Route)]),
     ]
     errors = ErrorPages(service.pages)
+    observers: list[Callable[[Answered], None]] = [counts]
+    if service.settings.access_log:
+        observers.append(AccessLog(sys.stdout, service.clock))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Protect, errors=errors)],
+        middleware=[Middleware(Observe, observers=observers), Middleware(Protect, errors=errors)],
         exception_handlers=errors.handlers(),
         lifespan=lifespan,
     )

@@ -90,8 +90,9 @@ def open_service(workspace: Workspace) -> Service:
 
     Raises:
         StoreError: see `Workspace.open_database`.
-        UsageError: a template can't be read.
+        UsageError: a template can't be read, or `[web] site` names no folder.
     """
+    _ = workspace.served_site  # what is wrong is said before anything is opened
     pages = Pages(workspace.template_dirs, workspace.settings)
     audience = workspace.open_audience()
     try:

@@ -41,6 +41,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="web-writer", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait for the next commit, more or less."""
+        return self._jobs.qsize()
+
     def submit(self, work: Callable[[Transaction], _T]) -> Future[_T]:
         """Run `work` in the next transaction; the future is done when that is committed.
 
