@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from newsletter.app import open_workspace
@@ -12,10 +14,10 @@ app = typer.Typer()
 @app.command()
 def serve(
     host: str = typer.Option("", "--host", help="The address to listen on; 127.0.0.1 behind a proxy."),
-    port: int = typer.Option(0, "--port", min=0, max=65535, help="The port to listen on."),
-    workers: int = typer.Option(
-        1, "--workers", min=1, max=64, help="Processes that answer, on the one port."
+    port: int | None = typer.Option(
+        None, "--port", min=0, max=65535, help="The port to listen on; 0 for any."
     ),
+    workers: int = typer.Option(1, "--workers", min=1, max=64, help="Processes that answer, on one port."),
 ) -> None:
     """Serve the public pages: joining, confirming, leaving, preferences, webhooks.
 
@@ -27,4 +29,11 @@ def serve(
 
     workspace = open_workspace()
     table = workspace.settings.web
-    run(workspace, host or table.host, port or table.port, workers)
+
+    def told(address: str) -> None:
+        # What is asked for may be read by a program: the access log has the standard output to itself.
+        print(
+            f"{workspace.settings.name} is served on {address}; Ctrl-C ends it", file=sys.stderr, flush=True
+        )
+
+    run(workspace, host or table.host, table.port if port is None else port, workers, told=told)

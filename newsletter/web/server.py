@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -31,8 +32,22 @@ _ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 _SHORTEST_LIFE: Final = 2.0
 
 
-def serve(workspace: Workspace, host: str, port: int, workers: int = 1) -> None:
+def serve(
+    workspace: Workspace,
+    host: str,
+    port: int,
+    workers: int = 1,
+    *,
+    told: Callable[[str], None] = lambda _: None,
+) -> None:
     """Answer requests until SIGINT or SIGTERM; what was begun is finished.
+
+    Args:
+        workspace: whose pages.
+        host: the address to listen on.
+        port: the port; 0 for any free one.
+        workers: how many processes answer.
+        told: called with the service's own address once it is listened on.
 
     Raises:
         StoreError: the store can't be opened.
@@ -41,6 +56,8 @@ def serve(workspace: Workspace, host: str, port: int, workers: int = 1) -> None:
     """
     listening = listen(host, port)
     with listening:
+        name = f"[{host}]" if ":" in host else host
+        told(f"http://{name}:{listening.getsockname()[1]}")
         if workers == 1:
             _Worker().run(workspace, listening)
         else:

@@ -90,9 +90,20 @@ class Writer:
                         ending = True
                         break
                     group.append(job)
-            _tell(self._commit(group))
+            done = self._commit(group)
+            _tell(done)
             if ending:
                 return
+            failed = next((error for _, _, error in done if isinstance(error, StoreError)), None)
+            if self._closed and failed is not None:
+                # A store that can't be written isn't waited for once more by each group: the process is to end.
+                self._refuse_rest(failed)
+                return
+
+    def _refuse_rest(self, error: StoreError) -> None:
+        with suppress(Empty):
+            while (job := self._jobs.get_nowait()) is not None:
+                _tell([(job[1], None, error)])
 
     def _commit(self, group: list[_Job]) -> list[_Done]:
         results: list[Any] = []

@@ -195,7 +195,7 @@ def test_told_to_end_it_finishes_what_was_begun(
         assert readable
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     assert process.ended() == 0
-    assert process.said() == ""
+    assert process.said() == f"Field Notes is served on {process.url}; Ctrl-C ends it\n"
     assert left(home) == {readers[0]}
 
 
