@@ -20,6 +20,7 @@ from newsletter.content.suggest import did_you_mean
 from newsletter.errors import UsageError
 from newsletter.model.issue import DEFAULT_KINDS, SectionKind
 from newsletter.model.publication import Publication, Theme
+from newsletter.render.tracked import TrackingWishes
 from newsletter.send.rates import parse_daily_quota, parse_rate
 
 CONFIG_NAME = "newsletter.toml"
@@ -274,9 +275,17 @@ class TrackingSettings(_Table):
         ge=1,
         description="Days after which a report's own words, addresses included, are emptied.",
     )
+    leave_alone: tuple[str, ...] = Field(
+        default=(), description="Beginnings of addresses whose clicks are never counted."
+    )
     sns_topics: tuple[str, ...] = Field(
         default=(), description="ARNs of the Amazon SNS topics that Amazon SES reports through."
     )
+
+    @property
+    def wishes(self) -> TrackingWishes:
+        """What is counted, as the lower layers know it."""
+        return TrackingWishes(opens=self.opens, clicks=self.clicks, leave_alone=self.leave_alone)
 
 
 class PrivacySettings(_Table):

@@ -28,6 +28,7 @@ def preparation(workspace: Workspace) -> Preparation:
         off=settings.checks.off,
         errors=settings.checks.errors,
         issues=tuple(from_here(path) for path in workspace.issue_files()),
+        tracking=settings.tracking.wishes,
     )
 
 

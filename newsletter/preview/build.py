@@ -25,6 +25,7 @@ from newsletter.preview.message import MessageView, read_message
 from newsletter.preview.reader import SAMPLE, find_reader, outgoing_of, presentable, signer_for
 from newsletter.render.compile import compile_rendered
 from newsletter.render.slots import TOKEN, SlotTable
+from newsletter.render.tracked import track
 from newsletter.send.frozen import Frozen
 from newsletter.send.recipients import Recipients
 from newsletter.send.run import sample_mime
@@ -211,7 +212,10 @@ class Builder:
             return Broken(compiled.diagnostics, self.text(path))
         message = read_message(
             sample_mime(
-                Frozen(compiled.issue, self._publication),
+                Frozen(
+                    track(compiled.issue, self._settings.tracking.wishes, self._publication.base_url),
+                    self._publication,
+                ),
                 self.reader.person,
                 self._signer,
                 self._workspace.clock.now(),

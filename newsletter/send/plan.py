@@ -25,6 +25,7 @@ from newsletter.render.compile import compile_rendered
 from newsletter.render.email import EmailRenderer
 from newsletter.render.message import MessageWriter
 from newsletter.render.slots import TOKEN
+from newsletter.render.tracked import NOTHING_TRACKED, TrackingWishes, track
 from newsletter.send.frozen import Frozen
 from newsletter.send.sizes import require_size
 from newsletter.store.send_records import SendRecord
@@ -57,6 +58,7 @@ class Preparation:
         off: codes nobody wants to hear of.
         errors: codes that count as errors.
         issues: the newsletter's files, which the issue must not contradict.
+        tracking: what is counted of its readers; nothing unless they say so.
     """
 
     publication: Publication
@@ -66,6 +68,7 @@ class Preparation:
     off: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     issues: tuple[Path, ...] = ()
+    tracking: TrackingWishes = NOTHING_TRACKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,8 @@ def prepare(
     if compiled.issue is None:
         _refuse_errors(name, found)
         raise FindingsError(f"{name} can't be compiled", found)
-    frozen = Frozen(compiled.issue, preparation.publication)
+    publication = preparation.publication
+    frozen = Frozen(track(compiled.issue, preparation.tracking, publication.base_url), publication)
     _try_out(frozen, capabilities)
     html_bytes = sum(len(part.encode()) for part in compiled.issue.html.parts if isinstance(part, str))
     warnings = _linked_pictures(rendered.html, preparation.publication.base_url)

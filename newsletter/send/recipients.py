@@ -9,6 +9,7 @@ from typing import Protocol
 from newsletter.content.slots import METADATA_PREFIX
 from newsletter.model.delivery import Recipient
 from newsletter.render.tagged_address import unsubscribe_mailto
+from newsletter.render.tracked import LINK_FIELD, OPEN_FIELD
 from newsletter.store.send_records import Person
 
 
@@ -54,6 +55,14 @@ class Recipients:
         self._leave, self._prefer = f"{base_url}/u/", f"{base_url}/p/"
         self.with_tags = fields is None or "subscriber.tags" in fields
         self._with_preferences = fields is None or "preferences_url" in fields
+        # Nothing is counted of a test or a preview.
+        self._tracked = [
+            (field, f"{base_url}/o/", ".gif")
+            if field == OPEN_FIELD
+            else (field, f"{base_url}/c/", f".{field.removeprefix(LINK_FIELD)}")
+            for field in (fields if fields and send_id else ())
+            if field == OPEN_FIELD or field.startswith(LINK_FIELD)
+        ]
         self._with_metadata = fields is None or any(field.startswith(METADATA_PREFIX) for field in fields)
 
     def make(self, person: Person) -> Recipient:
@@ -74,7 +83,10 @@ class Recipients:
         if self._with_metadata:
             for key, value in _read_metadata(person.metadata).items():
                 values[METADATA_PREFIX + key] = value
-        return Recipient(self.delivery_id(number), number, person.email, values)
+        delivery_id = self.delivery_id(number)
+        for field, before, after in self._tracked:
+            values[field] = f"{before}{delivery_id}{after}"
+        return Recipient(delivery_id, number, person.email, values)
 
     def delivery_id(self, subscriber_id: int) -> str:
         """The id that rides along with this subscriber's message."""

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from newsletter.model.event import BounceClass, Event, EventType
+from newsletter.store import hits
 from newsletter.store.base import Database, Transaction, utc_moment, utc_text
 
 # Enough for any provider's report of one event; what is longer is kept without its raw form.
@@ -175,8 +176,9 @@ def standings_around(tx: Transaction, delivery: tuple[int, int], most: int) -> l
 def forget(tx: Transaction, before: str) -> int:
     """Empty what applied reports received before then say of persons; returns how many were emptied.
 
-    The row stays: a report that is told again is still known.
+    The row stays: a report that is told again is still known. Of older opens and clicks the counts stay.
     """
+    hits.aggregate(tx, before)
     return tx.execute(
         "UPDATE events SET payload = '' WHERE received_at < ? AND applied_at <> '' AND payload <> ''",
         (before,),

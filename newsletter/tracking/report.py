@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from newsletter.store import hits
 from newsletter.store.base import Database
 from newsletter.tracking.states import Seen, Standing
 
@@ -83,6 +85,7 @@ def report_of(db: Database, slug: str) -> Report | None:
     accepted = _accepted(db, ids)
     heard = sum(count for standing, count in standings.items() if standing not in _UNHEARD)
     _, number, title, *_ = sends[-1]
+    followed = _followed(db, ids)
     return Report(
         slug=slug,
         number=number,
@@ -100,8 +103,9 @@ def report_of(db: Database, slug: str) -> Report | None:
         unreported=max(accepted - heard, 0),
         complained=seen.get(Seen.COMPLAINED, 0),
         unsubscribed=_left_after(db, ids, sends[0][3], _next_issue(db, slug, ids[-1])),
-        opened=seen.get(Seen.OPENED, 0),
-        clicked=seen.get(Seen.CLICKED, 0),
+        # The provider may count as well, or instead of us.
+        opened=max(seen.get(Seen.OPENED, 0), followed.get(hits.OPEN, 0)),
+        clicked=max(seen.get(Seen.CLICKED, 0), followed.get(hits.ANY_LINK, 0)),
     )
 
 
@@ -120,6 +124,13 @@ def _tracked(db: Database, ids: Sequence[int]) -> tuple[dict[Standing, int], dic
             for mark in Seen(marks):
                 seen[mark] = seen.get(mark, 0) + count
     return standings, seen
+
+
+def _followed(db: Database, ids: Sequence[int]) -> Counter[int]:
+    found: Counter[int] = Counter()
+    for send_id in ids:
+        found.update(hits.readers(db, send_id))
+    return found
 
 
 def _accepted(db: Database, ids: Sequence[int]) -> int:

@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from newsletter.errors import StoreError
 from newsletter.web import api, archive, confirm, leave, preferences, signup, view
 from newsletter.web.access_log import AccessLog
+from newsletter.web.clicks import Clicks
 from newsletter.web.errors import ErrorPages, note
 from newsletter.web.mailer import Mailer
 from newsletter.web.metrics import Metrics, RequestCounts
@@ -65,6 +66,7 @@ def make_app(service: Service) -> Starlette:
         *confirm.routes(service, mailer),
         *preferences.routes(service),
         *reports.routes(),
+        *Clicks(service).routes(),
         *Metrics(service, counts).routes(),
         *api.routes(service, mailer),
         *archive.routes(service, [page for page in view.routes(service) if isinstance(page, Route)]),

@@ -32,5 +32,23 @@ CREATE TABLE tracking (
     PRIMARY KEY (send_id, subscriber_id)
 ) WITHOUT ROWID;
 
+-- Who loaded the picture or followed a link of an issue, where that is switched on: first and last time, in
+-- seconds since 1970. After some days only the counts are left.
+CREATE TABLE hits (
+    send_id       INTEGER NOT NULL,
+    subscriber_id INTEGER NOT NULL,
+    link          INTEGER NOT NULL,                 -- -1: the picture; 0: the link nobody sees
+    first_at      INTEGER NOT NULL,
+    last_at       INTEGER NOT NULL,
+    PRIMARY KEY (send_id, subscriber_id, link)
+) WITHOUT ROWID;
+
+CREATE TABLE hit_counts (
+    send_id INTEGER NOT NULL,
+    link    INTEGER NOT NULL,                       -- as above; -2: any link
+    readers INTEGER NOT NULL,
+    PRIMARY KEY (send_id, link)
+) WITHOUT ROWID;
+
 -- Who left after which issue, without reading everybody's whole record.
 CREATE INDEX consent_events_left ON consent_events (at) WHERE action = 'unsubscribed';
