@@ -247,8 +247,8 @@ def memory(home: Path, requests: int) -> None:
             done += wrk(f"http://127.0.0.1:{port}/", 2 if done < 10_000 else 20, script).answers
             marks.append((done, resident_mb(running.pid)))
             print(f"after {done:>9,} requests: {marks[-1][1]:.1f} MB")
-    early = next(mb for done, mb in marks if done >= 10_000)
-    print(f"memory: {marks[-1][1] / early:.2f}× of what it was after {marks[0][0]:,}")
+    at, early = next(mark for mark in marks if mark[0] >= min(10_000, requests))
+    print(f"memory: {marks[-1][1] / early:.2f}× of what it was after {at:,}")
 
 
 def main() -> None:
