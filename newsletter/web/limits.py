@@ -109,10 +109,11 @@ class SignupLimits:
         domain = match_key.rpartition("@")[2]
         if domain not in _LARGE_DOMAINS:
             limits.append(Limit("domain", domain, 100, _HOUR))
-        network = network_of(client)
-        limits.append(Limit("network", network, 60, _HOUR))
-        if not vouched:
-            limits.append(Limit("network-unvouched", network, 20, _HOUR))
+        if client:  # on a Unix socket nobody's network is known, and all would share one
+            network = network_of(client)
+            limits.append(Limit("network", network, 60, _HOUR))
+            if not vouched:
+                limits.append(Limit("network-unvouched", network, 20, _HOUR))
         limits.append(Limit("global", "", self.per_hour, _HOUR))
         return tuple(limits)
 
@@ -185,6 +186,14 @@ def network_of(client: str) -> str:
         return "unknown"
     bits = 64 if isinstance(address, IPv6Address) else 24
     return f"{int(address) >> (address.max_prefixlen - bits):x}/{bits}"
+
+
+def is_own_network(client: str) -> bool:
+    """Whether the address is of this machine or of a private network, as that of a proxy nobody was told about is."""
+    try:
+        return ip_address(client).is_private
+    except ValueError:
+        return False
 
 
 def is_disposable(match_key: str) -> bool:

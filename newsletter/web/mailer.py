@@ -25,12 +25,13 @@ from newsletter.providers.base import BatchResult, ContentForm, Hold, LookUp, Pr
 from newsletter.render.headers import wire_address
 from newsletter.render.single import SingleWriter
 from newsletter.send.senders import open_session
+from newsletter.send.transport import unknown
 from newsletter.store import outgoing
 from newsletter.store.base import Transaction
 from newsletter.store.outgoing import Mail, MailKind, MailState
 from newsletter.web.errors import note
 from newsletter.web.letters import Composer
-from newsletter.web.limits import SignupLimits, forget
+from newsletter.web.limits import SignupLimits, forget, is_own_network
 from newsletter.web.service import Service
 
 _LOG = logging.getLogger("newsletter.web.mailer")
@@ -41,7 +42,6 @@ _AT_ONCE: Final = 100
 _HOUSEKEEPING: Final = timedelta(minutes=1)
 # No provider's answer takes so long: whoever claimed a mail longer ago is gone.
 _ABANDONED: Final = timedelta(minutes=15)
-_KEPT: Final = timedelta(days=30)
 # After a refusal that may pass, in minutes; then it is given up.
 _RETRIES: Final = (1, 5, 15, 60, 180, 360, 720)
 _FIRST_PAUSE: Final = timedelta(seconds=30)
@@ -93,6 +93,7 @@ class Mailer:
         self._composer = Composer(self._workspace, welcome_file)
         self.held_back: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
+        self._proxied = False
         self._post: _Post | None = None
         self._paused_until: datetime | None = None
         self._pause = _FIRST_PAUSE
@@ -177,6 +178,7 @@ class Mailer:
             for request, admission in admitted:
                 if admission in (Admission.HELD_BACK, Admission.REFUSED):
                     self.held_back[request.held_back or admission.name.lower()] += 1
+                    self._proxied |= request.held_back.startswith("network") and is_own_network(request.ip)
                 elif request.disposable:
                     _LOG.warning(
                         "a signup from a disposable domain, %s", request.match_key.rpartition("@")[2]
@@ -218,7 +220,11 @@ class Mailer:
             self._write(partial(_wait, mail_id=mail.id, due=now + _FIRST_PAUSE, reason=error.message))
             self._hold(Hold(error.message, error.hint), now)
             return False
-        result = post.session.send(batch)
+        try:
+            result = post.session.send(batch)
+        except Exception as error:  # noqa: BLE001 - a session's defect must not make a sent mail look unsent
+            note({"method": "mailer"}, error)
+            result = unknown(batch, f"{post.provider.name} failed: {type(error).__name__}")
         self._take_answer(mail, result, self._service.clock.now())
         return True
 
@@ -318,7 +324,8 @@ class Mailer:
         if fresh:
             self._reported = self.held_back.copy()
             listed = ", ".join(f"{scope} {number}" for scope, number in fresh.most_common())
-            _LOG.warning("%d signups came to nothing: %s", fresh.total(), listed)
+            hint = _with("behind a proxy, `web.trusted_proxies` has to name it" if self._proxied else "")
+            _LOG.warning("%d signups came to nothing: %s%s", fresh.total(), listed, hint)
 
     def _tidy_store(self, tx: Transaction, *, now: datetime) -> None:
         stamp = now.timestamp()
@@ -328,7 +335,6 @@ class Mailer:
 
         self.joining.remind(tx, now, _AT_ONCE, may_be_mailed)
         self.joining.expire(tx, now, _AT_ONCE)
-        outgoing.purge(tx, now - _KEPT)
         forget(tx, stamp)
 
     def _decide_abandoned(self, now: datetime) -> None:

@@ -130,6 +130,10 @@ def test_a_household_is_one_network() -> None:
     assert network_of("") == network_of("nonsense") == "unknown"
 
 
+def test_where_no_network_is_known_none_is_limited(database: SqliteDatabase) -> None:
+    assert not any(admit(database, f"a{n}@d{n}.example", "", NOW, vouched=False) for n in range(100))
+
+
 def test_throwaway_domains_are_known_with_what_is_below_them() -> None:
     assert is_disposable("a@mailinator.com")
     assert is_disposable("a@sub.mailinator.com")

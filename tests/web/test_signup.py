@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -25,7 +29,7 @@ from newsletter.store.base import Transaction, utc_text
 from newsletter.store.sqlite import SqliteDatabase
 from newsletter.web.forms import FormGuard
 from tests.fakes.smtp import FakeSmtp
-from tests.web.conftest import SECRET, Running, make_home
+from tests.web.conftest import ROOT, SECRET, Running, make_home
 from tests.web.joining import confirm_path, mails, settled, smtp_home, text_of, wait_for
 
 
@@ -273,6 +277,63 @@ def test_throwaway_addresses_are_refused_only_where_that_is_asked_for(
     answer = site.client.post("/join", data={"email": "x@mailinator.com"})
     assert answer.status_code == 422
     assert "Check your inbox" in site.client.post("/join", data={"email": "x@example.com"}).text
+
+
+def test_single_opt_in_joins_at_once_and_says_so(
+    start: Callable[..., Running], tmp_path: Path, inbox: FakeSmtp
+) -> None:
+    site = start(smtp_home(tmp_path / "n", inbox, web="[web]\ndouble_opt_in = false\n"))
+    answer = site.client.post("/join", data={"email": "ada@example.com"})
+    assert "the next issue comes to it" in answer.text
+    assert "one link to confirm; until" not in site.client.get("/join").text
+    [welcome] = wait_for(lambda: mails(inbox))
+    assert welcome["Subject"] == "Glad you’re here"
+    assert find(site, "ada@example.com") == "active"
+
+
+def test_a_proxy_nobody_was_told_about_is_named_in_the_log(
+    start: Callable[..., Running], home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = FakeClock()
+    site = start(home, clock)
+    for number in range(22):
+        site.client.post("/join", data={"email": f"a{number}@example.com"})
+    wait_for(lambda: settled(site))
+    with caplog.at_level(logging.WARNING):
+        clock.sleep(61)
+        wait_for(lambda: "signups came to nothing" in caplog.text)
+    assert "2 signups came to nothing: network-unvouched 2 (behind a proxy" in caplog.text
+    assert "@example.com" not in caplog.text
+
+
+def test_the_command_line_shows_who_asked_and_what_they_agreed_to(club: Running, inbox: FakeSmtp) -> None:
+    club.client.post("/join", data={"email": "ada@example.com", "form": "footer"})
+    wait_for(lambda: mails(inbox) and settled(club))
+    shown = show(club.home)
+    assert shown["status"] == "pending"
+    assert shown["joining"]["form_id"] == "footer"
+    assert (shown["joining"]["mail"], shown["joining"]["mail_state"]) == ("confirmation", "sent")
+    [words] = shown["consent_texts"].values()
+    assert words.endswith("No spam. Unsubscribe anytime.")
+    club.client.post(confirm_path(mails(inbox)[0]), data={"confirm": "yes"})
+    after = show(club.home)
+    assert (after["status"], after["joining"]) == ("active", None)
+    assert [event["action"] for event in after["consent"]] == ["requested", "confirmed"]
+    assert after["consent"][1]["message_id"] == mails(inbox)[0]["Message-ID"]
+
+
+def show(home: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "newsletter", "subscribers", "show", "ada@example.com"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = subprocess.run(
+        command, cwd=home, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "agreed to: You get Field Notes by email." in said
+    as_json = subprocess.run(
+        [*command, "--json"], cwd=home, env=environment, capture_output=True, text=True, check=True
+    )
+    shown: dict[str, Any] = json.loads(as_json.stdout)
+    return shown
 
 
 def test_a_trap_filled_in_does_not_keep_its_owner_from_joining(club: Running, inbox: FakeSmtp) -> None:
