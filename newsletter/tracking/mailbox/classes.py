@@ -73,13 +73,19 @@ _BY_WORDS: Final = (
     ),
     _words(
         BounceClass.BLOCK,
+        "on a block list",
+        "Spamhaus, SpamCop, Barracuda, Proofpoint and others are named in the answer",
+        r"spamhaus|spamcop|barracudacentral|sorbs\.|uceprotect|proofpoint dynamic reputation|ipcheck\.proofpoint|cloudmark|senderscore|invaluement|mailspike",
+        with_names=True,
+    ),
+    _words(
+        BounceClass.BLOCK,
         "refused over the sender or its network",
-        "RFC 3463 §3.8 (X.7.1); Spamhaus, Barracuda and Proofpoint name their lists in the answer",
-        r"spamhaus|spamcop|barracudacentral|sorbs|uceprotect|proofpoint dynamic reputation|cloudmark|senderscore|invaluement|\b[dr]nsb?bl\b|\brbl\b|\bdnsbl\b|black ?list(?:ed)?|block ?list|blocklisted|deny ?list|bl(?:oc)?k\.php",
-        r"reputation|poor sender|banned|\bs3(?:140|150)\b|\(s3\d{3}\)|blocked using|(?:has been|is|are|was) (?:temporarily )?blocked|your (?:ip|host|network|server|domain)\b.{0,60}(?:block|reject|refus|denied|listed)",
+        "RFC 3463 §3.8 (X.7.1); Microsoft S3140, S3150; Yahoo, Comcast and AT&T answers",
+        r"\bdnsbls?\b|\brbls?\b|black ?list(?:ed)?|block ?list|blocklisted|deny ?list|\bblocked\b|is_blocked",
+        r"reputation|poor sender|banned|\bs3(?:140|150)\b|\(s3\d{3}\)|your (?:ip|host|network|server|domain)\b.{0,60}(?:block|reject|refus|denied|listed)",
         r"(?:ip|client|sender|server)(?: address)?(?: \S{1,60})? (?:is )?(?:not allowed|rejected|denied|refused|listed)",
         r"sender (?:address )?(?:rejected|denied|blocked|refused|verify failed|verification)|bad (?:outbound )?sender|sender .{0,40}not (?:allowed|permitted|authorized)",
-        with_names=True,
     ),
     _words(
         BounceClass.BLOCK,
@@ -143,6 +149,8 @@ _BY_WORDS: Final = (
 # What stands in a host name, an address or a link says nothing: `spamfilter.example.com said: no such user`.
 _HOST = re.compile(r"[^\w]*(?:[\w-]+\.)+[A-Za-z]{2,}[^\w]*(?:\[[^\]]*\][^\w]*)?").fullmatch
 
+_ADDRESS = re.compile(r"[^\s:<>()]*@[^\s:<>()]*")
+
 # Of the class 5; the third number says it more exactly than the second.
 _BY_STATUS: Final[dict[str, tuple[BounceClass, str]]] = {
     "1.1": (BounceClass.HARD, "bad destination mailbox address, RFC 3463 §3.2"),
@@ -178,7 +186,9 @@ _BY_SUBJECT: Final[dict[str, tuple[BounceClass, str]]] = {
     "6": (BounceClass.BLOCK, "about the content, RFC 3463 §3.7"),
     "7": (BounceClass.BLOCK, "about security or policy, RFC 3463 §3.8"),
 }
-# These say for sure what they say: no word beside them makes them anything else but a block.
+# These say that the mailbox is gone.
+_MAILBOX: Final = ("1.1", "1.2", "1.3", "1.6", "1.10", "2.1")
+# No word beside these makes anything else of them.
 _CERTAIN: Final = ("1.7", "1.8", "7.17", "7.18", "1.90", "2.2")
 
 
@@ -191,7 +201,7 @@ def verdict_on(status: str, diagnostic: str) -> Verdict:
     """
     said = " ".join(diagnostic[:LONGEST_DIAGNOSTIC].split())
     # The server's own code is more exact than the reporting one's: gateways write 5.0.0 and the rest inside.
-    inner = status_in(said)
+    reported, inner = status, status_in(said)
     if inner and (not status or status.endswith(".0.0") or status[0] == inner[0]):
         status = inner if not inner.endswith(".0.0") or not status else status
     kind, _, code = status.partition(".")
@@ -211,6 +221,12 @@ def verdict_on(status: str, diagnostic: str) -> Verdict:
             "RFC 3463 §2: class 4, persistent transient failure",
         )
     subject = code.partition(".")[0]
+    if (
+        words is not None
+        and words.bounce_class is BounceClass.HARD
+        and reported.partition(".")[2] in _MAILBOX
+    ):
+        return Verdict(words.bounce_class, words.name, words.source)  # two of three say it
     if words is not None and _fits(words, code, subject):
         return Verdict(words.bounce_class, words.name, words.source)
     if kind == "5" and code in _BY_STATUS:
@@ -226,17 +242,22 @@ def _fits(words: _Words, code: str, subject: str) -> bool:
     """Whether the words explain the code. Words about the mailbox don't turn policy (X.7) or content (X.6) into it."""
     if words.bounce_class is BounceClass.HARD:
         return subject not in ("6", "7")
-    if code in ("1.1", "1.2", "1.3", "1.6", "1.10", "2.1"):
+    if code in _MAILBOX:
         # A code that names the mailbox and words that name the sender: in doubt for the reader.
         return True
     return words.bounce_class is not BounceClass.SOFT or subject not in ("6", "7")
 
 
 def _without_names(text: str) -> str:
-    return " ".join(
-        "@" if "@" in word or "://" in word or (len(word) <= 255 and _HOST(word)) else word
-        for word in text.split(" ")
-    )
+    return " ".join(_nameless(word) for word in text.split(" "))
+
+
+def _nameless(word: str) -> str:
+    if "://" in word or len(word) > 400:
+        return "@"
+    if "@" in word:
+        return _ADDRESS.sub("@", word)
+    return "@" if _HOST(word) else word
 
 
 def _verdict(status: str, bounce_class: BounceClass, meaning: str) -> Verdict:

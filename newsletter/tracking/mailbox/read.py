@@ -33,7 +33,7 @@ _SENT_FROM = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _WISH = re.compile(
-    r"^\W*(?:re:\s*)?(?:please |bitte |kindly )?(?:unsubscribe|un-subscribe|remove(?: me)?|stop|leave|sign ?off|opt[ -]?out|cancel subscription|take me off(?: (?:this|the|your) list)?|abmelden|austragen|abbestellen|d[ée]sabonner|d[ée]sinscri(?:re|ption)|cancelar suscripci[óo]n|darme de baja|baja|disiscriv\w*|cancellami|cancelar inscri[çc][ãa]o|uitschrijven|afmelden|avregistrera|отписаться|отписка|退订|取消订阅|配信停止|登録解除)(?:\s+(?:me|please|from (?:this|the|your) (?:list|newsletter)|\S{12,64}))?\W*$",
+    r"^\W*(?:re:\s*)?(?:please |bitte |kindly )?(?:unsubscribe|un-subscribe|remove(?: me)?|stop|leave|sign ?off|opt[ -]?out|cancel subscription|take me off(?: (?:this|the|your) list)?|abmelden|austragen|abbestellen|d[ée]sabonner|d[ée]sinscri(?:re|ption)|cancelar suscripci[óo]n|darme de baja|baja|disiscriv\w*|cancellami|cancelar inscri[çc][ãa]o|uitschrijven|afmelden|avregistrera|отписаться|отписка|退订|取消订阅|配信停止|登録解除)(?:\s+(?:me|please|from (?:this|the|your) (?:list|newsletter)|\S{12,64})){0,3}\W*$",
     re.IGNORECASE,
 )
 
