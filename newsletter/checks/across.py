@@ -1,4 +1,4 @@
-"""Do the issues of a newsletter contradict one another, or their own file names?"""
+"""Do the issues and guides of a newsletter contradict one another, or their own file names?"""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 from newsletter.content.document import Document, Findings
 from newsletter.content.front_matter import slug_of_file
+from newsletter.content.guide import GuideResult, guide_slug, is_guide
 from newsletter.content.issue import ParseResult
+from newsletter.content.suggest import nearest
 from newsletter.diagnostics import Diagnostic
+from newsletter.model.guide import GuideFrontMatter
 from newsletter.model.issue import FrontMatter
 
 
 class Claims(NamedTuple):
-    """What an issue lays claim to: its number and its addresses."""
+    """What an issue lays claim to, its number and its addresses; or a guide, which has no number."""
 
     path: str
     number: int | None
@@ -29,7 +32,7 @@ _ALIASES = re.compile(r"^aliases[ \t]*:[ \t]*\[([^\]]*)\]", re.MULTILINE)
 
 
 def read_claims(path: Path) -> Claims:
-    """What an issue claims, from its first lines: checking one of a thousand issues must not parse them all.
+    """What an issue or a guide claims, from its first lines: checking one of a thousand issues must not parse them all.
 
     A file that can't be read claims nothing; it is reported on when it is checked itself.
     """
@@ -39,25 +42,30 @@ def read_claims(path: Path) -> Claims:
     except OSError:
         return Claims(str(path), None, ())
     block = head.partition("\n---")[0]
-    number, slug, aliases = _NUMBER.search(block), _SLUG.search(block), _ALIASES.search(block)
-    value = int(number[1]) if number else None
-    slugs = [slug[1] if slug else slug_of_file(str(path), value or 0)]
+    slug, aliases = _SLUG.search(block), _ALIASES.search(block)
+    if is_guide(path, head):
+        value = None
+        slugs = [slug[1] if slug else guide_slug(str(path))]
+    else:
+        number = _NUMBER.search(block)
+        value = int(number[1]) if number else None
+        slugs = [slug[1] if slug else slug_of_file(str(path), value or 0)]
     if aliases:
         slugs += [alias.strip(" \n\t\"'/") for alias in aliases[1].split(",")]
     return Claims(str(path), value, tuple(filter(None, slugs)))
 
 
-def claims_of(parsed: ParseResult) -> Claims:
-    """What a parsed issue claims; nothing if its front matter isn't valid."""
+def claims_of(parsed: ParseResult | GuideResult) -> Claims:
+    """What a parsed issue or guide claims; nothing if its front matter isn't valid."""
     if parsed.front is None or parsed.document is None:
         return Claims("", None, ())
-    return Claims(
-        parsed.document.path, parsed.front.number, tuple(slug for slug, _ in _addresses(parsed.front))
-    )
+    number = parsed.front.number if isinstance(parsed.front, FrontMatter) else None
+    return Claims(parsed.document.path, number, tuple(slug for slug, _ in _addresses(parsed.front)))
 
 
 def check_across(
-    reported: Sequence[ParseResult], others: Iterable[ParseResult | Claims] = ()
+    reported: Sequence[ParseResult | GuideResult],
+    others: Iterable[ParseResult | GuideResult | Claims] = (),
 ) -> list[Diagnostic]:
     """Findings about `reported`, compared with one another and with `others`."""
     found: list[Diagnostic] = []
@@ -69,34 +77,74 @@ def check_across(
             numbers.setdefault(claims.number, claims.path)
         for slug in claims.slugs:
             slugs.setdefault(slug, claims.path)
+    guides: list[tuple[GuideResult, Findings]] = []
     for parsed in sorted(reported, key=lambda p: p.document.path if p.document else ""):
         if parsed.front is None or parsed.document is None:
             continue
-        front, document = parsed.front, parsed.document
-        findings = Findings(document)
-        _check_file_name(document, front, findings)
-        first = numbers.setdefault(front.number, document.path)
-        if first != document.path:
-            findings.add(
-                "NL901",
-                f"issue number {front.number} is taken by {first}",
-                *_place(document, "number"),
-                help="give one of them another number",
-            )
-        for slug, key in _addresses(front):
-            first = slugs.setdefault(slug, document.path)
-            if first != document.path:
-                findings.add(
-                    "NL902",
-                    f"the address `{slug}` is taken by {first}",
-                    *_place(document, key),
-                    help="write another `slug`" if key == "slug" else f"remove it from `{key}`",
-                )
+        findings = Findings(parsed.document)
+        if isinstance(parsed.front, FrontMatter):
+            _check_file_name(parsed.document, parsed.front, findings)
+            _check_number(parsed.document, parsed.front.number, numbers, findings)
+        _check_addresses(parsed.document, parsed.front, slugs, findings)
+        if isinstance(parsed, GuideResult):
+            guides.append((parsed, findings))
         found += findings.found
+    for guide, findings in guides:
+        # Only now are all numbers and addresses known.
+        known = len(findings.found)
+        _check_related(guide, numbers, slugs, findings)
+        found += findings.found[known:]
     return found
 
 
-def _addresses(front: FrontMatter) -> Iterator[tuple[str, str]]:
+def _check_number(document: Document, number: int, numbers: dict[int, str], findings: Findings) -> None:
+    first = numbers.setdefault(number, document.path)
+    if first != document.path:
+        findings.add(
+            "NL901",
+            f"issue number {number} is taken by {first}",
+            *_place(document, "number"),
+            help="give one of them another number",
+        )
+
+
+def _check_addresses(
+    document: Document,
+    front: FrontMatter | GuideFrontMatter,
+    slugs: dict[str, str],
+    findings: Findings,
+) -> None:
+    for slug, key in _addresses(front):
+        first = slugs.setdefault(slug, document.path)
+        if first != document.path:
+            findings.add(
+                "NL902",
+                f"the address `{slug}` is taken by {first}",
+                *_place(document, key),
+                help="write another `slug`" if key == "slug" else f"remove it from `{key}`",
+            )
+
+
+def _check_related(
+    guide: GuideResult, numbers: dict[int, str], slugs: dict[str, str], findings: Findings
+) -> None:
+    assert guide.front is not None
+    for position, name in enumerate(guide.front.related):
+        is_number = name.isascii() and name.isdigit()
+        if name in slugs or (is_number and int(name[:18]) in numbers):
+            continue
+        near = "" if is_number else nearest(name, slugs)
+        findings.add(
+            "NL515",
+            f"there is no issue {name[:18]}" if is_number else f"there is no issue or guide `{name[:60]}`",
+            *guide.entries["related"].place((position,)),
+            help=f"did you mean `{near}`?"
+            if near
+            else "name an issue by its number or slug, or a guide by its slug",
+        )
+
+
+def _addresses(front: FrontMatter | GuideFrontMatter) -> Iterator[tuple[str, str]]:
     yield front.slug, "slug"
     for alias in front.aliases:
         yield alias.strip("/"), "aliases"

@@ -84,6 +84,6 @@ def _check_end(subject: Subject, findings: Findings) -> None:
 
 RULES = (
     Rule(("NL213", "NL214", "NL216"), _check_headings),
-    Rule(("NL311",), _check_code),
+    Rule(("NL311",), _check_code, of_mail=True),
     Rule(("NL217",), _check_end),
 )

@@ -1,4 +1,4 @@
-"""Do the links and the images of an issue work in a mail?"""
+"""Do the links and the images of an issue work in a mail, and those of a guide on its page?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from newsletter.checks.rule import Rule, Subject
-from newsletter.content.document import Findings
+from newsletter.content.document import Document, Findings
 from newsletter.content.slots import FIELDS, METADATA_PREFIX
 
 # An inline link or image. The address may hold balanced parentheses, one deep, and slots with spaces.
@@ -61,7 +61,7 @@ _UNSHOWN = {
 _OWN_ADDRESSES = frozenset(("unsubscribe_url", "preferences_url"))
 
 
-class _Target(NamedTuple):
+class Target(NamedTuple):
     """A link or an image; `start` and `end` span the address."""
 
     image: bool
@@ -72,8 +72,8 @@ class _Target(NamedTuple):
     whole_start: int
 
 
-def _targets(subject: Subject) -> Iterator[_Target]:
-    document = subject.document
+def targets_of(document: Document) -> Iterator[Target]:
+    """The links and images of a text, code aside, in no order."""
     body, masked = document.body_start, document.masked
     if "](" in masked:
         for match in _inline(masked, body, len(masked)):
@@ -100,18 +100,18 @@ def _inline(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
         at = text.find("[", match.end() if match else at + 1, end)
 
 
-def _target(text: str, match: re.Match[str]) -> _Target:
+def _target(text: str, match: re.Match[str]) -> Target:
     start, end = match.span("address")
     if text[start : start + 1] == "<" and text[end - 1 : end] == ">" and end - start > 1:
         start, end = start + 1, end - 1
     words = text[match.start("text") : match.end("text")] if "text" in match.re.groupindex else "·"
     whole = match.start()
     image = text[whole] == "[" and text[whole - 1 : whole] == "!"
-    return _Target(image, words, text[start:end], start, end, whole - image)
+    return Target(image, words, text[start:end], start, end, whole - image)
 
 
 def _check_targets(subject: Subject, findings: Findings) -> None:
-    for target in _targets(subject):
+    for target in targets_of(subject.document):
         if target.image and not target.text.strip():
             findings.add(
                 "NL305",
@@ -121,12 +121,13 @@ def _check_targets(subject: Subject, findings: Findings) -> None:
                 help="say between the brackets what the picture shows",
             )
         if "{{" in target.address:
-            _check_slots(target, findings)
+            if subject.is_mailed:
+                _check_slots(target, findings)
         else:
             _check_address(subject, target, findings)
 
 
-def _check_slots(target: _Target, findings: Findings) -> None:
+def _check_slots(target: Target, findings: Findings) -> None:
     """A field may be one component of a query string; our own addresses may be a whole link."""
     for match in _SLOT.finditer(target.address):
         named = _FIELD.match(match["inner"])
@@ -150,7 +151,7 @@ def _check_slots(target: _Target, findings: Findings) -> None:
         findings.add("NL303", message, start, target.start + match.end(), help=way_out)
 
 
-def _check_address(subject: Subject, target: _Target, findings: Findings) -> None:
+def _check_address(subject: Subject, target: Target, findings: Findings) -> None:
     address = target.address.strip()
     what = "image" if target.image else "link"
     if address.casefold() in _PLACEHOLDERS:
@@ -170,7 +171,7 @@ def _check_address(subject: Subject, target: _Target, findings: Findings) -> Non
     if scheme and name not in _SAFE_SCHEMES:
         findings.add(
             "NL313",
-            f"mail clients block `{name}:`",
+            f"{'mail clients block' if subject.is_mailed else 'no page links to'} `{name}:`",
             target.start,
             target.start + len(scheme[0]),
             help="use an `https://` or `mailto:` address",
@@ -184,13 +185,13 @@ def _check_address(subject: Subject, target: _Target, findings: Findings) -> Non
             help=f"try `https{address[4:80]}`",
         )
     path = address.partition("?")[0].partition("#")[0]
-    if target.image:
+    if target.image and subject.is_mailed:
         _check_format(path, target, findings)
     if not scheme and not address.startswith(("/", "#")):
-        _check_file(subject, target, unquote(path), findings)
+        check_file(subject, unquote(path), (target.start, target.end), findings, is_image=target.image)
 
 
-def _check_format(path: str, target: _Target, findings: Findings) -> None:
+def _check_format(path: str, target: Target, findings: Findings) -> None:
     _, dot, ending = path.rpartition(".")
     name = _UNSHOWN.get(ending.casefold()) if dot else None
     if name:
@@ -203,7 +204,10 @@ def _check_format(path: str, target: _Target, findings: Findings) -> None:
         )
 
 
-def _check_file(subject: Subject, target: _Target, path: str, findings: Findings) -> None:
+def check_file(
+    subject: Subject, path: str, place: tuple[int, int], findings: Findings, *, is_image: bool
+) -> None:
+    """Report a path, relative to the text's folder, that leads to no file."""
     if subject.folder is None or not path:
         return
     try:
@@ -211,13 +215,12 @@ def _check_file(subject: Subject, target: _Target, path: str, findings: Findings
     except (OSError, ValueError):  # a name no file system takes
         exists = False
     if not exists:
-        code, what = ("NL306", "image") if target.image else ("NL312", "file")
+        code, what = ("NL306", "image") if is_image else ("NL312", "file")
         findings.add(
             code,
             f"there is no {what} `{path[:80]}`",
-            target.start,
-            target.end,
-            help=_where(subject, path, is_image=target.image),
+            *place,
+            help=_where(subject, path, is_image=is_image),
         )
 
 
@@ -233,7 +236,7 @@ def _where(subject: Subject, path: str, *, is_image: bool) -> str:
         near = ""
     if near:
         return f"did you mean `{path[: len(path) - len(wanted.name)]}{near}`?"
-    return "paths start from the issue's own folder" + (
+    return f"paths start from the {'issue' if subject.is_mailed else 'guide'}'s own folder" + (
         "" if is_image else "; a page on the web begins with `https://`"
     )
 

@@ -1,17 +1,20 @@
-"""Which rules are there, and what do they say about one issue?"""
+"""Which rules are there, and what do they say about one issue or guide?"""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection
 from pathlib import Path
 
-from newsletter.checks import layout, links, text
+from newsletter.checks import guides, layout, links, text
 from newsletter.checks.rule import Rule, Subject
 from newsletter.content.document import Findings
+from newsletter.content.guide import GuideResult
 from newsletter.content.issue import ParseResult
 from newsletter.diagnostics import Diagnostic
 
 RULES: tuple[Rule, ...] = (*text.RULES, *links.RULES, *layout.RULES)
+GUIDE_RULES: tuple[Rule, ...] = (*(rule for rule in RULES if not rule.of_mail), *guides.RULES)
 
 
 def check_issue(
@@ -26,9 +29,24 @@ def check_issue(
     """
     if parsed.document is None:
         return []
-    findings = Findings(parsed.document)
-    subject = Subject(parsed.document, parsed.front, parsed.issue, folder)
-    for rule in RULES:
+    return _found(RULES, Subject(parsed.document, parsed.front, parsed.issue, folder), off)
+
+
+def check_guide(
+    parsed: GuideResult,
+    folder: Path | None = None,
+    off: Collection[str] = (),
+    today: dt.date | None = None,
+) -> list[Diagnostic]:
+    """As `check_issue`, for a guide; without `today`, nobody asks whether its review is due."""
+    if parsed.document is None:
+        return []
+    return _found(GUIDE_RULES, Subject(parsed.document, parsed.front, None, folder, parsed, today), off)
+
+
+def _found(rules: tuple[Rule, ...], subject: Subject, off: Collection[str]) -> list[Diagnostic]:
+    findings = Findings(subject.document)
+    for rule in rules:
         if not off or any(code not in off for code in rule.codes):
             rule.check(subject, findings)
     return findings.found

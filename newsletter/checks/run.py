@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -10,23 +11,28 @@ from typing import NamedTuple
 
 from newsletter.checks.across import check_across, read_claims
 from newsletter.checks.fix import fix_text, write_whole
-from newsletter.checks.registry import check_issue
+from newsletter.checks.registry import check_guide, check_issue
+from newsletter.clock import SystemClock
+from newsletter.content.guide import GuideResult, is_guide, parse_guide, parse_guide_source
 from newsletter.content.issue import ParseResult, parse_issue, parse_issue_source
-from newsletter.content.source import MAX_BYTES, by_place, read_source, read_text
+from newsletter.content.source import MAX_BYTES, Source, by_place, read_source, read_text
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
+from newsletter.model.guide import Guide
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
 
-# Without an issue there is nothing to render, so that nothing is won by not hearing of errors below this code.
+# Without an issue there is nothing to render, so that nothing is won by not hearing of errors below this code,
+# nor of those that leave no guide.
 _PAST_THE_PARSER = "NL213"
+_NO_GUIDE = frozenset(("NL514", "NL516", *(f"NL{number}" for number in range(501, 513))))
 
 
 class Checked(NamedTuple):
     """A file with all that was found in it."""
 
     path: Path
-    parsed: ParseResult
-    diagnostics: tuple[Diagnostic, ...]
+    parsed: ParseResult | GuideResult
+    diagnostics: list[Diagnostic]
 
 
 def check_file(
@@ -53,11 +59,12 @@ def check_file(
         UsageError: `off` or `errors` has an unknown code.
     """
     validate_codes(off, errors)
-    checked = _check(path, kinds, off, errors, display)
+    source = read_text(path, display)
+    parsed, found = _check_issue(source, path, kinds, off, errors)
     if beside is None:
-        return checked.parsed.issue, list(checked.diagnostics)
-    across = check_across([checked.parsed], (read_claims(other) for other in beside))
-    return checked.parsed.issue, sorted([*checked.diagnostics, *settled(across, off, errors)], key=by_place)
+        return parsed.issue, found
+    across = check_across([parsed], (read_claims(other) for other in beside))
+    return parsed.issue, sorted([*found, *settled(across, off, errors)], key=by_place)
 
 
 def check_files(
@@ -67,17 +74,25 @@ def check_files(
     off: Collection[str] = (),
     errors: Collection[str] = (),
     beside: Iterable[Path] = (),
+    today: dt.date | None = None,
 ) -> list[Diagnostic]:
-    """All findings about several files, by path and place, with what is wrong between them.
+    """All findings about several files, issues and guides, by path and place, with what is wrong between them.
 
-    `beside` names further issues of the newsletter that are compared with these, but not reported on.
+    Args:
+        paths: the files.
+        kinds: the sections of this newsletter.
+        off: codes nobody wants to hear of.
+        errors: codes that count as errors.
+        beside: further issues and guides of the newsletter that are compared with these, but not reported on.
+        today: the date where the author is, which tells whether a guide's review is due; UTC's if not given.
 
     Raises:
         NewsletterError: a file is missing or can't be read.
         UsageError: `off` or `errors` has an unknown code.
     """
     validate_codes(off, errors)
-    checked = [_check(path, kinds, off, errors, None) for path in paths]
+    today = today or SystemClock().now().date()
+    checked = [_check(path, kinds, off, errors, today) for path in paths]
     found = [diagnostic for one in checked for diagnostic in one.diagnostics]
     across = check_across([one.parsed for one in checked], (read_claims(path) for path in beside))
     return sorted([*found, *settled(across, off, errors)], key=by_place)
@@ -98,6 +113,21 @@ def check_text(
     return parsed.issue, sorted(found, key=by_place)
 
 
+def check_guide_text(
+    text: str,
+    path: str,
+    *,
+    off: Collection[str] = (),
+    errors: Collection[str] = (),
+    folder: Path | None = None,
+    today: dt.date | None = None,
+) -> tuple[Guide | None, list[Diagnostic]]:
+    """As `check_text`, for a guide; without `today`, nobody asks whether its review is due."""
+    parsed = parse_guide(text, path)
+    found = settled([*parsed.diagnostics, *check_guide(parsed, folder, off, today)], off, errors)
+    return parsed.guide, sorted(found, key=by_place)
+
+
 def fix_file(path: Path, *, kinds: tuple[SectionKind, ...] = DEFAULT_KINDS, off: Collection[str] = ()) -> int:
     """Make the safe replacements in a file and return how many there were; a file without any is not written.
 
@@ -112,9 +142,14 @@ def fix_file(path: Path, *, kinds: tuple[SectionKind, ...] = DEFAULT_KINDS, off:
         return 0
     if len(data) > MAX_BYTES:
         return 0
-    fixed, made = fix_text(
-        text, lambda current: check_text(current, str(path), kinds=kinds, off=off, folder=path.parent)[1]
-    )
+    named, folder = str(path), path.parent
+
+    def check(current: str) -> list[Diagnostic]:
+        if is_guide(path, current):
+            return check_guide_text(current, named, off=off, folder=folder)[1]
+        return check_text(current, named, kinds=kinds, off=off, folder=folder)[1]
+
+    fixed, made = fix_text(text, check)
     if made:
         write_whole(path, fixed.encode())
     return made
@@ -125,11 +160,26 @@ def _check(
     kinds: tuple[SectionKind, ...],
     off: Collection[str],
     errors: Collection[str],
-    display: str | None,
+    today: dt.date,
 ) -> Checked:
-    parsed = parse_issue_source(read_text(path, display), kinds)
+    source = read_text(path)
+    if not is_guide(path, source.text or ""):
+        return Checked(path, *_check_issue(source, path, kinds, off, errors))
+    parsed = parse_guide_source(source)
+    found = settled([*parsed.diagnostics, *check_guide(parsed, path.parent, off, today)], off, errors)
+    return Checked(path, parsed, sorted(found, key=by_place))
+
+
+def _check_issue(
+    source: Source,
+    path: Path,
+    kinds: tuple[SectionKind, ...],
+    off: Collection[str],
+    errors: Collection[str],
+) -> tuple[ParseResult, list[Diagnostic]]:
+    parsed = parse_issue_source(source, kinds)
     found = settled([*parsed.diagnostics, *check_issue(parsed, path.parent, off)], off, errors)
-    return Checked(path, parsed, tuple(sorted(found, key=by_place)))
+    return parsed, sorted(found, key=by_place)
 
 
 def settled(found: Iterable[Diagnostic], off: Collection[str], errors: Collection[str]) -> list[Diagnostic]:
@@ -158,10 +208,12 @@ def validate_codes(off: Collection[str], errors: Collection[str]) -> None:
             if code not in CODES:
                 raise UsageError(f"[checks] {key}: there is no code `{code}`", hint=suggested_code(code))
     for code in off:
-        if code < _PAST_THE_PARSER and CODES[code].severity is Severity.ERROR:
+        if (code < _PAST_THE_PARSER or code in _NO_GUIDE) and CODES[code].severity is Severity.ERROR:
             raise UsageError(
                 f"[checks] off: {code} ({CODES[code].title}) can't be turned off",
-                hint="an issue with this error can't be read, and so not be sent",
+                hint="a guide with this error can't be read, and so not be published"
+                if code in _NO_GUIDE
+                else "an issue with this error can't be read, and so not be sent",
             )
 
 

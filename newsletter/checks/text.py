@@ -84,7 +84,7 @@ def _check_html(subject: Subject, findings: Findings) -> None:
             "an HTML comment" if comment else "raw HTML",
             match.start(),
             match.end(),
-            help="remove it: notes to yourself don't belong into what is sent"
+            help=f"remove it: notes to yourself don't belong into what is {'sent' if subject.is_mailed else 'published'}"
             if comment
             else f"use Markdown, or write about it in code: `` `{match[0][:40]}` ``",
         )
@@ -112,13 +112,13 @@ def _check_left(subject: Subject, findings: Findings) -> None:
             match.end(),
             help="write it, or set `status: draft`"
             if subject.is_ready
-            else "write it before the issue is ready",
+            else f"write it before the {'issue' if subject.is_mailed else 'guide'} is ready",
             severity=severity,
         )
 
 
 RULES = (
-    Rule(("NL301", "NL302"), _check_slots),
+    Rule(("NL301", "NL302"), _check_slots, of_mail=True),
     Rule(("NL304",), _check_html),
     Rule(("NL310",), _check_left),
 )

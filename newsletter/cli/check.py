@@ -1,4 +1,4 @@
-"""`newsletter check`, `explain` and `schema`: what is wrong with the issues, why it matters, what a file may hold."""
+"""`newsletter check`, `explain` and `schema`: what is wrong with issues and guides, why it matters, what a file may hold."""
 
 from __future__ import annotations
 
@@ -28,20 +28,25 @@ _NOT_ISSUES = re.compile(
 @app.command("check")
 def check(
     paths: list[Path] = typer.Argument(
-        None, metavar="[PATH]...", help="Files or folders; the newsletter's issues if none is named."
+        None,
+        metavar="[PATH]...",
+        help="Files or folders; the newsletter's issues and guides if none is named.",
     ),
     format_: str = typer.Option("text", "--format", help="text, concise, json, sarif or github."),
     fix: bool = typer.Option(False, "--fix", help="First make the replacements that are safe to make."),
 ) -> None:
-    """Check issues: structure, slots, links, images.
+    """Check issues and guides: structure, tables, slots, links, images.
 
     Leaves with 0 where nothing is to be done, 1 where there are errors or warnings, 2 where it couldn't check.
 
     Example: newsletter check issues/012-evals.md --fix
     """
+    from zoneinfo import ZoneInfo
+
     from newsletter.app import open_workspace
     from newsletter.checks.run import check_files, fix_file
     from newsletter.cli.diagnostic_formats import FORMATS, formatted
+    from newsletter.content.guide import FOLDER
 
     if format_ not in FORMATS:
         from newsletter.content.suggest import did_you_mean, listed
@@ -59,9 +64,11 @@ def check(
         made = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
         print(f"{counted(made, 'replacement')} made", file=sys.stderr)
     named = {path.resolve() for path in files}
-    beside = [from_here(path) for path in workspace.issue_files() if path.resolve() not in named]
-    found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside)
-    sys.stdout.write(formatted(found, format_, len(files)))
+    beside = [path for path in _newsletter_files(workspace) if path.resolve() not in named]
+    today = workspace.clock.now().astimezone(ZoneInfo(settings.timezone)).date()
+    found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside, today=today)
+    guides = sum(path.parent.name == FOLDER for path in files)
+    sys.stdout.write(formatted(found, format_, len(files), guides))
     if not files and format_ in {"text", "concise"}:
         print('there are no issues yet: make one with newsletter new "Title"', file=sys.stderr)
     if any(diagnostic.severity != "info" for diagnostic in found):
@@ -69,13 +76,13 @@ def check(
 
 
 def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:
-    """The issues meant by the arguments; a file that is named is taken whatever its name is."""
+    """The issues and guides meant by the arguments; a file that is named is taken whatever its name is."""
     if not paths:
-        return [from_here(path) for path in workspace.issue_files()]
+        return _newsletter_files(workspace)
     files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*.md") if _is_issue(p.relative_to(path)))
+            inside = sorted(p for p in path.rglob("*.md") if _is_meant(p, path))
             files.update(dict.fromkeys(inside))
         elif path.exists() or path.suffix or len(path.parts) > 1:
             files[path] = None
@@ -85,11 +92,24 @@ def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:
     return list(files)
 
 
-def _is_issue(relative: Path) -> bool:
-    """Whether a Markdown file in a folder is an issue: guides, notes and hidden folders aren't."""
-    if any(part == "guides" or part.startswith(".") for part in relative.parts):
+def _newsletter_files(workspace: Workspace) -> list[Path]:
+    """All issues and guides of the newsletter."""
+    from newsletter.content.guide import guide_files
+
+    return [from_here(path) for path in (*workspace.issue_files(), *guide_files(workspace.issues_dir))]
+
+
+def _is_meant(path: Path, folder: Path) -> bool:
+    """Whether a Markdown file below a folder is an issue or a guide: notes and hidden folders aren't."""
+    from newsletter.content.guide import FOLDER, is_guide_name
+
+    inside = path.relative_to(folder).parts
+    if any(part.startswith(".") for part in inside):
         return False
-    return not _NOT_ISSUES.fullmatch(relative.name)
+    if path.parent.name == FOLDER:
+        return is_guide_name(path.name)
+    among_guides = FOLDER in inside or folder.resolve().parts[-2:] == ("issues", FOLDER)
+    return not among_guides and not _NOT_ISSUES.fullmatch(path.name)
 
 
 def _refuse_unreadable(files: list[Path]) -> None:
@@ -146,13 +166,17 @@ def _code_json(code: Code) -> dict[str, str]:
 
 
 @app.command("schema")
-def schema() -> None:
-    """Print the JSON Schema of an issue: its front matter and the sections this newsletter has.
+def schema(
+    kind: str = typer.Argument("issue", help="issue or guide."),
+) -> None:
+    """Print the JSON Schema of an issue, its front matter and the sections this newsletter has, or of a guide.
 
-    Example: newsletter schema > issue.schema.json
+    Example: newsletter schema guide > guide.schema.json
     """
     from newsletter.app import open_workspace
     from newsletter.cli.output import print_json
-    from newsletter.content.schema import issue_schema
+    from newsletter.content.schema import guide_schema, issue_schema
 
-    print_json(issue_schema(open_workspace().settings.kinds))
+    if kind not in {"issue", "guide"}:
+        raise UsageError(f"there is no schema of `{kind}`", hint="it is issue or guide")
+    print_json(guide_schema() if kind == "guide" else issue_schema(open_workspace().settings.kinds))

@@ -24,8 +24,11 @@ _EXCERPT_WIDTH = 96
 _CONTEXT_BEFORE = 32
 
 
-def formatted(found: Sequence[Diagnostic], format_: str, files: int) -> str:
-    """`found` in one of `FORMATS`, with a line break at the end unless it is empty; `files` were checked."""
+def formatted(found: Sequence[Diagnostic], format_: str, files: int, guides: int = 0) -> str:
+    """`found` in one of `FORMATS`, with a line break at the end unless it is empty.
+
+    `files` were checked, and `guides` of them are guides.
+    """
     match format_:
         case "json":
             return _document(list(map(as_json, found)))
@@ -34,10 +37,12 @@ def formatted(found: Sequence[Diagnostic], format_: str, files: int) -> str:
         case "github":
             return "".join(f"{_github(d)}\n" for d in found)
         case "concise":
-            return "".join(f"{_concise(d)}\n" for d in found) + f"{summary(found, files)}\n"
+            return "".join(f"{_concise(d)}\n" for d in found) + f"{summary(found, files, guides)}\n"
         case _:
             excerpts = Excerpts()
-            return "".join(f"{as_text(d, excerpts)}\n\n" for d in found) + f"{summary(found, files)}\n"
+            return (
+                "".join(f"{as_text(d, excerpts)}\n\n" for d in found) + f"{summary(found, files, guides)}\n"
+            )
 
 
 def _document(value: Any) -> str:
@@ -117,10 +122,12 @@ def _concise(diagnostic: Diagnostic) -> str:
     return f"{_where(diagnostic)}: {paint(diagnostic.code, 1, colour)} {printable(diagnostic.message)}"
 
 
-def summary(found: Sequence[Diagnostic], files: int) -> str:
+def summary(found: Sequence[Diagnostic], files: int, guides: int = 0) -> str:
     """`checked 3 issues: no findings`, or how many of each severity there are in how many files."""
     if not found:
-        return f"checked {counted(files, 'issue')}: {paint('no findings', 32)}"
+        kinds = [counted(files - guides, "issue")] if files > guides or not guides else []
+        kinds += [counted(guides, "guide")] if guides else []
+        return f"checked {' and '.join(kinds)}: {paint('no findings', 32)}"
     counts = [
         counted(number, name) if name != "info" else f"{number} info"
         for name in ("error", "warning", "info")

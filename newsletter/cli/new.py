@@ -1,4 +1,4 @@
-"""`newsletter new "Title"`: the next issue, numbered, dated and ready to be written into."""
+"""`newsletter new "Title"`: the next issue, numbered, dated and ready to be written into; or a guide."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ _DEFAULT_DAY = "tuesday"
 
 @app.command("new")
 def new(
-    title: str = typer.Argument(..., help="The issue's title; it becomes the subject line."),
+    title: str = typer.Argument(..., help="The title; that of an issue becomes the subject line."),
     date: str = typer.Option(
         "", "--date", help="When it is sent, such as 2026-03-03; the next send day if not given."
     ),
+    guide: bool = typer.Option(False, "--guide", help='A guide instead, such as "RAG vs fine-tuning".'),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Begin the next issue.
+    """Begin the next issue, or a guide.
 
     Example: newsletter new "Hybrid retrieval without the hype"
     """
@@ -45,6 +46,11 @@ def new(
             "the title has to be a few printable words", hint='newsletter new "What it is about"'
         )
     workspace = open_workspace()
+    if guide:
+        if date:
+            raise UsageError("a guide isn't sent on a date", hint="leave out --date")
+        _new_guide(workspace, title, as_json=as_json)
+        return
     number, last_date = _last(workspace)
     number += 1
     today = workspace.clock.now().astimezone(ZoneInfo(workspace.settings.timezone)).date()
@@ -68,6 +74,35 @@ def new(
         return
     print(f"{shown}  (issue {number}, {when:%A} {when.isoformat()})")
     print(f"\nWrite it, then:\n  newsletter check {shown}\n  newsletter preview {shown}")
+
+
+def _new_guide(workspace: Workspace, title: str, *, as_json: bool) -> None:
+    """Begin a guide that compares what its title compares."""
+    from zoneinfo import ZoneInfo
+
+    from newsletter.cli.output import from_here, print_json
+    from newsletter.cli.scaffold import write_new
+    from newsletter.content.front_matter import slugify
+    from newsletter.content.guide import FOLDER
+    from newsletter.content.skeleton import guide_skeleton
+
+    slug = slugify(title)[:60].rstrip("-")
+    if not slug:
+        raise UsageError(
+            "the title has no letter that an address could be made of",
+            hint="give it one, and change the title in the file",
+        )
+    path = workspace.issues_dir / FOLDER / f"{slug}.md"
+    today = workspace.clock.now().astimezone(ZoneInfo(workspace.settings.timezone)).date()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not write_new(path, guide_skeleton(title=title, today=today)):
+        raise UsageError(f"{path} exists already", hint="choose another title, or edit that file")
+    shown = from_here(path)
+    if as_json:
+        print_json({"path": str(shown), "slug": slug})
+        return
+    print(f"{shown}  (guide {slug})")
+    print(f"\nWrite it, then:\n  newsletter check {shown}")
 
 
 def next_date(today: dt.date, last: dt.date | None, day: str) -> dt.date:

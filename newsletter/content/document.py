@@ -252,3 +252,15 @@ class Findings:
                 fix=fix,
             )
         )
+
+
+def report_open_fence(document: Document, findings: Findings) -> None:
+    """Report a code block that swallows the rest of the file."""
+    if document.open_fence is not None:
+        findings.add(
+            "NL215",
+            "this code block never ends",
+            document.open_fence,
+            document.line_end(document.open_fence),
+            help="close it with the same characters on a line of their own",
+        )

@@ -1,10 +1,13 @@
-"""What may an issue hold, as a JSON Schema that editors and other programs read?"""
+"""What may an issue or a guide hold, as a JSON Schema that editors and other programs read?"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
+
 from newsletter.content.fields import plan_of
+from newsletter.model.guide import Choosing, Comparison, GuideFrontMatter, Questions
 from newsletter.model.issue import DEFAULT_KINDS, FrontMatter, Prose, SectionKind
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -27,6 +30,32 @@ def issue_schema(kinds: tuple[SectionKind, ...] = DEFAULT_KINDS) -> dict[str, An
         "required": ["frontMatter", "sections"],
         "$defs": {kind.name: _section(kind) for kind in kinds},
     }
+
+
+def guide_schema() -> dict[str, Any]:
+    """The schema of a guide: `frontMatter`, `summary`, `comparison`, `choosing` and `faq`."""
+    parts: dict[str, type[BaseModel]] = {"comparison": Comparison, "choosing": Choosing, "faq": Questions}
+    made = {name: _part(model) for name, model in parts.items()}
+    definitions: dict[str, Any] = {}
+    for schema in (front := GuideFrontMatter.model_json_schema(), *made.values()):
+        definitions |= schema.pop("$defs", {})
+    return {
+        "$schema": _DIALECT,
+        "title": "Guide",
+        "type": "object",
+        "properties": {"frontMatter": front, "summary": _MARKDOWN, **made},
+        "required": ["frontMatter", "summary", *parts],
+        "$defs": definitions,
+    }
+
+
+def _part(model: type[BaseModel]) -> dict[str, Any]:
+    made: dict[str, Any] = _as_written(model.model_json_schema())
+    for schema in (made, *made.get("$defs", {}).values()):
+        schema["description"] = schema.get("description", "").partition("\n")[0]
+        schema.get("properties", {}).pop("line", None)
+    made.get("$defs", {}).pop(Prose.__name__, None)
+    return made
 
 
 def _sections(kinds: tuple[SectionKind, ...]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from newsletter.content.document import Document, Findings, Heading, prose_of_lines
+from newsletter.content.document import Document, Findings, Heading, prose_of_lines, report_open_fence
 from newsletter.content.fields import FieldPlan, Shape, fold, plan_of
 from newsletter.content.section_fields import Found, read_fields
 from newsletter.content.suggest import did_you_mean, listed, nearest
@@ -40,14 +40,7 @@ def parse_sections(
     previewed, and the checks report the blank.
     """
     findings = Findings(document)
-    if document.open_fence is not None:
-        findings.add(
-            "NL215",
-            "this code block never ends",
-            document.open_fence,
-            document.line_end(document.open_fence),
-            help="close it with the same characters on a line of their own",
-        )
+    report_open_fence(document, findings)
     openings = [h for h in document.headings if h.level == 2]
     first = openings[0].start if openings else len(document.text)
     intro = document.prose(document.body_start, first)

@@ -1,12 +1,17 @@
-"""What does a new issue look like? Every blank is a `TK`, which the checks find and a send refuses."""
+"""What does a new issue or a new guide look like? Every blank is a `TK`, which the checks find and a send refuses."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 
 from newsletter.content.fields import FieldPlan, Shape, plan_of
+from newsletter.model.guide import CHOOSING, COMPARISON, FAQ
 from newsletter.model.issue import Bullet, Labelled, SectionKind, Subsection
+
+_REVIEW_AFTER = dt.timedelta(days=182)
+_BETWEEN = re.compile(r",?[ ]+(?:vs\.?|versus|or)[ ]+|,[ ]+", re.IGNORECASE)
 
 
 def skeleton(*, number: int, title: str, date: dt.date, kinds: tuple[SectionKind, ...]) -> str:
@@ -22,6 +27,66 @@ def skeleton(*, number: int, title: str, date: dt.date, kinds: tuple[SectionKind
         "---",
     ]
     return "\n\n".join(["\n".join(front), *(_section(kind) for kind in kinds)]) + "\n"
+
+
+def guide_skeleton(*, title: str, today: dt.date) -> str:
+    """The text of a new guide that checks clean but for its blanks; the options are those the title compares."""
+    options = options_of(title)
+    columns = len(options) + 1
+    front = [
+        "---",
+        "type: guide",
+        f"title: {_yaml_text(title)}",
+        'description: "TK the answer in at most 160 characters"',
+        f"options: [{', '.join(map(_yaml_text, options))}]",
+        f"updated: {today.isoformat()}",
+        f"review_by: {(today + _REVIEW_AFTER).isoformat()}",
+        "tags: []",
+        "related: []",
+        "sources: []",
+        "status: draft",
+        "---",
+        "TK the straight answer, in two or three sentences",
+    ]
+    bars = [
+        f"| {' | '.join(cells)} |" for cells in (["Aspect", *options], *[["TK", *["TK"] * len(options)]] * 3)
+    ]
+    table = [
+        bars[0],
+        "|" + "---|" * columns,
+        *(bar.replace("TK", f"TK aspect {n}", 1) for n, bar in enumerate(bars[1:], 1)),
+    ]
+    return (
+        "\n\n".join(
+            [
+                "\n".join(front),
+                f"## {COMPARISON.heading}",
+                "\n".join(table),
+                "**Caption:** TK what the table compares",
+                f"## {CHOOSING.heading}",
+                *(f"### Choose {option}\n\nTK when it is the right one" for option in options),
+                "> [!NOTE]\n> TK what holds for all of them",
+                f"## {FAQ.heading}",
+                "### TK what do people ask?\n\nTK the answer",
+            ]
+        )
+        + "\n"
+    )
+
+
+def options_of(title: str) -> list[str]:
+    """The two to four things a title such as `A vs B` compares; blanks where it compares none."""
+    subject = title.partition(":")[0]
+    options = [part.strip(" ,") for part in _BETWEEN.split(subject)]
+    unique = {option.casefold() for option in options}
+    if (
+        2 <= len(options) <= 4
+        and all(options)
+        and len(unique) == len(options)
+        and not re.search(r"[|`#]", subject)
+    ):
+        return options
+    return ["TK option A", "TK option B"]
 
 
 def _yaml_text(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from newsletter.diagnostics.codes_compiled import COMPILED_CODES
 from newsletter.diagnostics.codes_front_matter import FRONT_MATTER
+from newsletter.diagnostics.codes_guide import GUIDE
 from newsletter.diagnostics.codes_newsletter import NEWSLETTER
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.diagnostics.codes_structure import STRUCTURE
@@ -23,6 +24,7 @@ CODES: dict[str, Code] = {
         TEXT,
         RENDERED_CODES.values(),
         COMPILED_CODES.values(),
+        GUIDE,
         NEWSLETTER,
     )
     for code in group

@@ -29,7 +29,8 @@ An issue begins with a YAML block between two lines of three dashes:
     description: What the inbox shows after the subject
     ---
 
-The first `---` has to be the very first line of the file; the second one ends the block.""",
+The first `---` has to be the very first line of the file; the second one ends the block. A guide begins with
+`type: guide` and has keys of its own: `newsletter schema guide` prints them.""",
     ),
     Code(
         "NL102",
@@ -39,7 +40,8 @@ The first `---` has to be the very first line of the file; the second one ends t
 A key nobody reads is a typo more often than not, and a silent one: `descripton:` would leave your issue
 without a preheader. So unknown keys are errors.
 
-Correct the spelling, or remove the line. `newsletter schema` prints every key with its meaning.""",
+Correct the spelling, or remove the line. `newsletter schema` prints every key with its meaning, `newsletter
+schema guide` those of a guide.""",
     ),
     Code(
         "NL103",
@@ -47,7 +49,9 @@ Correct the spelling, or remove the line. `newsletter schema` prints every key w
         Severity.ERROR,
         """\
 `number`, `title`, `date` and `description` are required: the title becomes the subject line, the description
-becomes the preheader in the inbox and the summary in the archive and the feeds.""",
+becomes the preheader in the inbox and the summary in the archive and the feeds.
+
+A guide has `type`, `title`, `description`, `options`, `updated` and `review_by` instead.""",
     ),
     Code(
         "NL104",

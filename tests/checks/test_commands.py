@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
+from newsletter import app
 from newsletter.cli.new import next_date
 from newsletter.cli.root import run as run_command_line
+from newsletter.clock import FakeClock
+from newsletter.content.guide import guide_files, read_guide
+from newsletter.model.guide import Guide
+from newsletter.model.issue import Prose
+from tests.conftest import ROOT
 
 GOOD = (Path(__file__).parent.parent / "cases" / "NL101" / "good.md").read_text("utf-8")
+GUIDE = (Path(__file__).parent.parent / "cases" / "NL501" / "good.md").read_text("utf-8")
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -42,7 +53,6 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_clean_newsletter_leaves_with_0(home: Path, run: Run) -> None:
     (home / "issues" / "001-a.md").write_text(GOOD)
-    (home / "issues" / "guides" / "a.md").write_text("a guide")
     (home / "issues" / "README.md").write_text("# About")
     (home / "issues" / "welcome.md").write_text("Hello")
     assert run("check") == (0, "checked 1 issue: no findings\n", "")
@@ -51,6 +61,59 @@ def test_a_clean_newsletter_leaves_with_0(home: Path, run: Run) -> None:
     assert run("check", "1")[:2] == (0, "checked 1 issue: no findings\n")
     # What is named is checked, whatever its name is.
     assert run("check", "issues/README.md")[0] == 1
+
+
+def test_guides_are_checked_beside_the_issues(home: Path, run: Run) -> None:
+    guides = home / "issues" / "guides"
+    (home / "issues" / "001-a.md").write_text(GOOD)
+    (guides / "README.md").write_text("# About")
+    (guides / "drafts").mkdir()
+    (guides / "drafts" / "b.md").write_text("not yet")
+    (guides / "queue-or-cron.md").write_text(GUIDE)
+    assert run("check") == (0, "checked 1 issue and 1 guide: no findings\n", "")
+    assert run("check", "issues") == (0, "checked 1 issue and 1 guide: no findings\n", "")
+    assert run("check", "issues/guides") == (0, "checked 1 guide: no findings\n", "")
+    assert run("check", "issues/guides/queue-or-cron.md")[1] == "checked 1 guide: no findings\n"
+    # What stands among the guides is meant to be one, whatever it says.
+    (guides / "b.md").write_text(GOOD)
+    code, out, _ = run("check", "--format", "concise")
+    assert code == 1
+    assert "issues/guides/b.md:2:1: NL102 unknown front matter key `number`" in out
+
+
+def test_a_guide_is_compared_with_issues_that_are_not_named(home: Path, run: Run) -> None:
+    (home / "issues" / "001-a.md").write_text(GOOD)
+    path = home / "issues" / "guides" / "b.md"
+    path.write_text(GUIDE.replace("sources:", "related: [a, 2]\naliases: [a]\nsources:"))
+    code, out, _ = run("check", "issues/guides/b.md", "--format", "concise")
+    assert code == 1
+    assert out.splitlines() == [
+        "issues/guides/b.md:8:14: NL515 there is no issue 2",
+        "issues/guides/b.md:9:10: NL902 the address `a` is taken by issues/001-a.md",
+        "2 errors in 1 file",
+    ]
+
+
+def test_a_guide_is_past_its_review_by_the_newsletters_own_clock(
+    home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock(dt.datetime(2026, 6, 30, 21, 59, tzinfo=dt.UTC))
+    (home / "newsletter.toml").write_text('timezone = "Europe/Berlin"\n')
+    path = home / "issues" / "guides" / "b.md"
+    path.write_text(GUIDE.replace("2099-01-06", "2026-06-30"))
+    opened = app.open_workspace
+
+    def open_workspace() -> app.Workspace:
+        workspace = opened()
+        workspace.clock = clock
+        return workspace
+
+    monkeypatch.setattr(app, "open_workspace", open_workspace)
+    assert run("check")[0] == 0
+    clock.sleep(60)
+    code, out, _ = run("check", "--format", "concise")
+    assert code == 1
+    assert out.startswith("issues/guides/b.md:7:12: NL513 the review was due on 2026-06-30\n")
 
 
 def test_findings_leave_with_1_and_infos_with_0(home: Path, run: Run) -> None:
@@ -86,6 +149,9 @@ def test_fix_mends_and_says_how_much(home: Path, run: Run) -> None:
         (["new", "  "], "printable words"),
         (["new", "x", "--date", "2026-2-3"], "write it like 2026-03-03"),
         (["new", "x", "--date", "20260203"], "write it like 2026-03-03"),
+        (["new", "--guide", "A vs B", "--date", "2026-02-03"], "leave out --date"),
+        (["new", "--guide", "日本"], "no letter that an address"),
+        (["schema", "guides"], "it is issue or guide"),
     ],
 )
 def test_wrong_use_leaves_with_2_and_a_way_out(home: Path, run: Run, arguments: list[str], said: str) -> None:
@@ -126,6 +192,70 @@ def test_schema_is_json(home: Path, run: Run) -> None:
     code, out, _ = run("schema")
     assert code == 0
     assert json.loads(out)["$defs"]["concept"]["x-heading"] == "## Concept: …"
+
+
+def test_the_schema_of_a_guide_accepts_ours_and_refuses_what_the_checks_refuse(home: Path, run: Run) -> None:
+    schema = json.loads(run("schema", "guide")[1])
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(schema)
+    files = guide_files(ROOT / "issues")
+    assert len(files) >= 4
+    for path in files:
+        guide = read_guide(path).guide
+        assert guide is not None
+        written = as_written(guide)
+        assert list(validator.iter_errors(written)) == []
+        for key in ("options", "updated", "review_by"):
+            front = {name: value for name, value in written["frontMatter"].items() if name != key}
+            assert list(validator.iter_errors({**written, "frontMatter": front}))
+        assert list(validator.iter_errors({**written, "faq": {"questions": []}}))
+
+
+def as_written(guide: Guide) -> dict[str, Any]:
+    """A guide as the schema describes it: prose as text, without places."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Prose):
+            return value.text
+        if isinstance(value, BaseModel):
+            return {name: plain(field) for name, field in value if name != "line"}
+        if isinstance(value, dt.date):
+            return value.isoformat()
+        return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+    parts = {"frontMatter": guide.front, **guide._asdict()}
+    return {name: plain(parts[name]) for name in ("frontMatter", "summary", "comparison", "choosing", "faq")}
+
+
+@pytest.mark.parametrize(
+    ("title", "options"),
+    [
+        ("RAG vs. fine-tuning", ["RAG", "fine-tuning"]),
+        ("BM25, vectors or both: what to take", ["BM25", "vectors", "both"]),
+        ('"A" VS \\B', ['"A"', "\\B"]),
+        ("Evals", ["TK option A", "TK option B"]),
+        ("A vs B vs C vs D vs E", ["TK option A", "TK option B"]),
+        ("A vs a", ["TK option A", "TK option B"]),
+    ],
+)
+def test_a_new_guide_checks_clean_but_for_its_blanks(
+    home: Path, run: Run, title: str, options: list[str]
+) -> None:
+    made = json.loads(run("new", "--guide", title, "--json")[1])
+    path = home / made["path"]
+    assert path.parent == home / "issues" / "guides"
+    assert {entry["code"] for entry in json.loads(run("check", "--format", "json")[1])} == {"NL310"}
+    guide = read_guide(path).guide
+    assert guide is not None
+    assert list(guide.front.options) == options
+    assert guide.front.status == "draft"
+    # What is written in place of a blank leaves nothing behind.
+    written = re.sub(r"\bTK (?=\w)", "", path.read_text("utf-8")).replace("TK", "Yes")
+    path.write_text(written.replace("status: draft", "status: ready"))
+    assert run("check")[1] == "checked 1 guide: no findings\n"
+    before = path.read_bytes()
+    assert "exists already" in run("new", "--guide", title)[2]
+    assert path.read_bytes() == before
 
 
 def test_new_counts_dates_and_never_overwrites(home: Path, run: Run) -> None:

@@ -237,6 +237,8 @@ def test_the_summary_counts() -> None:
 
     assert summary([], 3) == "checked 3 issues: no findings"
     assert summary([], 1) == "checked 1 issue: no findings"
+    assert summary([], 3, 2) == "checked 1 issue and 2 guides: no findings"
+    assert summary([], 1, 1) == "checked 1 guide: no findings"
     found = [of(Severity.ERROR, "a"), of(Severity.ERROR, "a"), of(Severity.WARNING, "a")]
     assert summary(found, 5) == "2 errors, 1 warning in 1 file"
     assert summary([of(Severity.INFO, "a"), of(Severity.INFO, "b")], 5) == "2 info in 2 files"
