@@ -84,8 +84,8 @@ class _File:
 def routes(service: Service, pages: Sequence[Route]) -> list[BaseRoute]:
     """`pages`, and the site at every address nothing else is at; `pages` alone where `[web] site` is empty.
 
-    The pages of issues share their addresses with the site's: there the site comes first, and an
-    issue that isn't built yet is shown all the same.
+    The pages of issues outside `/view/` share their addresses with the site's: there the site comes first,
+    and an issue that isn't built yet is shown all the same.
 
     Raises:
         UsageError: there is no such folder.
@@ -94,11 +94,9 @@ def routes(service: Service, pages: Sequence[Route]) -> list[BaseRoute]:
     if folder is None:
         return list(pages)
     archive = Archive(folder)
-    own = [page for page in pages if not page.path.startswith("/{")]
+    own = [page for page in pages if page.path.startswith("/view/")]
     shared = [
-        Route(page.path, archive.before(page.endpoint), methods=["GET"])
-        for page in pages
-        if page.path.startswith("/{")
+        Route(page.path, archive.before(page.endpoint), methods=["GET"]) for page in pages if page not in own
     ]
     return [*own, *shared, Route("/{page:path}", archive.page, methods=["GET"])]
 

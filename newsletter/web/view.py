@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from newsletter.model.template import InlineImage
 from newsletter.render.escape import fill
 from newsletter.send.frozen import thaw
+from newsletter.store.base import utc_moment
 from newsletter.store.sends import SendLedger
 from newsletter.web.service import Service
 
@@ -27,6 +29,7 @@ _POLICY: Final = (
 _MINUTES: Final = "public, max-age=600"
 _YEAR: Final = "public, max-age=31536000, immutable"
 _KEPT: Final = 4
+_LISTED: Final = 50
 _BEGUN: Final = "('sending', 'paused', 'sent', 'cancelled')"
 
 
@@ -37,9 +40,11 @@ class _Shown:
 
 
 def routes(service: Service) -> list[BaseRoute]:
-    """The addresses of sent issues; the second is the one in the mails, where no archive stands before it."""
+    """The addresses of sent issues. Those outside `/view/` are the site's own, where one is served: its files come first."""
     pages = ViewPages(service)
     return [
+        Route("/", pages.home, methods=["GET"]),
+        Route("/favicon.ico", pages.no_icon, methods=["GET"]),
         Route("/view/{issue}", pages.show, methods=["GET"]),
         Route("/view/{issue}/{name}", pages.picture, methods=["GET"]),
         Route("/{issue}/", pages.show, methods=["GET"]),
@@ -57,6 +62,31 @@ class ViewPages:
         self._service = service
         # What was frozen never changes: the few issues people read now needn't be parsed for each of them.
         self._kept = lru_cache(maxsize=_KEPT)(self._thaw)
+
+    async def no_icon(self, _: Request) -> Response:
+        """A browser asks for one by itself on pages that name none, such as an issue's."""
+        return Response(status_code=204, headers={"cache-control": "public, max-age=86400"})
+
+    async def home(self, _: Request) -> Response:
+        """What the newsletter is, and what was sent: the address that every mail names as its archive."""
+        return self._service.pages.page(
+            "home.html", issues=await asyncio.to_thread(self._latest), join="/join"
+        )
+
+    def _latest(self) -> list[tuple[str, str, str]]:
+        database = self._service.database
+        ledger, found, seen = SendLedger(database), list[tuple[str, str, str]](), set[str]()
+        rows = database.query(
+            "SELECT id, slug, title, created_at FROM sends "  # noqa: S608 - a constant
+            f"WHERE sandbox = 0 AND state IN {_BEGUN} ORDER BY id DESC LIMIT ?",
+            (_LISTED,),
+        )
+        for send_id, slug, title, at in rows:
+            if slug not in seen and ledger.reached_anybody(send_id):
+                seen.add(slug)
+                day = utc_moment(at)
+                found.append((title, f"/view/{quote(slug)}", f"{day.day} {day:%B %Y}"))
+        return found
 
     async def show(self, request: Request) -> Response:
         """The issue of this slug, or of this send's number."""

@@ -212,7 +212,7 @@ def test_a_site_without_a_404_page_has_the_services(shown: Running, built: Path)
 
 
 def test_without_a_site_there_is_none(site: Running) -> None:
-    assert site.client.get("/").status_code == 404
+    assert site.client.get("/index.html").status_code == 404
 
 
 def test_a_folder_that_isnt_there_is_said_at_the_start(start: Callable[..., Running], tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ PAGES: dict[str, Callable[[Page, Running, int], object]] = {
     "not-found": _at("/nowhere"),
     "wrong-method": _at("/left/undo"),
     "signup": _at("/join"),
+    "home": _at("/"),
     "confirm-damaged": _at("/confirm/nothing"),
 }
 

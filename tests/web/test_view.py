@@ -68,6 +68,7 @@ def test_a_sent_issue_is_shown_without_anybodys_data(start: Callable[..., Runnin
     site = start(home)
     site.add("grace@example.com", "Grace Hopper")
     assert site.client.get("/view/first-light").status_code == 404, "it wasn't sent yet"
+    assert "First light" not in site.client.get("/").text
 
     sent = json.loads(newsletter(home, "send", "1", "--yes", "--expect-count", "1", "--json"))
     assert sent["accepted"] == 1
@@ -82,6 +83,11 @@ def test_a_sent_issue_is_shown_without_anybodys_data(start: Callable[..., Runnin
     policy = page.headers["content-security-policy"]
     assert "script-src" not in policy
     assert "default-src 'none'" in policy
+
+    home_page = site.client.get("/")
+    assert home_page.status_code == 200
+    assert '<a href="/view/first-light" lang="en">First light</a>' in home_page.text
+    assert 'href="/join"' in home_page.text
 
     source = page.text.partition('src="/view/')[2].partition('"')[0]
     shown = site.client.get(f"/view/{source}")
