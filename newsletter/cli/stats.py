@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +11,11 @@ import typer
 from newsletter.app import open_workspace
 from newsletter.cli.output import paint, print_json
 from newsletter.cli.sending import find_named
+from newsletter.cli.terminal_text import printable
 from newsletter.errors import UsageError
+from newsletter.store import hits
 from newsletter.store.sends import SendLedger
+from newsletter.store.sqlite import SqliteDatabase
 from newsletter.tracking.report import Report, issues_sent, report_of
 
 app = typer.Typer()
@@ -41,10 +45,29 @@ def stats(
         report = report_of(database, named.slug)
         if report is None:
             raise UsageError(f"`{named.slug}` was not sent yet", hint=f"newsletter send {named.number}")
+        followed = _followed(database, named.slug)
         if json_:
-            print_json(_as_json(report))
+            print_json(_as_json(report) | {"links": [{"url": u, "readers": n} for u, n in followed]})
             return
         print("\n".join(_lines(report, opens=tracking.opens, clicks=tracking.clicks)))
+        for url, count in followed:
+            print(f"  {'':<12} {count:>9,}  {printable(url)}")
+
+
+def _followed(database: SqliteDatabase, slug: str) -> list[tuple[str, int]]:
+    """The links of an issue that somebody followed, as far as that was counted, the most followed first."""
+    from newsletter.render.tracked import links_of
+    from newsletter.send.frozen import thaw
+
+    counts: Counter[str] = Counter()
+    for number, content, content_hash in database.query(
+        "SELECT id, content, content_hash FROM sends WHERE slug = ? AND sandbox = 0", (slug,)
+    ):
+        readers = {link: count for link, count in hits.readers(database, number).items() if link > 0}
+        if readers:
+            links = links_of(thaw(content, content_hash).compiled)
+            counts.update({links[link]: count for link, count in readers.items() if link in links})
+    return counts.most_common()
 
 
 def _as_json(report: Report) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def verify_token(secrets: WebhookSecrets, call: WebhookCall) -> None:
         raise WebhookRefusedError(
             "the call brings no token", hint="give the provider the address of: newsletter webhooks url"
         )
-    require_match([given], [token.encode() for token in secrets.tokens])
+    require_match([given], [token.encode() for token in secrets.tokens], "the token isn't ours")
 
 
 def _basic_password(authorization: str) -> str:
@@ -206,7 +206,9 @@ def required(call: WebhookCall, name: str) -> str:
     return value
 
 
-def require_match(given: Sequence[str], expected: Sequence[bytes]) -> None:
+def require_match(
+    given: Sequence[str], expected: Sequence[bytes], otherwise: str = "the signature doesn't fit"
+) -> None:
     """See that one of `given` is one of `expected`; the time taken tells nothing about which.
 
     Raises:
@@ -217,7 +219,7 @@ def require_match(given: Sequence[str], expected: Sequence[bytes]) -> None:
         for other in expected:
             found |= hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other)
     if not found:
-        raise WebhookRefusedError("the signature doesn't fit")
+        raise WebhookRefusedError(otherwise)
 
 
 def require_recent(seconds: str, now: datetime, window: timedelta) -> datetime:

@@ -81,11 +81,15 @@ def waiting(tx: Transaction, limit: int) -> list[KeptEvent]:
 def settle(
     tx: Transaction, number: int, result: str, at: str, delivery: tuple[int, int] | None = None
 ) -> None:
-    """Write down what became of a report; `delivery` is the send and the subscriber it is about."""
+    """Write down what became of a report; `delivery` is the send and the subscriber it is about.
+
+    Of somebody who was erased while it waited, nothing is kept of its words.
+    """
     send_id, subscriber_id = delivery or (None, None)
     tx.execute(
-        "UPDATE events SET applied_at = ?, result = ?, send_id = ?, subscriber_id = ? WHERE id = ?",
-        (at, result, send_id, subscriber_id, number),
+        "UPDATE events SET applied_at = ?, result = ?, send_id = ?, subscriber_id = ?, payload = CASE WHEN ? IS NULL "
+        "OR EXISTS (SELECT 1 FROM subscribers WHERE id = ?) THEN payload ELSE '' END WHERE id = ?",
+        (at, result, send_id, subscriber_id, subscriber_id, subscriber_id, number),
     )
 
 

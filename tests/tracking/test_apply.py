@@ -198,8 +198,9 @@ def test_a_late_report_says_nothing_about_who_joined_anew_since(desk: Desk) -> N
 def test_somebody_erased_is_passed_over(desk: Desk) -> None:
     desk.send()
     desk.audience.erase("r1@example.org")
-    desk.tell(desk.event(EventType.BOUNCED, bounce=HARD))
+    desk.tell(desk.event(EventType.BOUNCED, bounce=HARD, recipient="r1@example.org"))
     assert desk.db.query("SELECT count(*) FROM subscribers") == [(2,)]
+    assert desk.db.query("SELECT payload, subscriber_id FROM events") == [("", 1)]
 
 
 # Once, and in any order -----------------------------------------------------------------------------
