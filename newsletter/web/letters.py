@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from newsletter.app import Workspace
+from newsletter.audience import preferences
 from newsletter.audience.joining import LINK_LIFETIME
-from newsletter.audience.preferences import new_serial
 from newsletter.content.welcome import read_welcome
 from newsletter.errors import NewsletterError
 from newsletter.providers.base import Batch, ContentForm
 from newsletter.render.letter import Letter, LetterRenderer
 from newsletter.render.single import SingleWriter
 from newsletter.store.outgoing import Mail, MailKind
-
-_LINK_MINUTES: Final = 60
 
 
 class Composer:
@@ -87,10 +85,9 @@ class Composer:
             case MailKind.ALREADY:
                 return self._letters.render("already", self._leave_links(subscriber_id))
             case MailKind.PREFERENCES:
-                until = int((now + timedelta(minutes=_LINK_MINUTES)).timestamp())
-                manage = self._signer.manage(subscriber_id, until, new_serial())
-                url = f"{self._base_url}/preferences/{manage}"
-                return self._letters.render("preferences", {"manage_url": url, "minutes": _LINK_MINUTES})
+                url = preferences.fresh_link(self._signer, self._base_url, subscriber_id, now)
+                minutes = int(preferences.LINK_LIFETIME.total_seconds()) // 60
+                return self._letters.render("preferences", {"manage_url": url, "minutes": minutes})
             case MailKind.WELCOME:
                 welcome = read_welcome(self._welcome_file)
                 if welcome is None:
