@@ -147,7 +147,7 @@ def _options(workspace: Workspace, maildir: Path | None) -> BoxOptions:
 
 def _where(options: BoxOptions) -> str:
     if options.protocol == "maildir":
-        return str(options.path)
+        return str(options.path.resolve())
     return f"{options.protocol}://{options.user}@{options.host}/{options.folder}"
 
 

@@ -100,6 +100,7 @@ class Maildir:
                 hint="it has the folders `new`, `cur` and `tmp`; name the one above them",
             )
         self._path = path
+        self._places: dict[str, str] = {}
         self._done, self._aside = (path / f".{name.lstrip('.')}" for name in (done, aside))
 
     def waiting(self) -> Iterator[Entry]:
@@ -111,13 +112,16 @@ class Maildir:
                     with suppress(OSError):  # taken by somebody else meanwhile
                         if entry.is_file(follow_symlinks=False) and not entry.name.startswith("."):
                             stat = entry.stat(follow_symlinks=False)
-                            found.append((stat.st_mtime, Entry(f"{folder}/{entry.name}", stat.st_size)))
+                            # A mail program that moves it from `new` to `cur` only adds flags behind the colon.
+                            key = entry.name.partition(":")[0]
+                            self._places[key] = f"{folder}/{entry.name}"
+                            found.append((stat.st_mtime, Entry(key, stat.st_size)))
         yield from (entry for _, entry in sorted(found))
 
     def read(self, entry: Entry) -> bytes:
         """See `Box.read`."""
         try:
-            with (self._path / entry.key).open("rb") as file:
+            with (self._path / self._places[entry.key]).open("rb") as file:
                 return file.read(LARGEST_MAIL + 1)
         except FileNotFoundError:
             raise KeyError(entry.key) from None
@@ -136,9 +140,8 @@ class Maildir:
 
     def _move(self, entry: Entry, folder: Path, flags: str) -> None:
         make_maildir(folder)
-        name = entry.key.partition("/")[2].partition(":")[0]
         with suppress(FileNotFoundError):  # gone already
-            (self._path / entry.key).rename(folder / "cur" / f"{name}{flags}")
+            (self._path / self._places[entry.key]).rename(folder / "cur" / f"{entry.key}{flags}")
 
 
 def make_maildir(folder: Path) -> None:

@@ -65,8 +65,7 @@ class ImapBox:
 
     def close(self) -> None:
         """Log out; quiet when the connection is gone."""
-        with suppress(imaplib.IMAP4.error, OSError):
-            self._connection.logout()
+        _leave(self._connection)
 
     def _connect(self, password: str) -> imaplib.IMAP4:
         options = self._options
@@ -84,8 +83,7 @@ class ImapBox:
             validity = connection.response("UIDVALIDITY")[1]
             self._validity = (validity[0] or b"").decode("ascii", "replace") if validity else ""
         except BaseException:
-            with suppress(imaplib.IMAP4.error, OSError):
-                connection.logout()
+            _leave(connection)
             raise
         return connection
 
@@ -111,6 +109,14 @@ class ImapBox:
             return work()
         except (imaplib.IMAP4.error, OSError, ValueError, UnicodeError) as error:
             raise failed(self._options, error) from None
+
+
+def _leave(connection: imaplib.IMAP4) -> None:
+    try:
+        connection.logout()
+    except (imaplib.IMAP4.error, OSError):
+        with suppress(OSError):
+            connection.shutdown()
 
 
 def _answer(answer: tuple[str, Sequence[Any]], what: str) -> Sequence[Any]:

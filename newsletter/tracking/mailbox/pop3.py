@@ -90,8 +90,11 @@ class Pop3Box:
 
     def close(self) -> None:
         """End the session, which carries out the deletions; where that fails the mails are there next time."""
-        with suppress(poplib.error_proto, OSError):
+        try:
             self._connection.quit()
+        except (poplib.error_proto, OSError):
+            with suppress(OSError):
+                self._connection.close()
 
     def _connect(self, password: str) -> poplib.POP3:
         options = self._options
