@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from newsletter.app import Workspace, open_workspace
 from newsletter.cli.output import print_json
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
+    from newsletter.app import Workspace
     from newsletter.audience.membership import Audience
 
 _ADDRESS = typer.Argument(..., metavar="ADDRESS", help="The person's email address.")
@@ -30,6 +30,8 @@ def add_to(app: typer.Typer) -> None:
 
 @contextmanager
 def _opened() -> Iterator[tuple[Workspace, Audience]]:
+    from newsletter.app import open_workspace
+
     workspace = open_workspace()
     audience = workspace.open_audience()
     try:

@@ -12,18 +12,19 @@ import mimetypes
 import re
 import stat
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from newsletter.web.service import Service
 
@@ -191,7 +192,11 @@ class Archive:
             headers["content-encoding"] = file.encoding
         if request.method == "HEAD":
             return Response(status_code=status, headers=headers)
-        return StreamingResponse(_chunks(file), status, headers)
+        try:
+            opened = await asyncio.to_thread(file.path.open, "rb")
+        except OSError:
+            raise HTTPException(404) from None
+        return _Sent(opened, file.found[1], status, headers)
 
     def _tag(self, file: _File) -> str:
         known = self._hashes.get(file.found)
@@ -230,14 +235,26 @@ def _with_encoding(named: Path, accepted: frozenset[str]) -> _File | None:
     return _File(path, named, identity, encoding, varies)
 
 
-async def _chunks(file: _File) -> AsyncIterator[bytes]:
-    """The file's bytes, as many as were announced; a file that grew meanwhile is another answer's."""
-    left = file.found[1]
-    opened = await asyncio.to_thread(file.path.open, "rb")
-    with opened:
-        while left > 0 and (chunk := await asyncio.to_thread(opened.read, min(_CHUNK, left))):
-            left -= len(chunk)
-            yield chunk
+class _Sent(Response):
+    """A file's bytes, as many as were announced; closed whether or not anybody waits for the rest."""
+
+    def __init__(self, opened: BinaryIO, size: int, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(None, status, headers)
+        self._opened = opened
+        self._size = size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
+        """Send it."""
+        left = self._size
+        with self._opened as opened:
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            while left > 0 and (chunk := await asyncio.to_thread(opened.read, min(_CHUNK, left))):
+                left -= len(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+            if left > 0 or not self._size:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _accepted(request: Request) -> frozenset[str]:

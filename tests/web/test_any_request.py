@@ -1,154 +1,150 @@
-"""Whatever is sent to whichever address: a page and no 5xx, and nobody's state changes without their press.
-
-`NEWSLETTER_REQUESTS=20000` sends as many requests; the suite itself sends a few hundred.
-"""
+"""Whatever is sent to whatever address, in whatever encoding: never a 5xx, never a traceback, and a bystander stays as they are."""
 
 from __future__ import annotations
 
-import os
-import socket
+import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import APIOperation, GenerationMode, checks
+from schemathesis.specs.openapi import checks as openapi_checks
 
-from newsletter.audience import preferences
-from newsletter.clock import SystemClock
+from newsletter.store import api_keys
+from newsletter.store.api_keys import Scope
+from newsletter.web.api.document import openapi
+from tests.web import any_request
 from tests.web.conftest import SECRET, Running, make_home
 
-REQUESTS = int(os.environ.get("NEWSLETTER_REQUESTS", "400"))
-# What a press, or a mail program's one-click, says: sent with a good token it is meant to act.
-ACTING = (b"leave", b"one-click", b"save", b"erase", b"mail", b"undo")
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+FORMS = {
+    "/join": ("email", "form_token", "website", "work", "form"),
+    "/confirm/{token}": ("confirm",),
+    "/u/{token}": ("leave", "List-Unsubscribe"),
+    "/left/undo": ("proof", "undo"),
+    "/left/reason": ("proof", "reason", "words"),
+    "/p/{token}": ("mail",),
+    "/preferences/{token}": ("save", "name", "topic", "pause"),
+    "/preferences/{token}/erase": ("erase",),
+}
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEWSLETTER_SECRET_KEY", SECRET)
-        running = Running(make_home(tmp_path_factory.mktemp("target") / "notes", '[web]\ntopics = ["rag"]\n'))
-        running.reader = running.add("victim@example.com", "Ada", ("rag",))  # type: ignore[attr-defined] # for this module
+        folder = make_home(
+            tmp_path_factory.mktemp("any") / "n",
+            '[web]\napi_requests_per_minute = 1000000\ntopics = ["rag"]\nsite = "public"\n',
+        )
+        (folder / "public").mkdir()
+        (folder / "public" / "index.html").write_text("<title>Site</title>")
+        running = Running(folder)
         yield running
         running.stop()
 
 
-GOOD = ("{leave}", "{prefer}", "{manage}")
-TOKENS = st.sampled_from(GOOD) | st.text(max_size=30) | st.from_regex(r"[A-Za-z0-9_-]{12,64}", fullmatch=True)
-ADDRESSES = st.sampled_from(
-    [
-        *(
-            "/u",
-            "/u/{}",
-            "/p",
-            "/p/{}",
-            "/preferences/{}",
-            "/preferences/{}/data.json",
-            "/preferences/{}/erase",
-        ),
-        *("/left/undo", "/left/reason", "/view/{}", "/view/{}/{}", "/{}/", "/healthz", "/static/{}", "/{}"),
-        *("/join", "/join/embed", "/confirm/{}", "/hooks/{}", "/hooks/resend/{}"),
-    ]
-)
-METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
-TYPES = st.sampled_from(
-    [
-        *("application/x-www-form-urlencoded", "multipart/form-data; boundary=b", "multipart/form-data"),
-        *("application/json", "text/plain; charset=utf-16", "", "multipart/form-data; boundary=" + "b" * 90),
-    ]
-)
-FIELDS = st.sampled_from(
-    ["proof", "reason", "words", "name", "topic", "pause", "email", "website", "form_token", "x"]
-)
-FORMS = st.lists(st.tuples(FIELDS, st.text(max_size=20)), max_size=5).map(
-    lambda fields: "&".join(f"{name}={value}" for name, value in fields).encode("utf-8", "surrogatepass")
-)
-BODIES = st.binary(max_size=200) | FORMS
-HEADERS = st.lists(
-    st.tuples(
-        st.sampled_from(
-            ["X-Forwarded-For", "Cookie", "Origin", "Range", "If-None-Match", "Accept", "User-Agent", "Host"]
-        ),
-        st.binary(max_size=30).map(lambda value: bytes(c for c in value if c >= 0x20 and c != 0x7F)),
-    ),
-    max_size=3,
-)
+@pytest.fixture(scope="module")
+def maker(site: Running) -> any_request.Maker:
+    return any_request.maker_for(site)
 
 
-def sent(url: str, request: bytes) -> bytes:
-    """The first bytes of the answer to `request`, sent as it is."""
-    host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
-        connection.sendall(request)
-        return connection.recv(200)
+@pytest.fixture(scope="module")
+def key(site: Running) -> str:
+    with site.service.audience.database.write() as tx:
+        return api_keys.create(tx, "every scope", list(Scope), site.service.clock.now())[1]
 
 
-def percent(text: str) -> str:
-    return "".join(
-        chr(c) if 0x21 <= c <= 0x7E and c not in b"#?%" else f"%{c:02X}"
-        for c in text.encode("utf-8", "surrogatepass")
-    )
-
-
-@given(method=METHODS, address=ADDRESSES, token=TOKENS, kind=TYPES, body=BODIES, headers=HEADERS)
-@settings(
-    max_examples=REQUESTS, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@example(
-    method="POST",
-    address="/u/{}",
-    token="{leave}",
-    kind="multipart/form-data; boundary=b",
-    body=b"--b--",
-    headers=[],
-)
-@example(
-    method="GET", address="/view/{}", token="999999999999999999999999999999", kind="", body=b"", headers=[]
-)
-@example(
-    method="POST",
-    address="/preferences/{}",
-    token="{manage}",
-    kind="application/x-www-form-urlencoded",
-    body=b"name=%00",
-    headers=[],
-)
-def test_any_request_is_answered_below_500_and_changes_nobody(
-    *,
-    target: Running,
-    method: str,
-    address: str,
-    token: str,
-    kind: str,
-    body: bytes,
-    headers: list[tuple[str, bytes]],
-) -> None:
-    reader: int = target.reader  # type: ignore[attr-defined] # set by the fixture
-    if any(word in body.lower() for word in ACTING):
-        body = b""
-    signer = target.service.signer
-    now = SystemClock().now()
-    good = {
-        "{leave}": signer.unsubscribe(reader),
-        "{prefer}": signer.preferences(reader),
-        "{manage}": preferences.fresh_token(signer, reader, now + preferences.LINK_LIFETIME),
+def operations(document: dict[str, Any]) -> dict[str, APIOperation[Any, Any, Any, Any]]:
+    """The operations of an OpenAPI document, by path."""
+    schema = schemathesis.openapi.from_dict(document)
+    return {
+        path: schema[path][method.upper()]
+        for path, methods in document["paths"].items()
+        for method in methods
     }
-    path = address.replace("{}", good.get(token) or percent(token) or "-")
-    lines = b"".join(b"%b: %b\r\n" % (name.encode(), value) for name, value in headers if name != "Host")
-    request = (
-        f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-    ).encode() + lines
-    answer = sent(target.url, request + b"\r\n" + (b"" if method == "TRACE" else body))
-    assert answer.startswith(b"HTTP/1.1 "), answer
-    assert 200 <= int(answer[9:12]) < 500, (answer, request)
-    person = target.person(reader)
-    assert person is not None
-    assert (person.status, person.name, person.tags) == ("active", "Ada", ("rag",))
 
 
-@given(st.binary(max_size=300))
-@settings(max_examples=REQUESTS // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_bytes_that_are_no_request_are_refused(target: Running, data: bytes) -> None:
-    answer = sent(target.url, data.replace(b"HTTP", b"") + b"\r\n\r\n")
-    assert answer == b"" or b" 4" in answer[:12], answer
-    assert target.client.get("/healthz").status_code == 200
+def forms(tokens: list[str]) -> dict[str, Any]:
+    """The forms, described as an API is: what a browser would send, and whatever else fits that."""
+    paths = {}
+    for path, fields in FORMS.items():
+        good = {"enum": ["yes", "One-Click", "0", "reader1@example.com", *tokens[:20]]}
+        text = {"anyOf": [{"type": "string"}, good]}
+        body = {"schema": {"type": "object", "properties": dict.fromkeys(fields, text)}}
+        operation: dict[str, Any] = {
+            "requestBody": {
+                "content": {"application/x-www-form-urlencoded": body, "multipart/form-data": body}
+            },
+            "responses": {"default": {"description": "a page"}},
+        }
+        if "{token}" in path:
+            either = {"anyOf": [{"enum": tokens}, {"type": "string", "minLength": 1}]}
+            operation["parameters"] = [{"name": "token", "in": "path", "required": True, "schema": either}]
+        paths[path] = {"post": operation}
+    return {"openapi": "3.1.0", "info": {"title": "forms", "version": "1"}, "paths": paths}
+
+
+API = operations(openapi("Field Notes", ""))
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+@pytest.mark.parametrize("path", API)
+def test_the_api_answers_as_its_document_says(
+    path: str, mode: GenerationMode, site: Running, key: str
+) -> None:
+    @QUICK
+    @given(case=API[path].as_strategy(generation_mode=mode))
+    def call(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(
+            base_url=site.url,
+            headers={"authorization": f"Bearer {key}"},
+            checks=[
+                checks.not_a_server_error,
+                openapi_checks.status_code_conformance,
+                openapi_checks.content_type_conformance,
+                openapi_checks.response_schema_conformance,
+                openapi_checks.negative_data_rejection,
+            ],
+        )
+
+    call()
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_no_form_brings_the_service_down(path: str, site: Running, maker: any_request.Maker) -> None:
+    @QUICK
+    @given(case=operations(forms(list(maker.tokens)))[path].as_strategy())
+    def call(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(base_url=site.url, checks=[checks.not_a_server_error])
+
+    before = any_request.bystander(site)
+    call()
+    assert any_request.bystander(site) == before
+
+
+def test_a_wrong_answer_would_be_found() -> None:
+    assert any_request.complaint(b"GET / HTTP/1.1", b"HTTP/1.1 500 Internal Server Error\r\n\r\n")
+    assert any_request.complaint(
+        b"GET / HTTP/1.1", b"HTTP/1.1 200 OK\r\n\r\nTraceback (most recent call last)"
+    )
+    assert any_request.complaint(b"GET / HTTP/1.1", b"garbage in place of an answer")
+    assert not any_request.complaint(b"GET / HTTP/1.1", b"HTTP/1.1 404 Not Found\r\n\r\n")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_request_at_all_gets_a_5xx_or_moves_a_bystander(
+    site: Running, maker: any_request.Maker, seed: int
+) -> None:
+    chance = random.Random(seed)
+    before = any_request.bystander(site)
+    statuses = set()
+    for _ in range(150):
+        raw = maker.request(chance)
+        answer = any_request.answer_to(site, raw)
+        assert not any_request.complaint(raw, answer), any_request.complaint(raw, answer)
+        statuses.add(answer.split(b" ", 2)[1] if answer else b"")
+    assert {b"200", b"400", b"404", b"405"} <= statuses, "the requests reach something"
+    assert any_request.bystander(site) == before
