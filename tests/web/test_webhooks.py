@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import http.server
 import json
@@ -15,17 +16,21 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from newsletter.clock import FakeClock
+from newsletter.providers.registry import webhook_reader
 from newsletter.store.sqlite import SqliteDatabase
 from newsletter.web.server import listen, make_server
 from newsletter.web.sns import Sns
 from newsletter.web.webhook_secrets import webhook_token
 from newsletter.web.webhooks import Reports
-from tests.providers.test_webhook_signatures import AT, TOPIC, certificate, envelope
+from tests.providers.test_webhook_signatures import AT, EC_KEY, TOPIC, certificate, envelope
 from tests.web.conftest import SECRET, Running, make_home
 
 NAMES = (
@@ -43,10 +48,16 @@ NAMES = (
 SETTINGS = f'[tracking]\nsns_topics = ["{TOPIC}"]\n'
 
 
+def public_key() -> str:
+    made = EC_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(made).decode()
+
+
 def set_keys(patch: pytest.MonkeyPatch) -> None:
     patch.setenv("NEWSLETTER_SECRET_KEY", SECRET)
     for name in NAMES:
-        patch.setenv(f"NEWSLETTER_{name.upper()}_WEBHOOK_KEY", "c2VjcmV0" if name == "resend" else "secret")
+        key = {"resend": "c2VjcmV0", "sendgrid": public_key()}.get(name, "secret")
+        patch.setenv(f"NEWSLETTER_{name.upper()}_WEBHOOK_KEY", key)
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +184,7 @@ def test_what_is_theirs_and_can_t_be_read_is_kept(site: Running, body: bytes) ->
 
 
 def test_other_addresses_methods_and_sizes_are_refused(site: Running) -> None:
-    for name in ("smtp", "outbox", "nobody", "..", "Postmark"):
+    for name in ("smtp", "outbox", "nobody", "Postmark"):
         assert site.client.post(f"/hooks/{name}", content=b"{}").status_code == 404
     for method in ("GET", "PUT", "DELETE"):
         assert site.client.request(method, path("postmark")).status_code == 405
@@ -217,6 +228,48 @@ def test_a_flood_is_held(site: Running) -> None:
     assert (status, count) == ("bounced", 25)
     [(reason,)] = rows(site, "SELECT reason FROM event_holds WHERE provider = 'postmark' AND since <> ''")
     assert "bounces" in reason
+
+
+# What others have seen ------------------------------------------------------------------------------
+
+
+def posted(site: Running, provider: str, body: bytes, number: int) -> httpx.Response:
+    """`body` as the provider would post it."""
+    headers, address = {"content-type": "application/json"}, path(provider)
+    if provider == "resend":
+        mac = hmac.digest(b"secret", f"msg_{number}.{AT}.".encode() + body, "sha256")
+        headers |= {"svix-id": f"msg_{number}", "svix-timestamp": AT}
+        headers["svix-signature"] = f"v1,{base64.b64encode(mac).decode()}"
+    elif provider == "sendgrid":
+        made = EC_KEY.sign(AT.encode() + body, ec.ECDSA(SHA256()))
+        prefix = "x-twilio-email-event-webhook-"
+        headers |= {f"{prefix}timestamp": AT, f"{prefix}signature": base64.b64encode(made).decode()}
+    elif provider in ("mailersend", "mailtrap"):
+        name = "signature" if provider == "mailersend" else "mailtrap-signature"
+        headers[name] = hmac.digest(b"secret", body, "sha256").hex()
+    return site.client.post(address, content=body, headers=headers)
+
+
+@pytest.mark.parametrize("provider", [name for name in NAMES if name not in ("mailgun", "ses")])
+def test_every_payload_of_the_corpus_is_kept_as_the_events_it_tells(
+    site: Running, shared_data: Path, provider: str
+) -> None:
+    folder = shared_data / "corpora" / "anymail-webhook-payloads"
+    reader = webhook_reader(provider)
+    assert reader is not None
+    cases = json.loads((folder / f"{provider}-webhooks.json").read_text())
+    expected: dict[str, str] = {}
+    for number, case in enumerate(cases):
+        body = json.dumps(case["value"]).encode()
+        assert posted(site, provider, body, number).status_code == 200
+        for event in reader.parse_webhook({"svix-id": f"msg_{number}"}, body):
+            # The examples in some providers' documents share an id, as their real events never do.
+            expected.setdefault(event.event_id, event.type.value)
+        if provider in ("resend", "sendgrid", "mailersend", "mailtrap"):
+            assert site.client.post(path(provider), content=body + b" ").status_code == 401
+    kept = dict(rows(site, "SELECT event_id, type FROM events WHERE provider = ?", provider))
+    assert {event_id: kept.get(event_id) for event_id in expected} == expected
+    wait_until(lambda: all_applied(site))
 
 
 # Whatever is posted -----------------------------------------------------------------------------------
@@ -267,6 +320,11 @@ HEADERS = st.dictionaries(
 TABLES = ("subscribers", "consent_events", "suppressions", "deliveries", "tracking", "events")
 
 
+def version(site: Running) -> list[tuple[Any, ...]]:
+    """Changes with every commit of another connection that changes anything."""
+    return rows(site, "PRAGMA data_version")
+
+
 def everything(site: Running) -> list[list[tuple[Any, ...]]]:
     return [rows(site, f"SELECT * FROM {name} ORDER BY 1, 2") for name in TABLES]
 
@@ -276,12 +334,15 @@ def everything(site: Running) -> list[list[tuple[Any, ...]]]:
 def test_any_body_gets_no_5xx_and_changes_nothing_unless_verified(
     site: Running, provider: str, tail: str, body: bytes, headers: dict[str, str]
 ) -> None:
-    if not hasattr(site, "before"):
+    known = vars(site)
+    if "before" not in known:
         wait_until(lambda: all_applied(site))
-        vars(site)["before"] = everything(site)
+        known["before"], known["version"] = everything(site), version(site)
     answer = site.client.post(f"/hooks/{provider}{tail}", content=body, headers=headers)
     assert 400 <= answer.status_code < 500
-    assert everything(site) == vars(site)["before"]
+    if version(site) != known["version"]:  # a minute's refused calls were counted
+        assert everything(site) == known["before"]
+        known["version"] = version(site)
 
 
 @given(st.sampled_from(["postmark", "brevo", "mailjet", "sparkpost"]), BODIES)
