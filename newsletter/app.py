@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from newsletter.audience.keys import KEY_FILE, KEY_VARIABLE, Ring, kept_ring, ring_from_variable
 from newsletter.clock import Clock, SystemClock
-from newsletter.config import Secrets, Settings, find_home, load_settings
+from newsletter.config import ProviderSettings, Secrets, Settings, find_home, load_settings
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -258,6 +258,9 @@ class Workspace:
     def provider(self, name: str = "", send_name: str = "", stream: str = "") -> Provider:
         """The provider of the settings, or the one called `name`; `stream` stands in for that of the settings.
 
+        One that is not the settings' own is reached at its default address and region: what `[provider]` says
+        is about another, and this one's key would go to a stranger.
+
         Raises:
             UsageError: there is no such provider, or it lacks a setting or a key.
         """
@@ -266,6 +269,8 @@ class Workspace:
 
         table = self.settings.provider
         name = name or table.name
+        if name != table.name:
+            table = ProviderSettings(name=name, domain=table.domain, sandbox=table.sandbox)
         return make_provider(
             ProviderOptions(
                 name=name,

@@ -98,3 +98,23 @@ def test_a_place_where_no_key_can_be_kept_is_an_os_error(tmp_path: Path) -> None
     (tmp_path / ".newsletter").write_text("in the way")
     with pytest.raises(OSError, match=r"\.newsletter"):
         _ = workspace(tmp_path).secret_key
+
+
+def test_a_key_never_goes_to_another_provider_s_address(tmp_path: Path) -> None:
+    settings = Settings.model_validate(
+        {
+            "provider": {
+                "name": "resend",
+                "base_url": "https://resend.internal",
+                "stream": "theirs",
+                "sandbox": True,
+            }
+        }
+    )
+    keys = {"NEWSLETTER_RESEND_API_KEY": "re_1", "NEWSLETTER_MAILJET_API_KEY": "public:private"}
+    place = Workspace(home=tmp_path, settings=settings, secrets=Secrets(tmp_path, keys))
+    with pytest.raises(UsageError, match="sandbox"):
+        place.provider("resend")
+    other = place.provider("mailjet")
+    assert vars(other)["_base"] == "https://api.mailjet.com"
+    assert vars(other)["_sandbox"], "what must not be delivered must not be through any"

@@ -214,6 +214,8 @@ def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
 def _with_cautions(prepared: Prepared, desk: Desk, through: Provider, audience: Audience) -> Prepared:
     """What to know about this audience and this store before sending, beside what is known of the issue."""
     cautions = []
+    if through.capabilities.rate_note and not desk.wishes.rate:
+        cautions.append(through.capabilities.rate_note)
     if audience.unreachable:
         cautions.append(
             f"{audience.unreachable:,} of {audience.count:,} can't be reached through {through.name}: "
@@ -302,6 +304,13 @@ def resume(
             agree_to_take_over(desk, record, yes=yes, expect=expect_count)
         elif record.unfinished and not agreed(f"Go on with the remaining {tally.open:,}?", yes=yes):
             raise typer.Exit(1)
+        if record.unfinished and record.provider != workspace.settings.provider.name:
+            print(
+                f"It goes on through {record.provider}, as it was begun, at that provider's default address: "
+                f"[provider] is about {workspace.settings.provider.name}. To change over, "
+                f"newsletter cancel {record.slug}, then newsletter send {record.number} --new-only.",
+                file=sys.stderr,
+            )
         # From here on it is this person's: no worker goes on with it behind their back.
         Schedules(database).forget_retry(record.id)
         run_send(

@@ -49,6 +49,7 @@ class Capabilities:
         max_call_bytes: the largest body of one call; 0 where none is known.
         max_message_bytes: the largest single message, HTML and text together; 0 where none is known.
         notes: what somebody should know before each send, in whole sentences.
+        rate_note: the same, where the settings have no rate of their own.
     """
 
     content: ContentForm
@@ -65,6 +66,7 @@ class Capabilities:
     max_message_bytes: int = 0
     lookup_by: str = ""
     notes: tuple[str, ...] = ()
+    rate_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

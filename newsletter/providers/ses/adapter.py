@@ -44,7 +44,7 @@ _NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_-]")
 # Sender threads have a `SharedContent` each; more than these are of sends that are over.
 _KEPT = 64
 _TOO_LARGE = "what the issue says of this reader alone has more than the 256 KB that Amazon SES takes"
-_NOTE = (
+_RATE_NOTE = (
     "SES lets a new account send 14 messages a second: put what yours may (SES console, Account dashboard) "
     "into `rate` under [sending]."
 )
@@ -71,7 +71,7 @@ class SesProvider:
         # What an account usually starts with outside the sandbox; its own is under [sending].
         messages_per_second=14.0,
         max_call_bytes=1_000_000,
-        notes=(_NOTE,),
+        rate_note=_RATE_NOTE,
     )
 
     def __init__(
