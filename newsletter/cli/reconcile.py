@@ -298,6 +298,8 @@ def show_undelivered(ledger: SendLedger, named: Named, *, json_: bool) -> None:
         return
     for record in named.records:
         _print_undelivered(ledger, record, several=len(named.records) > 1)
+    if named.latest.state is not SendState.CANCELLED and ledger.tally(named.latest.id).rejected:
+        print(f"Try the refused again: newsletter resume {named.slug} --failed")
 
 
 def _print_undelivered(ledger: SendLedger, record: SendRecord, *, several: bool) -> None:
@@ -314,8 +316,6 @@ def _print_undelivered(ledger: SendLedger, record: SendRecord, *, several: bool)
         who = one.email or f"subscriber {one.subscriber_id}"
         state = one.state.name.lower()
         print(f"  {printable(who):<40} {state:<9} {one.attempts:>8}  {printable(one.reason)}")
-    if tally.rejected and record.state is not SendState.CANCELLED:
-        print(f"Try the refused again: newsletter resume {record.slug} --failed")
 
 
 def _counts(tally: Tally) -> str:

@@ -69,14 +69,16 @@ def run_send(
     if json_:
         print_json(as_json(named, named.latest, ending.tally))
     else:
-        print(table(named.latest, ending.tally))
+        # What stops a send is an error, on standard error, with its way out: not said here as well.
+        stopped = ending.interrupted or ending.state is SendState.PAUSED
+        print(table(named.latest, ending.tally, counts_only=stopped))
     if hold and ending.state is SendState.CANCELLED and ending.tally.pending == ending.tally.total:
         print(f"Taken back: nothing had left. newsletter send {named.number} begins anew.", file=sys.stderr)
         raise typer.Exit(130 if ending.interrupted else 1)
     if ending.interrupted:
         print(f"Stopped; nothing is lost. Go on with: newsletter resume {slug}", file=sys.stderr)
         raise typer.Exit(130)
-    if ending.tally.unknown:
+    if ending.tally.unknown and (json_ or ending.state is SendState.PAUSED):
         print(
             f"{ending.tally.unknown:,} unknown: the answer was lost, and they are not sent again by themselves. "
             f"Look: newsletter reconcile {slug}",

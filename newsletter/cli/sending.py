@@ -111,13 +111,13 @@ def next_command(record: SendRecord, tally: Tally, process: int = 0) -> str:
     return f"newsletter reconcile {record.slug}" if tally.unknown else ""
 
 
-def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
-    """Every count of a send, and what to do next."""
+def table(record: SendRecord, tally: Tally, process: int = 0, *, counts_only: bool = False) -> str:
+    """Every count of a send, and what to do next; `counts_only` where something else says why and what."""
     state = paint(record.state.value, 1, _STATE_COLOURS.get(record.state.value, 0))
     segment = f" to `{record.tag}`" if record.tag else ""
     sandbox = " (sandbox)" if record.sandbox else ""
     lines = [f"{paint(record.title, 1)} · {state}{sandbox}{segment} through {record.provider}"]
-    if record.note:
+    if record.note and not counts_only:
         lines.append(f"  {printable(record.note)}")
     counts = {"audience": tally.total, **tally.as_dict()}
     width = len(f"{max(counts.values()):,}")
@@ -129,7 +129,7 @@ def table(record: SendRecord, tally: Tally, process: int = 0) -> str:
     elif record.state in (SendState.SENDING, SendState.FREEZING):
         lines.append("  no process is sending it")
     command = next_command(record, tally, process)
-    if command and not process:
+    if command and not process and not counts_only:
         lines.append(f"Next: {paint(command, 1)}")
     return "\n".join(lines)
 

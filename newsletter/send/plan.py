@@ -251,7 +251,7 @@ def find_audience(
     """
     count = ledger.count_audience(slug, tag)
     late = any(ledger.reached_anybody(record.id) for record in ledger.sends(slug))
-    if expect is not None and expect != count:
+    if count and expect is not None and expect != count:
         raise UsageError(
             f"the audience is {count}, not {expect}",
             hint=f"look at the list (newsletter subscribers list), then use --expect-count {count}",

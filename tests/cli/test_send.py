@@ -325,6 +325,36 @@ def test_pause_cancel_and_a_second_sender_from_another_terminal(home: Home) -> N
     assert len(home.outbox()) == PEOPLE
 
 
+def test_why_a_send_stopped_and_what_to_do_are_said_once(home: Home) -> None:
+    with FakeResend(secret="another") as server:
+        home.settings(f'[provider]\nname = "resend"\nbase_url = "{server.url}"')
+        home.env["NEWSLETTER_RESEND_API_KEY"] = "wrong"
+        out, err = home.run("send", "1", "--yes", "--expect-count", str(PEOPLE), code=1)
+        said = out + err
+        assert said.count("API key is invalid") == 1
+        assert said.count("newsletter resume hello") == 1
+        # Later, on its own, it has to say both.
+        out, _ = home.run("status", "1")
+        assert "API key is invalid" in out
+        assert "newsletter resume hello" in out
+    # Going on with other settings says through whom, and where it will go.
+    settings = home.folder / "newsletter.toml"
+    settings.write_text(settings.read_text().replace('name = "resend"', 'name = "outbox"'))
+    del home.env["NEWSLETTER_RESEND_API_KEY"]
+    _, err = home.run("resume", "1", "--yes", code=2)
+    assert "NEWSLETTER_RESEND_API_KEY is missing" in err
+    assert "goes on through resend" in err
+
+
+def test_an_empty_list_is_called_empty_whatever_was_expected(home: Home) -> None:
+    with home.store() as db, db.write() as tx:
+        tx.execute("UPDATE subscribers SET status = 'unsubscribed'", ())
+    for expected in ("0", "3"):
+        _, err = home.run("send", "1", "--yes", "--expect-count", expected, code=2)
+        assert "there is no active subscriber" in err
+        assert "newsletter subscribers import FILE" in err
+
+
 def test_what_is_unknown_is_listed_left_alone_and_decided_only_by_a_person(home: Home) -> None:
     with FakeSmtp() as server:
         # The answer to these two's final dot is lost, after acceptance.
@@ -335,7 +365,7 @@ def test_what_is_unknown_is_listed_left_alone_and_decided_only_by_a_person(home:
         )
         out, err = home.run("send", "1", "--yes", "--expect-count", str(PEOPLE))
         assert "unknown" in out
-        assert "newsletter reconcile hello" in err
+        assert (out + err).count("newsletter reconcile hello") == 1
         found = home.json("reconcile", "1")
         assert [entry["email"] for entry in found["deliveries"]] == ["r5@example.org", "r8@example.org"]
         assert home.json("resume", "1", "--yes")["unknown"] == 2
