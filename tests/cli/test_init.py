@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from newsletter.providers.registry import PROVIDERS
 from tests.cli.conftest import Run
 
 FLAGS = ("--name", 'Notes "N"', "--from", "Ada <ada@example.com>", "--postal-address", "1 Street\\Town")
@@ -70,3 +72,9 @@ def test_a_file_where_the_folder_should_be_is_a_clear_error(tmp_path: Path, run:
     assert refused.returncode in (1, 2)
     assert "letter" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_the_settings_name_every_provider_there_is(tmp_path: Path, run: Run) -> None:
+    assert run("init", "letter", *FLAGS).returncode == 0
+    comments = (tmp_path / "letter" / "newsletter.toml").read_text("utf-8")
+    assert [name for name in PROVIDERS if not re.search(rf"\b{name}\b", comments)] == []

@@ -17,8 +17,9 @@ postal_address = {postal_address}
 # Where the archive and the unsubscribe page live.
 base_url = {base_url}
 
-# Messages go to .newsletter/outbox until you choose a provider. The key or password comes
-# from the environment or from .env: NEWSLETTER_SMTP_PASSWORD, NEWSLETTER_RESEND_API_KEY.
+# Messages go to .newsletter/outbox until you choose a provider: smtp, or by their API resend, postmark,
+# sendgrid, mailgun, ses, brevo, mailjet, mailtrap, sparkpost or mailersend. The password or key comes from
+# the environment or from .env: NEWSLETTER_SMTP_PASSWORD, NEWSLETTER_RESEND_API_KEY and so on.
 # [provider]
 # name = "smtp"
 # host = "smtp.example.com"
