@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import secrets
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +19,7 @@ from newsletter.render.message import MessageWriter
 from newsletter.send.engine import LEASE_SECONDS, Ending, Engine
 from newsletter.send.forecast import Forecast, forecast
 from newsletter.send.frozen import Frozen, thaw
+from newsletter.send.interpreter import long_lived
 from newsletter.send.lease import SendLock, owner_name, same_machine
 from newsletter.send.limits import Limits, Wishes
 from newsletter.send.messages import MessageSource
@@ -35,8 +34,6 @@ from newsletter.store.send_records import ClaimedBatch, NewSend, Person, SendRec
 from newsletter.store.sends import SendLedger
 
 TEST_PREFIX = "[Test] "
-_SWITCH_SECONDS = 0.0002
-_COLLECT_EVERY = 10_000
 TAKEN_BACK = "taken back before anything had left"
 __all__ = [
     "Desk",
@@ -249,7 +246,7 @@ def _work(
         limits = desk.limits(provider, frozen)
         if record.state is not SendState.FREEZING:
             _reopen(desk, send_id, epoch)
-        with closing(desk.origin.witness()) as witness, _long_lived():
+        with closing(desk.origin.witness()) as witness, long_lived():
             engine = Engine(
                 desk.db,
                 send_id,
@@ -263,30 +260,6 @@ def _work(
             )
             desk.stop.connect(engine)
             return engine.run()
-
-
-@contextmanager
-def _long_lived() -> Iterator[None]:
-    """Spare the garbage collector what was there before: else each full collection walks through every module.
-
-    What a send makes lives as long as its batch: looking for cycles every 700 objects would cost a tenth of the
-    time. Every ten thousand keeps memory flat, for httpx keeps calls and their bodies in cycles.
-
-    Threads take turns more often, too. Whoever holds the write lock lets go of the interpreter at each
-    statement, and the senders, busy with messages, would keep it for 5 ms every time: the lock would be held
-    ten times as long as the work takes.
-    """
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    thresholds = gc.get_threshold()
-    gc.set_threshold(_COLLECT_EVERY, *thresholds[1:])
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*thresholds)
-        sys.setswitchinterval(interval)
 
 
 def _lease_end(desk: Desk) -> datetime:
