@@ -64,7 +64,7 @@ def test_what_is_written_is_what_is_read(subject: str, text: str, html: str) -> 
 
 
 def test_a_subject_with_a_line_break_is_refused() -> None:
-    with pytest.raises(NewsletterError, match="subject"):
+    with pytest.raises(NewsletterError, match="Subject"):
         WRITER.mime(Letter("a\r\nBcc: eve@example.com", "x", "x"), "bob@example.com", "mail-1", AT)
 
 
