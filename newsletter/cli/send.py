@@ -19,6 +19,7 @@ from newsletter.cli.sending import agreed, at_a_terminal, confirm, find_named, t
 from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.message import OutcomeKind
+from newsletter.store.events import holds
 from newsletter.store.sends import SendLedger
 
 if TYPE_CHECKING:
@@ -223,6 +224,12 @@ def _with_cautions(prepared: Prepared, desk: Desk, through: Provider, audience: 
         )
     if doubt := desk.origin.doubt():
         cautions.append(f"{doubt}; what was sent from there since is not known here")
+    cautions += [
+        f"{counted(hold.waiting, 'report')} of {hold.provider} held: those people are still mailed; "
+        "see newsletter webhooks status"
+        for hold in holds(desk.db)
+        if hold.since
+    ]
     return replace(prepared, warnings=(*prepared.warnings, *cautions))
 
 

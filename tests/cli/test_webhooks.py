@@ -83,6 +83,20 @@ def test_a_flood_is_shown_by_status_and_decided_upon(
     assert "warning" not in run("status", env=ENV).stdout
 
 
+def test_who_sends_while_a_flood_is_held_is_told(run: Run, tmp_path: Path) -> None:
+    done = run("init", "n", "--name", "N", "--from", "a@n.example", "--postal-address", "1 Street", env=ENV)
+    assert done.returncode == 0, done.stderr
+    made = Desk(tmp_path / "n" / ".newsletter", 60)
+    made.send(people=60)
+    with made.db.write() as tx:
+        tx.execute("UPDATE sends SET slug = 'earlier', number = 9")
+    made.tell(*(made.event(EventType.COMPLAINED, number=n) for n in range(1, 61)))
+    made.db.close()
+    page = run("send", "1", "--dry-run", cwd=tmp_path / "n", env=ENV)
+    assert page.returncode == 0, page.stderr
+    assert "35 reports of resend held: those people are still mailed" in page.stdout
+
+
 def test_a_discarded_flood_suppresses_nobody(run: Run, tmp_path: Path, desk: Callable[[int], Desk]) -> None:
     made = desk(60)
     made.send(people=60)
