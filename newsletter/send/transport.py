@@ -19,6 +19,7 @@ import httpx
 
 from newsletter.errors import NewsletterError
 from newsletter.model.message import Outcome, OutcomeKind
+from newsletter.providers.api import seconds_to_wait
 from newsletter.providers.base import Asynchronous, Batch, BatchResult, Hold, HttpProvider, Request, Response
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
@@ -98,6 +99,9 @@ class HttpSession:
                 answer = self.ask(request)
                 if 200 <= answer.status < 300:
                     response = answer
+                elif answer.status == 429:
+                    # These calls share the account's allowance with those that send.
+                    pause = min(_LONGEST_PAUSE, max(pause, seconds_to_wait(answer.headers) or 1.0))
         return response
 
     def ask(self, request: Request) -> Response:

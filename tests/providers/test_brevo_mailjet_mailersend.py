@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +144,15 @@ class TestMailjet:
 
 
 class TestMailerSend:
+    def test_asking_about_a_batch_waits_as_long_as_it_is_told(self) -> None:
+        with FakeMailerSend() as fake:
+            fake.faults.add(Fault("GET", "429", times=1, seconds=2))
+            provider = provider_of(fake)
+            began = time.monotonic()
+            assert kinds(send(provider, batch_of(provider))) == ["accepted"] * 3
+            assert time.monotonic() - began >= 2
+            assert len([call for call in fake.calls if call.method == "GET"]) == 2
+
     @pytest.mark.parametrize("checks", [1, 3])
     def test_the_outcomes_are_those_of_the_check_not_of_the_first_answer(self, checks: int) -> None:
         with FakeMailerSend(checks=checks, suppressed=("reader3@example.com",)) as fake:
