@@ -88,6 +88,8 @@ def reconcile(
                 print("Look them up at your provider. Then:")
                 print(f"  newsletter reconcile {named.slug} --mark-sent   they were delivered")
                 print(f"  newsletter reconcile {named.slug} --resend      they were not")
+                if named.latest.provider not in ("outbox", "smtp"):
+                    print("What its webhooks said settles them too: --events FILE")
 
 
 # What the provider knows ------------------------------------------------------------------------------

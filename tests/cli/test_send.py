@@ -346,6 +346,17 @@ def test_why_a_send_stopped_and_what_to_do_are_said_once(home: Home) -> None:
     assert "goes on through resend" in err
 
 
+def test_a_provider_s_usual_rate_is_mentioned_only_where_none_is_set(home: Home) -> None:
+    home.env["NEWSLETTER_SES_API_KEY"] = "AKIDEXAMPLE:secret"
+    home.settings('[provider]\nname = "ses"\nregion = "eu-central-1"')
+    out, _ = home.run("send", "1", "--dry-run")
+    assert "SES lets a new account send 14 messages a second" in out
+    home.settings("[sending]\nrate = 50")
+    out, _ = home.run("send", "1", "--dry-run")
+    assert "SES lets a new account" not in out
+    assert "50 messages a second" in out
+
+
 def test_an_empty_list_is_called_empty_whatever_was_expected(home: Home) -> None:
     with home.store() as db, db.write() as tx:
         tx.execute("UPDATE subscribers SET status = 'unsubscribed'", ())
