@@ -19,7 +19,8 @@ from newsletter.content.yaml_block import Entry
 from newsletter.errors import NewsletterError
 from newsletter.model.guide import PARTS, GuideFrontMatter
 
-_BRACES = re.compile(r"\{\{[^{}\n]*\}\}|\{%[^\n]*?%\}|\{\{")
+# Each in one step, however many of them stand in a row.
+_BRACES = re.compile(r"\{\{(?:[^{}\n]*\}\}|\{*)|(?:\{%)+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 

@@ -11,7 +11,8 @@ from newsletter.content.suggest import nearest
 from newsletter.diagnostics import Fix, Severity
 
 _BRACES = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
-_STATEMENT = re.compile(r"\{%[^\n]*?%\}|\{\{(?![^{}\n]*\}\})")
+# No statement reaches over the beginning of another one, so that many of them are read in one go.
+_STATEMENT = re.compile(r"\{%(?:[^\n{]|\{(?!%))*?%\}|\{\{(?![^{}\n]*\}\})")
 # A tag, a comment, a declaration; `a < b` and `<https://…>`, `<me@example.com>` and `[a](<b c.png>)` are none.
 _HTML = re.compile(r"(?<!\]\()(?<!\]: )<(?:!--|![A-Za-z]|/?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>)")
 _LEFT = re.compile(r"\b(?:TK(?:TK)?|TODO|FIXME)\b:?|\b[Ll]orem ipsum\b")

@@ -107,6 +107,7 @@ def test_front_matter_that_means_harm_is_refused_quickly(front: str) -> None:
         "![x]" * 100_000 + "(",
         "<a " * 200_000,
         "{{" * 200_000,
+        "{%" * 200_000,
         "- **a" * 100_000,
         "**Takeaway:**\n" * 30_000,
         "- **Level:** mid\n" * 20_000,
