@@ -15,6 +15,7 @@ from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.audience.membership import Audience
+    from newsletter.store.events import Hold
     from newsletter.tracking.mailbox.boxes import BoxOptions
     from newsletter.tracking.mailbox.intake import Intake, Settled
     from newsletter.tracking.mailbox.poll import Look
@@ -48,8 +49,12 @@ def poll(
     workspace = open_workspace()
     options = _options(workspace, maildir)
     if once or json_ or dry_run:
-        found = _look(workspace, options, dry_run=dry_run)
-        _print(found, json_=json_, dry_run=dry_run)
+        found, holds = _look(workspace, options, dry_run=dry_run)
+        if json_:
+            print_json(_as_json(found) | {"held": sum(hold.waiting for hold in holds)})
+        else:
+            _print(found, dry_run=dry_run)
+            _print_holds(holds)
         return
     _keep_looking(workspace, options)
 
@@ -68,9 +73,10 @@ def _keep_looking(workspace: Workspace, options: BoxOptions) -> None:
     def look_when_due() -> Any:
         nonlocal following
         if workspace.clock.now() >= following:
-            found = _look(workspace, options, dry_run=False)
+            found, holds = _look(workspace, options, dry_run=False)
             if found.read or found.aside:
                 diary.say(_summary(found, dry_run=False))
+                _print_holds(holds)
             diary.worked()
             # What is left over is read at once.
             following = workspace.clock.now() + timedelta(seconds=0 if found.more else every)
@@ -81,7 +87,9 @@ def _keep_looking(workspace: Workspace, options: BoxOptions) -> None:
         work(look_when_due, workspace.clock, stop, diary.failed)
 
 
-def _look(workspace: Workspace, options: BoxOptions, *, dry_run: bool) -> Look:
+def _look(workspace: Workspace, options: BoxOptions, *, dry_run: bool) -> tuple[Look, list[Hold]]:
+    """One look; what it came to, and what of all reports is held for a person."""
+    from newsletter.store.events import holds
     from newsletter.tracking.mailbox.poll import Memory, look, one_at_a_time, open_box
 
     folder = workspace.state_dir / "bounces"
@@ -100,7 +108,8 @@ def _look(workspace: Workspace, options: BoxOptions, *, dry_run: bool) -> Look:
 
                 limit = workspace.settings.bounces.limit
                 memory = Memory(folder / "read.json", _where(options))
-                return look(box, memory, take, limit=limit, dry_run=dry_run)
+                found = look(box, memory, take, limit=limit, dry_run=dry_run)
+                return found, [hold for hold in holds(database) if hold.since]
         finally:
             box.close()
 
@@ -151,10 +160,14 @@ def _where(options: BoxOptions) -> str:
     return f"{options.protocol}://{options.user}@{options.host}/{options.folder}"
 
 
-def _print(found: Look, *, json_: bool, dry_run: bool) -> None:
-    if json_:
-        print_json(_as_json(found))
-        return
+def _print_holds(holds: list[Hold]) -> None:
+    if holds:
+        from newsletter.cli.webhooks import warnings
+
+        print(*warnings(holds), sep="\n")
+
+
+def _print(found: Look, *, dry_run: bool) -> None:
     for settled in found.shown[:_MOST_SHOWN]:
         result = settled.result if settled.ours else paint(settled.result, 2)
         print(f"{result}  {printable(settled.address or 'nobody named')}")
