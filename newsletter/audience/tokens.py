@@ -72,6 +72,7 @@ class TokenSigner:
 
     def __init__(self, newest: bytes, *older: bytes) -> None:
         self._ring = tuple(_Reader(secret) for secret in (newest, *older))
+        self._newest = self._ring[:1]
         self._key_id = self._ring[0].key_id
         self._unsubscribe, self._delivery, self._preferences, self._left, self._manage = self._ring[0].scopes
 
@@ -149,8 +150,13 @@ class TokenSigner:
         except ValueError:
             return None
         payload, mac = data[1:-_MAC_BYTES], data[-_MAC_BYTES:]
-        ring = self._ring[:1] if scope in _NEWEST_ONLY else self._ring
-        if not any(_made_by(reader, scope, data[:1], payload, mac) for reader in ring):
+        for reader in self._newest if scope in _NEWEST_ONLY else self._ring:
+            if data[:1] == reader.key_id:
+                state = reader.scopes[scope].copy()
+                state.update(payload)
+                if hmac.compare_digest(mac, state.digest()):
+                    break
+        else:
             return None
         numbers, at = [], 0
         try:
@@ -160,11 +166,3 @@ class TokenSigner:
         except IndexError:
             return None
         return numbers
-
-
-def _made_by(reader: _Reader, scope: int, named: bytes, payload: bytes, mac: bytes) -> bool:
-    if named != reader.key_id:
-        return False
-    state = reader.scopes[scope].copy()
-    state.update(payload)
-    return hmac.compare_digest(mac, state.digest())
