@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from newsletter.audience import consent
 from newsletter.model.delivery import DeliveryState
 from newsletter.store import subscribers as people
 from newsletter.store.base import Database, Transaction, utc_text
+from newsletter.store.hits import OPEN
 
 
 def export_data(source: Database | Transaction, subscriber_id: int) -> dict[str, Any] | None:
@@ -40,6 +42,7 @@ def export_data(source: Database | Transaction, subscriber_id: int) -> dict[str,
         "open_request": _open_request(source, subscriber_id),
         "issues": _issues(source, subscriber_id),
         "reports": _reports(source, subscriber_id),
+        "visits": _visits(source, subscriber_id),
         "mails": _mails(source, subscriber_id),
     }
 
@@ -91,6 +94,24 @@ def _reports(source: Database | Transaction, subscriber_id: int) -> list[dict[st
     return [
         {"provider": provider, "type": kind, "at": at, "issue": title, "report": _json(payload)}
         for provider, kind, at, title, payload in rows
+    ]
+
+
+def _visits(source: Database | Transaction, subscriber_id: int) -> list[dict[str, Any]]:
+    """Where opens and clicks are counted: the pictures loaded and the links followed, until only counts are left."""
+    rows = source.query(
+        "SELECT n.title, h.link, h.first_at, h.last_at FROM sends n "
+        "JOIN hits h ON h.send_id = n.id AND h.subscriber_id = ? ORDER BY n.id, h.link",
+        (subscriber_id,),
+    )
+    return [
+        {
+            "issue": title,
+            "what": "the picture" if link == OPEN else f"link {link}",
+            "first": utc_text(datetime.fromtimestamp(first, UTC)),
+            "last": utc_text(datetime.fromtimestamp(last, UTC)),
+        }
+        for title, link, first, last in rows
     ]
 
 

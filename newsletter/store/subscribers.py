@@ -165,6 +165,10 @@ def delete(tx: Transaction, subscriber_id: int) -> None:
         (subscriber_id,),
     )
     tx.execute("UPDATE events SET payload = '' WHERE subscriber_id = ?", (subscriber_id,))
+    # What was done with an issue says more of somebody than that it was sent; and a link in an old mail has their number.
+    tx.execute(
+        "DELETE FROM hits WHERE send_id IN (SELECT id FROM sends) AND subscriber_id = ?", (subscriber_id,)
+    )
     # A provider's answer often repeats the address.
     tx.execute(
         "UPDATE deliveries SET reason = NULL WHERE send_id IN (SELECT id FROM sends) AND subscriber_id = ?",

@@ -20,7 +20,7 @@ from newsletter.audience.suppression import Suppressions
 from newsletter.clock import FakeClock
 from newsletter.model.event import Event, EventType
 from newsletter.model.subscriber import SubscriberStatus
-from newsletter.store import events, outgoing
+from newsletter.store import events, hits, outgoing
 from newsletter.store.base import utc_text
 from newsletter.store.outgoing import MailKind, MailState
 from newsletter.store.send_records import NewSend
@@ -68,10 +68,11 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
                 ),
             )  # fmt: skip
             tx.execute(
-                "INSERT INTO deliveries (send_id, subscriber_id, state, reason) VALUES (?, ?, 3, ?)",
+                "INSERT INTO deliveries (send_id, subscriber_id, state, reason) VALUES (?, ?, 5, ?)",
                 (send, person, WORDS),
             )
             tx.execute("UPDATE sends SET state = 'sent', finished_at = ? WHERE id = ?", (at, send))
+            hits.record(tx, (send, person), hits.OPEN, int(clock.now().timestamp()))
             report = Event("resend", EventType.BOUNCED, "e1", clock.now(), EMAIL.lower(), reason=WORDS)
             unmatched = Event(
                 "resend", EventType.UNKNOWN, "e2", clock.now(), EMAIL.lower(), raw={"to": EMAIL}
@@ -101,12 +102,20 @@ def test_the_export_tells_all_that_is_kept(kept: Kept) -> None:
     assert list(data["agreed_to"].values()) == ["I want it weekly"]
     assert data["issues"] == [
         {
-            "number": 7, "title": "Seven", "slug": "one", "state": "rejected",
+            "number": 7, "title": "Seven", "slug": "one", "state": "unknown",
             "at": utc_text(kept.clock.now()), "reason": WORDS,
         }
     ]  # fmt: skip
     [report] = data["reports"]
     assert (report["type"], report["issue"], report["report"]["reason"]) == ("bounced", "Seven", WORDS)
+    assert data["visits"] == [
+        {
+            "issue": "Seven",
+            "what": "the picture",
+            "first": utc_text(kept.clock.now()),
+            "last": utc_text(kept.clock.now()),
+        }
+    ]
     assert [(mail["kind"], mail["state"]) for mail in data["mails"]] == [
         ("welcome", "sent"),
         ("preferences", "waiting"),
@@ -119,7 +128,7 @@ def test_the_export_knows_every_column_that_names_a_person(kept: Kept) -> None:
     db = kept.audience.database
     tables = [name for (name,) in db.query("SELECT name FROM sqlite_master WHERE type = 'table'")]
     keyed = {t for t in tables if any(c[1] == "subscriber_id" for c in db.query(f"PRAGMA table_info({t})"))}
-    told = {"subscriber_tags", "consent_events", "deliveries", "events", "joinings", "outgoing"}
+    told = {"subscriber_tags", "consent_events", "deliveries", "events", "joinings", "outgoing", "hits"}
     # Hashes of links; and the sum of the reports, which are told one by one.
     derived = {"confirmations", "tracking"}
     assert keyed == told | derived
@@ -134,9 +143,10 @@ def test_nothing_of_a_person_is_left_in_the_file_but_the_keyed_hash(kept: Kept) 
         assert word.encode() not in left, word
     assert b"x" + EMAIL.lower().encode() in everything, "somebody else's report stays"
     assert db.query("SELECT state, reason FROM deliveries WHERE subscriber_id = ?", (kept.person,)) == [
-        (3, None)
+        (5, None)
     ]
-    assert db.query("SELECT count(*) FROM outgoing") == [(0,)]
+    for table in ("outgoing", "join_requests", "hits"):
+        assert db.query(f"SELECT count(*) FROM {table}") == [(0,)]
     digest = kept.audience.suppressions.address_hmac(EMAIL.lower()).hex()
     assert consent.history(db, kept.person)[-1].detail == f"hmac:{digest}"
     assert export_data(db, kept.person) is None
