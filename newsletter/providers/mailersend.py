@@ -282,7 +282,8 @@ def _envelope(message: Message, key: str) -> bytes:
         "tags": [key.rpartition("-")[0] or key, message.delivery_id],
     }
     if leave is not None:
-        fields |= {"list_unsubscribe": leave, "precedence_bulk": True}
+        # The field takes one address: the one for RFC 8058, without the `mailto:` behind it.
+        fields |= {"list_unsubscribe": leave.partition(", <mailto:")[0], "precedence_bulk": True}
     if message.reply_to:
         fields["reply_to"] = {"email": message.reply_to}
     return _ENCODE(fields).encode()[:-1]

@@ -52,6 +52,8 @@ WITHOUT_SANDBOX = (
     "sparkpost",
 )
 # What a provider writes itself and refuses to take.
+# Their field for it has room for the address of RFC 8058 and nothing else.
+TAKES_ONE_ADDRESS = ("mailersend",)
 WRITES_ITSELF = {
     "mailjet": ("list-id",),
     # It takes no headers of ours but the way out; its notes say so.
@@ -120,6 +122,8 @@ class TestDelivery:
             for name, value in expected.headers.items():
                 if name in WRITES_ITSELF.get(fake.name, ()):
                     continue
+                if name == "list-unsubscribe" and fake.name in TAKES_ONE_ADDRESS:
+                    value = value.partition(", <mailto:")[0]  # noqa: PLW2901 - what is expected of this one
                 assert got["headers"].get(name) == value, name
 
     @given(
