@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.checks.run import check_file
+from newsletter.checks.run import check_file, check_guide_text
 from newsletter.config import settings_from_table
 from newsletter.diagnostics import Severity
 from tests.conftest import ROOT
@@ -166,7 +166,7 @@ def test_the_settings_of_the_readme_are_accepted() -> None:
 
 
 def test_the_issue_of_the_readme_has_no_fault_but_its_missing_picture(tmp_path: Path) -> None:
-    (text,) = blocks("markdown")
+    text, _ = blocks("markdown")
     path = tmp_path / "012-slug.md"
     path.write_text(text, "utf-8")
     issue, found = check_file(path)
@@ -177,3 +177,10 @@ def test_the_issue_of_the_readme_has_no_fault_but_its_missing_picture(tmp_path: 
     picture.write_bytes(b"")
     _, found = check_file(path)
     assert [d for d in found if d.severity is not Severity.INFO] == []
+
+
+def test_the_guide_of_the_readme_has_no_fault() -> None:
+    _, text = blocks("markdown")
+    guide, found = check_guide_text(text, "guides/queue-or-cron.md")
+    assert guide is not None
+    assert found == []

@@ -56,10 +56,15 @@ def check_file(
 
     Raises:
         NewsletterError: there is no such file, or it can't be read.
-        UsageError: `off` or `errors` has an unknown code.
+        UsageError: it is a guide, which is a page and no issue; or `off` or `errors` has an unknown code.
     """
     validate_codes(off, errors)
     source = read_text(path, display)
+    if is_guide(path, source.text or ""):
+        raise UsageError(
+            f"{source.named} is a guide: a page of the site, and no issue",
+            hint=f"check it with newsletter check {source.named}",
+        )
     parsed, found = _check_issue(source, path, kinds, off, errors)
     if beside is None:
         return parsed.issue, found

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from newsletter.checks.across import read_claims
 from newsletter.checks.fix import fix_text
-from newsletter.checks.run import check_files, check_guide_text, validate_codes
+from newsletter.checks.run import check_file, check_files, check_guide_text, validate_codes
 from newsletter.content.document import Document
 from newsletter.content.guide import (
     guide_files,
@@ -309,6 +309,13 @@ def test_a_guide_is_known_by_its_folder_or_by_what_it_says(tmp_path: Path) -> No
         (tmp_path / "guides" / name).write_text(GOOD)
     assert [path.name for path in guide_files(tmp_path)] == ["A.md", "b.md"]
     assert guide_files(tmp_path / "none") == []
+
+
+def test_a_guide_is_not_taken_for_an_issue(tmp_path: Path) -> None:
+    path = tmp_path / "001-x.md"
+    path.write_text(GOOD)
+    with pytest.raises(UsageError, match="is a guide: a page of the site"):
+        check_file(path)
 
 
 def test_a_guides_slug_is_its_whole_file_name() -> None:
