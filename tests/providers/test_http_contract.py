@@ -51,9 +51,9 @@ WITHOUT_SANDBOX = (
     "ses",
     "sparkpost",
 )
-# What a provider writes itself and refuses to take.
-# Their field for it has room for the address of RFC 8058 and nothing else.
+# Its field for leaving has room for the address of RFC 8058 and nothing else.
 TAKES_ONE_ADDRESS = ("mailersend",)
+# What a provider writes itself and refuses to take.
 WRITES_ITSELF = {
     "mailjet": ("list-id",),
     # It takes no headers of ours but the way out; its notes say so.
