@@ -314,6 +314,20 @@ class PrivacySettings(_Table):
     )
 
 
+class SiteSettings(_Table):
+    """`[site]`: the public archive that `newsletter site build` makes; name, colours and address are the newsletter's."""
+
+    out: str = Field(default="site", min_length=1, description="The folder it is built into.")
+    per_page: int = Field(default=25, ge=5, le=100, description="Issues or questions on one page of a list.")
+    feed_items: int = Field(default=20, ge=1, le=100, description="Issues in the feeds, newest first.")
+    licence: str = Field(
+        default="",
+        max_length=200,
+        description='Of the text, such as "CC BY 4.0"; none is claimed unless given.',
+    )
+    licence_url: str = Field(default="", pattern=_SECURE_ADDRESS, description="Where it can be read.")
+
+
 class ChecksSettings(_Table):
     """`[checks]`: rules turned off or up."""
 
@@ -338,7 +352,7 @@ class Settings(_Table):
     sections: dict[str, Any] = {}
     theme: ThemeSettings = ThemeSettings.model_construct()
     interview: InterviewSettings = InterviewSettings.model_construct()
-    site: dict[str, Any] = {}
+    site: SiteSettings = SiteSettings.model_construct()
     web: WebSettings = WebSettings.model_construct()
     tracking: TrackingSettings = TrackingSettings.model_construct()
     bounces: BouncesSettings = BouncesSettings.model_construct()
@@ -400,6 +414,16 @@ class Settings(_Table):
             bounce_address=self.provider.bounce_address,
             unsubscribe_address=self.web.unsubscribe_address,
         )
+
+    @property
+    def consent_words(self) -> str:
+        """What a reader agrees to beside the button: what comes, how often, and how it ends."""
+        if self.web.consent_text:
+            return self.web.consent_text
+        said = f"You get {self.name} by email."
+        if self.tagline:
+            said += f" {self.tagline}"
+        return f"{said} No spam. Unsubscribe anytime."
 
     @property
     def look(self) -> Theme:

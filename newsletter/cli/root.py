@@ -31,6 +31,7 @@ COMMANDS = {
     "subscribers": "subscribers",
     "worker": "worker",
     "serve": "serve",
+    "site": "site",
     "webhooks": "webhooks",
     "stats": "stats",
     "bounces": "bounces",

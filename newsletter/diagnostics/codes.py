@@ -10,6 +10,7 @@ from newsletter.diagnostics.codes_front_matter import FRONT_MATTER
 from newsletter.diagnostics.codes_guide import GUIDE
 from newsletter.diagnostics.codes_newsletter import NEWSLETTER
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
+from newsletter.diagnostics.codes_site import SITE
 from newsletter.diagnostics.codes_structure import STRUCTURE
 from newsletter.diagnostics.codes_text import TEXT
 from newsletter.diagnostics.types import Code
@@ -25,6 +26,7 @@ CODES: dict[str, Code] = {
         RENDERED_CODES.values(),
         COMPILED_CODES.values(),
         GUIDE,
+        SITE.values(),
         NEWSLETTER,
     )
     for code in group

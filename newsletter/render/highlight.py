@@ -97,21 +97,38 @@ def language_name(language: str) -> str:
     return _NAMES.get(lexer.name, str(lexer.name))
 
 
+def runs(code: str, language: str) -> list[tuple[str, str]]:
+    """`code` as (colour, text) in order, each as long as it can be; all of one colour where the language isn't known."""
+    lexer = _lexer(language.lower())
+    if lexer is None:
+        return [(TEXT, code)]
+    found: list[tuple[str, str]] = []
+    for token, value in lexer.get_tokens(code):
+        # White space takes the colour before it: it shows none, and saves a span.
+        colour = found[-1][0] if found and value.isspace() else _colour(token)
+        if found and found[-1][0] == colour:
+            found[-1] = (colour, found[-1][1] + value)
+        else:
+            found.append((colour, value))
+    return found
+
+
 @lru_cache(maxsize=512)
 def highlight(code: str, language: str) -> str:
     """`code` as escaped HTML, each run of one colour in one `<span>`; plain where the language isn't known."""
-    lexer = _lexer(language.lower())
-    if lexer is None:
-        return str(escape(code))
-    runs: list[tuple[str, str]] = []
-    for token, value in lexer.get_tokens(code):
-        # White space takes the colour before it: it shows none, and saves a span.
-        colour = runs[-1][0] if runs and value.isspace() else _colour(token)
-        if runs and runs[-1][0] == colour:
-            runs[-1] = (colour, runs[-1][1] + value)
-        else:
-            runs.append((colour, value))
     return "".join(
         str(escape(value)) if colour == TEXT else f'<span style="color:{colour}">{escape(value)}</span>'
-        for colour, value in runs
+        for colour, value in runs(code, language)
+    )
+
+
+# A style sheet's names for the colours: one letter and a number, the same from run to run.
+CLASSES = {colour: f"k{at}" for at, colour in enumerate(dict.fromkeys(_COLOURS.values())) if colour != TEXT}
+
+
+def highlight_with_classes(code: str, language: str) -> str:
+    """As `highlight`, for a page with a style sheet: the colours are the classes of `CLASSES`."""
+    return "".join(
+        str(escape(value)) if colour == TEXT else f'<span class="{CLASSES[colour]}">{escape(value)}</span>'
+        for colour, value in runs(code, language)
     )

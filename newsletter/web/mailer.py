@@ -374,12 +374,7 @@ def make_joining(service: Service, welcome_file: Path) -> Joining:
 
 def consent_words(settings: Settings) -> str:
     """What a reader agrees to: what comes, how often, and how it ends."""
-    if settings.web.consent_text:
-        return settings.web.consent_text
-    said = f"You get {settings.name} by email."
-    if settings.tagline:
-        said += f" {settings.tagline}"
-    return f"{said} No spam. Unsubscribe anytime."
+    return settings.consent_words
 
 
 def _wait(tx: Transaction, *, mail_id: int, due: datetime, reason: str, counted: bool = False) -> None:

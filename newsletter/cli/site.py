@@ -1,0 +1,186 @@
+"""`newsletter site build` and `site serve`: the public archive as plain files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from newsletter.app import Workspace, open_workspace
+from newsletter.cli.output import counted, from_here, print_json
+
+if TYPE_CHECKING:
+    from newsletter.site.build import Built, SiteInputs
+
+app = typer.Typer(
+    name="site",
+    help="Build the public archive, and look at it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command("build")
+def build(
+    out: Path | None = typer.Option(None, "--out", help="The folder; `[site] out` unless given."),
+    drafts: bool = typer.Option(
+        False, "--drafts", help="Show issues that were not sent as well, to look at them."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Build the site: sent issues, guides, the question bank, feeds.
+
+    The folder is replaced as a whole, and only where nothing is wrong.
+
+    Example: newsletter site build --out public
+    """
+    workspace = open_workspace()
+    folder = _folder(workspace, out)
+    built = _build(workspace, folder, drafts=drafts)
+    _report(built, folder, as_json=as_json)
+    if built.failed:
+        raise typer.Exit(1)
+
+
+@app.command("serve")
+def serve(
+    out: Path | None = typer.Option(None, "--out", help="The folder; one below `.newsletter` unless given."),
+    drafts: bool = typer.Option(False, "--drafts", help="Show issues that were not sent as well."),
+    host: str = typer.Option("127.0.0.1", "--host", help="The address to listen on."),
+    port: int = typer.Option(8090, "--port", min=0, max=65535, help="The port to listen on; 0 for any."),
+) -> None:
+    """Build the site, show it, and build it again whenever something is saved.
+
+    Example: newsletter site serve --drafts
+    """
+    from threading import Event, Thread
+
+    from newsletter.web.site_preview import serve_folder
+
+    workspace = open_workspace()
+    folder = (out or workspace.state_dir / "site-preview").absolute()
+    built = _build(workspace, folder, drafts=drafts)
+    _report(built, folder, as_json=False)
+    if built.failed and not folder.is_dir():
+        raise typer.Exit(1)
+    ended = Event()
+
+    def rebuild() -> None:
+        from watchfiles import watch
+
+        watched = [workspace.issues_dir, workspace.home / "templates"]
+        for _ in watch(*(path for path in watched if path.is_dir()), stop_event=ended, raise_interrupt=False):
+            _rebuild(folder, drafts=drafts)
+
+    watcher = Thread(target=rebuild, name="site-watch", daemon=True)
+    watcher.start()
+    try:
+        serve_folder(folder, workspace.settings.publication.base_url, host, port, told=_told)
+    finally:
+        ended.set()
+        watcher.join(5)
+
+
+def _told(address: str) -> None:
+    print(f"the site is shown on {address}; Ctrl-C ends it", file=sys.stderr, flush=True)
+
+
+def _rebuild(folder: Path, *, drafts: bool) -> None:
+    """Build once more; a mistake is told, and what was built before stays."""
+    from newsletter.cli.output import print_error
+    from newsletter.errors import NewsletterError
+
+    try:
+        # Settings may be what was saved.
+        _report(_build(open_workspace(), folder, drafts=drafts), folder, as_json=False)
+    except NewsletterError as error:
+        print_error(error.message, error.hint)
+
+
+def _folder(workspace: Workspace, out: Path | None) -> Path:
+    return (out if out is not None else workspace.home / workspace.settings.site.out).absolute()
+
+
+def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
+    from newsletter.site.build import build_site
+
+    return build_site(site_inputs(workspace, drafts=drafts), folder)
+
+
+def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
+    """What the site of this newsletter is made of."""
+    from newsletter.content.guide import guide_files
+    from newsletter.site.build import SiteInputs
+    from newsletter.site.entry import SiteOptions
+
+    settings = workspace.settings
+    guides = guide_files(workspace.issues_dir)
+    return SiteInputs(
+        publication=settings.publication,
+        theme=settings.look,
+        options=SiteOptions(
+            kinds=settings.kinds,
+            per_page=settings.site.per_page,
+            feed_items=settings.site.feed_items,
+            licence=settings.site.licence,
+            licence_url=settings.site.licence_url,
+            drafts=drafts,
+        ),
+        template_dirs=workspace.template_dirs,
+        consent=settings.consent_words,
+        issues=[(path, from_here(path)) for path in workspace.issue_files()],
+        guides=[(path, from_here(path)) for path in guides],
+        sent=_sent(workspace),
+        cache=workspace.state_dir / ("site-drafts.cache" if drafts else "site.cache"),
+    )
+
+
+def _sent(workspace: Workspace) -> frozenset[str]:
+    """Slugs of the issues that went out to people; nothing is made where there is no store yet."""
+    from newsletter.store.sends import SendLedger
+
+    if not workspace.database_path.is_file():
+        return frozenset()
+    database = workspace.open_database()
+    try:
+        ledger = SendLedger(database, workspace.clock)
+        return frozenset(send.slug for send in ledger.sends() if ledger.reached_anybody(send.id))
+    finally:
+        database.close()
+
+
+def _report(built: Built, folder: Path, *, as_json: bool) -> None:
+    from newsletter.cli.diagnostic_formats import as_json as finding_json
+    from newsletter.cli.diagnostic_formats import formatted
+
+    if as_json:
+        print_json(
+            {
+                "out": str(folder),
+                "replaced": built.replaced,
+                "issues": built.issues,
+                "guides": built.guides,
+                "pages": built.pages,
+                "written": built.written,
+                "findings": [finding_json(found) for found in built.findings],
+            }
+        )
+        return
+    if built.findings:
+        sys.stderr.write(formatted(list(built.findings), "text", built.issues + built.guides, built.guides))
+    where = from_here(folder)
+    if built.failed:
+        left = f"{where} is as it was" if folder.is_dir() else "nothing was built"
+        print(f"the site was not built: {left}", file=sys.stderr)
+    elif not built.replaced:
+        print(f"{where} is up to date: {counted(built.issues, 'issue')}, {counted(built.guides, 'guide')}")
+    else:
+        print(
+            f"{where}: {counted(built.issues, 'issue')}, {counted(built.guides, 'guide')}, "
+            f"{counted(built.pages, 'page')}, {counted(built.written, 'file')} written"
+        )
+        if not built.issues:
+            print("only sent issues are published; --drafts shows the others", file=sys.stderr)

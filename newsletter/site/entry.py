@@ -1,0 +1,145 @@
+"""What does the site know of one issue or guide without opening its file again?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from newsletter.model.issue import SectionKind
+
+# Words a minute of prose with code in it.
+_PACE = 220
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link to another page of the site, as its author wrote it.
+
+    Attributes:
+        target: `file:` and a file's path, an address of the site that begins with `/`, or empty for the page itself.
+        fragment: the part of that page, without `#`.
+        written: the link in the author's words.
+        line: where it stands, from 1.
+        column: from 1.
+    """
+
+    target: str
+    fragment: str
+    written: str
+    line: int
+    column: int
+
+    @property
+    def placeholder(self) -> str:
+        """What stands in the converted page until it is known which pages there are."""
+        return f"page:{self.target}#{self.fragment}"
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture of the page: its name below `assets/`, its file, and what tells that it changed."""
+
+    name: str
+    file: str
+    changed: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One issue or guide, everything but its body. Dates are `YYYY-MM-DD`.
+
+    Attributes:
+        form: what it is.
+        path: its file.
+        display: what findings call the file.
+        digest: of its converted body.
+        sections: kind, mark and title of each section, in order.
+        level: of its interview question; empty where it has none.
+        question: the interview question; may be empty.
+        anchors: the parts of its page that a link can lead to.
+        faq: questions and answers of a guide, as plain text.
+        image: the address of the picture shown where it is shared, from the site's root; or empty.
+    """
+
+    form: Literal["issue", "guide"]
+    path: str
+    display: str
+    slug: str
+    number: int
+    title: str
+    description: str
+    date: str
+    updated: str
+    tags: list[str]
+    author: str
+    aliases: list[str]
+    canonical: str
+    digest: str
+    words: int
+    sections: list[list[str]] = field(default_factory=list)
+    level: str = ""
+    question: str = ""
+    anchors: list[str] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    pictures: list[PictureFile] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    related: list[str] = field(default_factory=list)
+    faq: list[list[str]] = field(default_factory=list)
+    image: str = ""
+
+    @property
+    def minutes(self) -> int:
+        """How long it takes to read, in whole minutes, at least one."""
+        return max(1, round(self.words / _PACE))
+
+    @property
+    def address(self) -> str:
+        """The page's address from the site's root; that of an issue is the one its mails link to."""
+        return f"/guides/{self.slug}/" if self.form == "guide" else f"/{self.slug}/"
+
+    def to_json(self) -> str:
+        """One line that `entry_from_json` reads."""
+        plain = self.__dict__ | {
+            "links": [link.__dict__ for link in self.links],
+            "pictures": [picture.__dict__ for picture in self.pictures],
+        }
+        return json.dumps(plain, ensure_ascii=False)
+
+
+def entry_from_json(text: str) -> Entry:
+    """What `Entry.to_json` wrote."""
+    plain: dict[str, Any] = json.loads(text)
+    plain["links"] = [Link(**link) for link in plain["links"]]
+    plain["pictures"] = [PictureFile(**picture) for picture in plain["pictures"]]
+    return Entry(**plain)
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a page says: as HTML whose links are still placeholders, and as Markdown."""
+
+    html: str
+    markdown: str
+
+
+@dataclass(frozen=True)
+class SiteOptions:
+    """What is the same for every page.
+
+    Attributes:
+        kinds: the section kinds.
+        per_page: how many issues or questions a page of a list has.
+        feed_items: how many issues a feed has.
+        licence: of the text, in words; may be empty.
+        licence_url: where it can be read; may be empty.
+        drafts: whether issues that were not sent are shown as well.
+    """
+
+    kinds: tuple[SectionKind, ...]
+    per_page: int = 25
+    feed_items: int = 20
+    licence: str = ""
+    licence_url: str = ""
+    drafts: bool = False

@@ -1,0 +1,254 @@
+"""How does an author's Markdown become a web page? Semantic HTML with classes, links that are looked up later, no inline styles."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+from markupsafe import Markup, escape
+
+from newsletter.diagnostics import Diagnostic, Severity
+from newsletter.model.issue import Prose
+from newsletter.render.dialect import take_definitions, with_definitions
+from newsletter.render.highlight import highlight_with_classes, language_name
+from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
+from newsletter.render.images import Picture, Pictures, Problem, image_size
+from newsletter.render.sections import Content
+from newsletter.render.slots import TOKEN, SlotTable
+from newsletter.site.entry import Link, PictureFile
+
+# Stands before the address of a picture until the site's root is known.
+_ASSETS = "site:"
+_LINK = "link"
+# What is wrong on a page as well; the others are about mail programs.
+_CODES = frozenset(("NL403", "NL404", "NL405", "NL410", "NL411"))
+_CODE = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
+_ASIDE = re.compile(r'<aside class="([a-z]+)">(.*?)</aside>', re.DOTALL)
+_TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
+_HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
+_IMAGE = re.compile(r'<img ([^>]*?)src="site:/assets/([^"]+)"([^>]*?)>')
+_TAG = re.compile(r"<[^>]+>")
+_WIDTH = re.compile(r' width="\d+"')
+_MARKDOWN_IMAGE = re.compile(r"(!\[[^\]]*\]\(\s*<?)([^)\s>]+)")
+
+
+class SitePlace(Place):
+    """A place whose links to other pages are looked up when all pages are known."""
+
+    __slots__ = ()
+
+    def link(self, href: str) -> tuple[str, Problem | None]:
+        """A placeholder for a link to a page of the site; any other link as it is."""
+        if TOKEN.search(href):
+            return super().link(href)
+        try:
+            parts = urlsplit(href)
+        except ValueError:
+            return super().link(href)
+        if parts.scheme or href.startswith("//"):
+            return super().link(href)
+        if not parts.path:
+            target = ""
+        elif parts.path.endswith(".md") and not parts.path.startswith("/"):
+            target = "file:" + quote(str((self.pictures.issue_path.parent / unquote(parts.path)).resolve()))
+        else:
+            target = urljoin(self.web_url, parts.path)
+        placeholder = f"page:{target}#{parts.fragment}"
+        return placeholder, Problem(_LINK, target, parts.fragment)
+
+
+@dataclass(slots=True)
+class WebConverter:
+    """Converts the Markdown of one file, and notes its links, its pictures and what is wrong.
+
+    Attributes:
+        text: the whole file, in which findings have their places.
+        display: what findings call the file.
+        place: where its links and pictures lead.
+        root: the path of the site's address, such as `/notes`; empty for none.
+        reader_links: what stands for a reader's own links, by slot.
+    """
+
+    text: str
+    display: str
+    place: Place
+    markdown: MarkdownConverter
+    root: str
+    reader_links: dict[str, str]
+    slots: SlotTable = field(default_factory=SlotTable)
+    links: list[Link] = field(default_factory=list)
+    pictures: dict[str, PictureFile] = field(default_factory=dict)
+    findings: list[Diagnostic] = field(default_factory=list)
+    words_read: int = 0
+    _sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _tables: int = 0
+    _definitions: dict[str, str] = field(default_factory=dict)
+
+    def define(self, *pieces: Prose) -> None:
+        """Take the link and footnote definitions of `pieces`: they hold for the whole file."""
+        for prose in pieces:
+            if "]:" in prose.text:
+                for label, definition in take_definitions(prose.text)[1].items():
+                    self._definitions.setdefault(label, definition)
+
+    def content(self, prose: Prose, top: int = 3) -> Content:
+        """Running text; its headings start at level `top`."""
+        source = prose.text if "]:" not in prose.text else take_definitions(prose.text)[0]
+        source = self.slots.mark(with_definitions(source, self._definitions))
+        fragment = self.markdown.convert(source, self.place, top)
+        self._note(fragment, prose)
+        html = self._filled(self._for_web(fragment.html))
+        self.words_read += len(_TAG.sub(" ", html).split())
+        return Content(html, Markup(html))  # noqa: S704 - the author's own HTML was escaped on the way
+
+    def words(self, text: str, line: int = 0) -> Content:
+        """A few words on one line, without a paragraph around them."""
+        quick = None if "{{" in text else plain(text)
+        if quick is not None:
+            return Content(quick, Markup(quick))  # noqa: S704 - escaped by `plain`
+        html = inline(str(self.content(Prose(text, line))))
+        return Content(html, Markup(html))  # noqa: S704 - converted above
+
+    def line_of_text(self, text: str) -> str:
+        """`text`, which is no Markdown, with what its slots say to nobody in particular."""
+        return self._filled(self.slots.mark(text), escaped=False)
+
+    def markdown_body(self, body: str) -> str:
+        """The author's Markdown with slots filled in and pictures at their address."""
+
+        def address(match: re.Match[str]) -> str:
+            picture = self.place.pictures.find(match[2])
+            return match[1] + (
+                f"{self.root}{picture.src[len(_ASSETS) :]}" if picture.src.startswith(_ASSETS) else match[2]
+            )
+
+        return self._filled(self.slots.mark(_MARKDOWN_IMAGE.sub(address, body)), escaped=False).strip() + "\n"
+
+    def picture(self, source: str) -> str:
+        """The address of a picture of the front matter, from the site's root; empty where there is none."""
+        if urlsplit(source).scheme:
+            return source
+        found = self.place.pictures.find(source)
+        if found.problem is not None:
+            self._add(found.problem, Prose("", 1), source)
+            return ""
+        self._keep(found)
+        return self.root + found.src.removeprefix(_ASSETS)
+
+    # Parts --------------------------------------------------------------------------------------
+
+    def _note(self, fragment: Fragment, prose: Prose) -> None:
+        for picture in fragment.pictures:
+            self._keep(picture)
+        for finding in fragment.findings:
+            if finding.problem.code == _LINK:
+                line, column, _ = self._where(prose, finding.source)
+                self.links.append(
+                    Link(finding.problem.message, finding.problem.help, finding.source, line, column)
+                )
+            elif finding.problem.code in _CODES:
+                self._add(finding.problem, prose, finding.source)
+
+    def _keep(self, picture: Picture) -> None:
+        if picture.file is None or not picture.src.startswith(_ASSETS):
+            return
+        name = picture.src.rpartition("/")[2]
+        if name not in self.pictures:
+            status = picture.file.stat()
+            self.pictures[name] = PictureFile(name, str(picture.file), status.st_mtime_ns, status.st_size)
+            size = image_size(picture.file.read_bytes())
+            if size is not None:
+                self._sizes[name] = size[1:]
+
+    def _add(self, problem: Problem, prose: Prose, source: str) -> None:
+        line, column, length = self._where(prose, source)
+        self.findings.append(
+            Diagnostic(
+                problem.code,
+                Severity.ERROR,
+                problem.message,
+                self.display,
+                line,
+                column,
+                length,
+                problem.help,
+            )
+        )
+
+    def _where(self, prose: Prose, source: str) -> tuple[int, int, int]:
+        start = 0
+        for _ in range(prose.line - 1):
+            start = self.text.find("\n", start) + 1
+        # The words of a link may be the same as its address.
+        match = re.compile(rf"(?:\]\(\s*<?|\]:\s*<?|<){re.escape(source)}").search(self.text, start)
+        at = match.end() - len(source) if match else self.text.find(source, start)
+        if at < 0:
+            return prose.line, 0, 1
+        return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at), len(source)
+
+    def _filled(self, html: str, *, escaped: bool = True) -> str:
+        def value(match: re.Match[str]) -> str:
+            name, default = self.slots.entry(int(match[1]))
+            text = self.reader_links.get(name, default)
+            return str(escape(text)) if escaped else text
+
+        return TOKEN.sub(value, html) if "\ue000" in html else html
+
+    def _for_web(self, html: str) -> str:
+        code: list[str] = []
+
+        def set_aside(match: re.Match[str]) -> str:
+            code.append(_code_block(unescape(match[2]), unescape(match[1] or "")))
+            return f"\x00{len(code) - 1}\x00"
+
+        # Code goes first and comes back last: it may hold anything that looks like our tags.
+        if "<pre>" in html:
+            html = _CODE.sub(set_aside, html)
+        if "<table>" in html:
+            html = _TABLE.sub(self._table, html)
+        if "<aside" in html:
+            html = _ASIDE.sub(r'<div class="callout \1" role="note">\2</div>', html)
+        if "site:/assets/" in html:
+            html = _IMAGE.sub(self._image, html)
+        return re.sub("\x00([0-9]+)\x00", lambda match: code[int(match[1])], html) if code else html
+
+    def _table(self, match: re.Match[str]) -> str:
+        self._tables += 1
+        headers = [unescape(_TAG.sub("", header)).strip() for header in _HEADER.findall(match[1])]
+        label = f"Table {self._tables}: {', '.join(filter(None, headers))}"
+        return scroll_region(f"<table>{match[1]}</table>", label)
+
+    def _image(self, match: re.Match[str]) -> str:
+        width, height = self._sizes.get(match[2], (0, 0))
+        size = f' width="{width}" height="{height}"' if width else ""
+        before, after = (
+            _WIDTH.sub("", f" {part.strip()}" if part.strip() else "") for part in match.group(1, 3)
+        )
+        return (
+            f'<img{before} src="{self.root}/assets/{match[2]}"{after}{size} loading="lazy" decoding="async">'
+        )
+
+
+def site_pictures(path: Path) -> Pictures:
+    """The pictures of a file, named as the mails name them."""
+    return Pictures(path, "link", _ASSETS, "")
+
+
+def scroll_region(table: str, label: str) -> str:
+    """A table that can be scrolled sideways on a small screen, with the keyboard as well."""
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
+
+
+def text_of(html: str) -> str:
+    """The words of `html`, on one line."""
+    return " ".join(unescape(_TAG.sub(" ", html)).split())
+
+
+def _code_block(code: str, language: str) -> str:
+    name = language_name(language) if language else ""
+    label = f"<figcaption>{escape(name)}</figcaption>" if name else ""
+    lines = highlight_with_classes(code.strip("\n").expandtabs(4), language)
+    return f'<figure class="code">{label}<pre tabindex="0"><code>{lines}</code></pre></figure>'

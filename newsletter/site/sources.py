@@ -1,0 +1,322 @@
+"""Which issues and guides are on the site, and what do they say? Files that didn't change are not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from newsletter.checks.across import Claims, check_across, read_claims
+from newsletter.content.guide import GuideResult, read_guide
+from newsletter.content.issue import ParseResult, read_issue
+from newsletter.diagnostics import Diagnostic
+from newsletter.diagnostics.codes_site import SITE
+from newsletter.model.publication import Publication
+from newsletter.render.html import MarkdownConverter
+from newsletter.render.templates import Templates
+from newsletter.site.bodies import guide_entry, issue_entry
+from newsletter.site.entry import Body, Entry, PictureFile, SiteOptions, entry_from_json
+from newsletter.site.prose import SitePlace, WebConverter, site_pictures
+
+# The pages of the site and of the service: no issue may stand there.
+RESERVED = frozenset(
+    [
+        "api",
+        "archive",
+        "assets",
+        "c",
+        "confirm",
+        "favicon.ico",
+        "guides",
+        "healthz",
+        "hooks",
+        "join",
+        "left",
+        "metrics",
+        "o",
+        "p",
+        "preferences",
+        "questions",
+        "readyz",
+        "search",
+        "static",
+        "tags",
+        "u",
+        "view",
+    ]
+)
+
+
+class Cache:
+    """What was made of sources and what was written, kept between builds; a damaged file is begun anew.
+
+    Args:
+        path: the file; nothing is lost with it but time.
+        key: of all that decides how any page looks; another key, and nothing of it holds.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._open(path, key)
+        except sqlite3.DatabaseError:
+            path.unlink(missing_ok=True)
+            self._open(path, key)
+
+    def _open(self, path: Path, key: str) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        # One transaction for a build: a build that fails leaves the cache of the last good one.
+        self._db.executescript(
+            "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;"
+            "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT);"
+            "CREATE TABLE IF NOT EXISTS sources (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER, entry TEXT, "
+            "html TEXT, markdown TEXT) WITHOUT ROWID;"
+            "CREATE TABLE IF NOT EXISTS pages (out TEXT, path TEXT, key TEXT, changed INTEGER, size INTEGER, "
+            "PRIMARY KEY (out, path)) WITHOUT ROWID;"
+        )
+        self._db.execute("BEGIN IMMEDIATE")
+        if self.about("key") != key:
+            for table in ("about", "sources", "pages"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+            self.set_about("key", key)
+
+    def about(self, name: str) -> str:
+        """A value of the last good build; empty where there is none."""
+        found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return str(found[0]) if found else ""
+
+    def set_about(self, name: str, value: str) -> None:
+        """Keep a value."""
+        self._db.execute("REPLACE INTO about VALUES (?, ?)", (name, value))
+
+    def entries(self) -> dict[str, tuple[tuple[int, int], Entry]]:
+        """All kept entries by path, with what their files were."""
+        rows = self._db.execute("SELECT path, changed, size, entry FROM sources")
+        return {path: ((changed, size), entry_from_json(entry)) for path, changed, size, entry in rows}
+
+    def body(self, path: str) -> Body:
+        """The body of a kept entry."""
+        html, markdown = self._db.execute(
+            "SELECT html, markdown FROM sources WHERE path = ?", (path,)
+        ).fetchone()
+        return Body(html, markdown)
+
+    def keep(self, found: tuple[int, int], entry: Entry, body: Body) -> None:
+        """Keep what was made of a file."""
+        self._db.execute(
+            "REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?)",
+            (entry.path, *found, entry.to_json(), body.html, body.markdown),
+        )
+
+    def pages(self, out: str) -> dict[str, tuple[str, int, int]]:
+        """What was written below `out`: key, time of the last change and size, by path."""
+        rows = self._db.execute("SELECT path, key, changed, size FROM pages WHERE out = ?", (out,))
+        return {path: (key, changed, size) for path, key, changed, size in rows}
+
+    def keep_pages(self, out: str, pages: Mapping[str, tuple[str, int, int]]) -> None:
+        """Keep what is below `out` now."""
+        self._db.execute("DELETE FROM pages WHERE out = ?", (out,))
+        self._db.executemany(
+            "INSERT INTO pages VALUES (?, ?, ?, ?, ?)", ((out, path, *rest) for path, rest in pages.items())
+        )
+
+    def commit(self) -> None:
+        """Keep it all for the next build."""
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the file; what was not committed is forgotten."""
+        self._db.close()
+
+
+@dataclass
+class Sources:
+    """What the site is made of.
+
+    Attributes:
+        entries: the published ones: issues newest first, then guides by title.
+        findings: what is wrong with them.
+        unpublished: the files that have no page yet.
+        converted: how many files were read.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    findings: list[Diagnostic] = field(default_factory=list)
+    unpublished: set[str] = field(default_factory=set)
+    converted: int = 0
+
+    @property
+    def issues(self) -> list[Entry]:
+        """The issues, newest first."""
+        return [entry for entry in self.entries if entry.form == "issue"]
+
+    @property
+    def guides(self) -> list[Entry]:
+        """The guides, by title."""
+        return [entry for entry in self.entries if entry.form == "guide"]
+
+
+class Reader:
+    """Reads issues and guides, as far as they changed.
+
+    Args:
+        publication: whose they are.
+        options: of the site.
+        templates: what bodies are made with.
+        cache: what is kept of earlier builds.
+        root: the path of the site's address; empty for none.
+    """
+
+    def __init__(
+        self, publication: Publication, options: SiteOptions, templates: Templates, cache: Cache, root: str
+    ) -> None:
+        self._options, self._templates, self._cache, self._root = options, templates, cache, root
+        self._markdown = MarkdownConverter()
+        self._reader_links = {
+            "unsubscribe_url": f"{publication.base_url}/u",
+            "preferences_url": f"{publication.base_url}/p",
+        }
+
+    def read(
+        self, issues: Sequence[tuple[Path, Path]], guides: Sequence[tuple[Path, Path]], sent: frozenset[str]
+    ) -> Sources:
+        """The published ones of these files, each given with the path that findings call it.
+
+        Raises:
+            NewsletterError: a file can't be read, or a template has a mistake.
+        """
+        kept = self._cache.entries()
+        result = Sources()
+        parsed: list[ParseResult | GuideResult] = []
+        others: list[Claims] = []
+        slugs: set[str] = set()
+        for path, display in (*issues, *guides):
+            form = "guide" if path in _paths(guides) else "issue"
+            status = path.stat()
+            found = (status.st_mtime_ns, status.st_size)
+            before = kept.get(str(path))
+            claims = (
+                Claims(
+                    str(display),
+                    before[1].number if form == "issue" else None,
+                    (before[1].slug, *before[1].aliases),
+                )
+                if before is not None and before[0] == found
+                else read_claims(path)._replace(path=str(display))
+            )
+            slugs |= set(claims.slugs)
+            if form == "issue" and not self._options.drafts and not sent & set(claims.slugs):
+                result.unpublished.add(str(path.resolve()))
+                others.append(claims)
+                continue
+            if before is not None and before[0] == found and _unchanged(before[1].pictures):
+                others.append(claims)
+                result.entries.append(before[1])
+                continue
+            result.converted += 1
+            entry, one = self._convert(path, str(display), form, found, result.findings)
+            parsed.append(one)
+            if entry is not None:
+                result.entries.append(entry)
+            elif isinstance(one, GuideResult) and one.front is not None and one.front.status == "draft":
+                result.unpublished.add(str(path.resolve()))
+        result.findings += [d for d in check_across(parsed, others) if d.code in {"NL901", "NL902", "NL515"}]
+        result.findings += _reserved(result.entries)
+        result.findings += [_lost(slug) for slug in sorted(sent - slugs)]
+        result.entries.sort(key=lambda e: (e.form == "guide", e.title if e.form == "guide" else ""))
+        newest = sorted(result.issues, key=lambda e: (e.date, e.number), reverse=True)
+        result.entries = [*newest, *result.guides]
+        return result
+
+    def _convert(
+        self, path: Path, display: str, form: str, found: tuple[int, int], findings: list[Diagnostic]
+    ) -> tuple[Entry | None, ParseResult | GuideResult]:
+        if form == "guide":
+            guide = read_guide(path, display)
+            findings += [d for d in guide.diagnostics if d.severity == "error"]
+            if guide.guide is None or (guide.guide.front.status == "draft" and not self._options.drafts):
+                return None, guide
+            convert = self._converter(path, display, guide.guide.text, f"/guides/{guide.guide.slug}/")
+            entry, body = guide_entry(guide.guide, convert, self._templates, guide.document)
+            result: ParseResult | GuideResult = guide
+        else:
+            issue = read_issue(path, self._options.kinds, display)
+            findings += [d for d in issue.diagnostics if d.severity == "error"]
+            if issue.issue is None:
+                return None, issue
+            convert = self._converter(path, display, issue.issue.text, f"/{issue.issue.slug}/")
+            entry, body = issue_entry(
+                issue.issue, convert, self._templates, self._options.kinds, issue.document
+            )
+            result = issue
+        findings += convert.findings
+        self._cache.keep(found, entry, body)
+        return entry, result
+
+    def _converter(self, path: Path, display: str, text: str, address: str) -> WebConverter:
+        place = SitePlace(site_pictures(path), self._root, self._root + address)
+        return WebConverter(text, display, place, self._markdown, self._root, self._reader_links)
+
+
+def _paths(guides: Sequence[tuple[Path, Path]]) -> set[Path]:
+    return {path for path, _ in guides}
+
+
+def _unchanged(pictures: Sequence[PictureFile]) -> bool:
+    for picture in pictures:
+        try:
+            status = Path(picture.file).stat()
+        except OSError:
+            return False
+        if (status.st_mtime_ns, status.st_size) != (picture.changed, picture.size):
+            return False
+    return True
+
+
+def _reserved(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
+    for entry in entries:
+        names = [*entry.aliases, *([entry.slug] if entry.form == "issue" else [])]
+        for name in names:
+            if name.strip("/").partition("/")[0] in RESERVED and not (
+                name.strip("/").startswith("guides/") and name.strip("/") != "guides"
+            ):
+                code = SITE["NL603"]
+                line, column = _where(entry, name)
+                yield Diagnostic(
+                    code.code,
+                    code.severity,
+                    f"the address `{name}` is a page of the site or the service",
+                    entry.display,
+                    line,
+                    column,
+                    len(name),
+                    help="write another `slug`, or remove the alias",
+                )
+
+
+def _where(entry: Entry, words: str) -> tuple[int, int]:
+    for number, line in enumerate(Path(entry.path).read_text("utf-8").splitlines(), 1):
+        if words in line and line.lstrip().startswith(("slug", "aliases", "-")):
+            return number, line.index(words) + 1
+    return 1, 1
+
+
+def _lost(slug: str) -> Diagnostic:
+    code = SITE["NL604"]
+    return Diagnostic(
+        code.code,
+        code.severity,
+        f"the issue `{slug}` was sent, and no file has that slug",
+        "issues",
+        help="give the file its old `slug`, or list that under `aliases`",
+    )
+
+
+def digest(*parts: str) -> str:
+    """A short hash of texts, the same on every machine."""
+    made = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        made.update(part.encode() + b"\0")
+    return made.hexdigest()
