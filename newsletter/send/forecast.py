@@ -101,5 +101,7 @@ def _by_rate(count: int, limits: Limits) -> float:
 
 
 def _by_calls(count: int, limits: Limits) -> float:
-    """Seconds that the limit of calls alone makes of it."""
-    return (math.ceil(count / limits.batch) - 1) / Meter(limits).call_rate if limits.calls else 0.0
+    """Seconds that the limit of calls alone makes of it: as many as may leave at once do so first."""
+    meter = Meter(limits)
+    calls = math.ceil(count / limits.batch)
+    return max(0.0, (calls - meter.call_burst) / meter.call_rate) if limits.calls else 0.0

@@ -81,11 +81,13 @@ class Meter:
     Attributes:
         burst: messages that may leave at once.
         call_rate: calls a second that are really made; 0 for no limit.
+        call_burst: calls that may leave at once.
     """
 
     limits: Limits
     burst: float = field(init=False)
     call_rate: float = field(init=False)
+    call_burst: float = field(init=False)
     _messages: Pace = field(init=False)
     _calls: Pace = field(init=False)
 
@@ -95,8 +97,9 @@ class Meter:
             max(limits.burst, limits.batch) if limits.burst else default_burst(limits.rate, limits.batch)
         )
         self.call_rate = limits.calls * _CALL_MARGIN
+        self.call_burst = default_burst(self.call_rate)
         self._messages = Pace(limits.rate, self.burst)
-        self._calls = Pace(self.call_rate, default_burst(self.call_rate))
+        self._calls = Pace(self.call_rate, self.call_burst)
 
     def wait(self, now: float, messages: int = 0) -> float:
         """Seconds until a call of so many messages (a whole batch where that isn't said) may leave."""

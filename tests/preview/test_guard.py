@@ -167,4 +167,5 @@ def test_it_ends_at_once_with_pages_open(ask: Ask, preview: Any) -> None:
     streams = [ask(preview, f"/{preview.server.token}/events?issue=001-first") for _ in range(3)]
     for stream in streams:
         assert stream.readline()
-    assert preview.stop() < 1
+    # An open stream would keep it for as long as the page is open.
+    assert preview.stop() < 5

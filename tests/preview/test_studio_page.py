@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,15 +87,22 @@ def test_a_half_saved_file_never_flashes_an_error(
         new MutationObserver(() => { window.flashed ||= !document.getElementById('overlay').hidden; })
           .observe(document.getElementById('overlay'), { attributes: true, childList: true }); }"""
     )
-    whole = issue_text(opening="whole again.")
-    with preview.issue().open("w") as file:  # truncated, then written in two steps
-        file.flush()
-        page.wait_for_timeout(20)
-        file.write(whole[:60])
-        file.flush()
-        page.wait_for_timeout(20)
-        file.write(whole[60:])
-    expect(mail(page).locator("body")).to_contain_text("whole again.")
+    for attempt in range(10):
+        whole = issue_text(opening=f"whole again {attempt}.")
+        began = time.monotonic()
+        with preview.issue().open("w") as file:  # truncated, then written in two steps
+            file.flush()
+            page.wait_for_timeout(20)
+            file.write(whole[:60])
+            file.flush()
+            page.wait_for_timeout(20)
+            file.write(whole[60:])
+        took = time.monotonic() - began
+        expect(mail(page).locator("body")).to_contain_text(f"whole again {attempt}.")
+        if took < 0.06:
+            break
+        # A busy machine stretched the save beyond what any editor takes: that may be shown as broken.
+        page.evaluate("window.flashed = false")
     assert page.evaluate("window.flashed") is False
 
 

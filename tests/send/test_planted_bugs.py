@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.fakes.resend import FakeResend
@@ -97,6 +98,9 @@ def model() -> list[str]:
             run_state_machine_as_test(Machine, settings=few)
         except AssertionError as found:
             return [str(found)]
+        except FlakyFailure as found:
+            # Threads decide who is first: a history that breaks the promise may keep it the second time.
+            return [str(error) for error in found.exceptions]
         return []
 
 
