@@ -33,7 +33,7 @@ def _bounces() -> None:
 @app.command()
 def poll(
     maildir: Path | None = typer.Option(
-        None, "--maildir", help="Read this Maildir instead of the mailbox of [bounces]."
+        None, "--maildir", help="Read this Maildir instead of the mailbox in `bounces`."
     ),
     once: bool = typer.Option(False, "--once", help="Look once and leave, as from cron."),
     json_: bool = typer.Option(False, "--json", help="Look once and print it as JSON."),

@@ -105,7 +105,7 @@ def retention(
     now: bool = typer.Option(False, "--now", help="Forget it now; serve and worker do so once a day."),
     json_: bool = _JSON,
 ) -> None:
-    """Show how long what is kept, as `[privacy]` says, and how much has had its time; `--now` forgets that.
+    """Show how long what is kept, as `privacy` in newsletter.toml says, and how much has had its time; `--now` forgets that.
 
     Example: newsletter subscribers retention --now
     """

@@ -27,7 +27,7 @@ class Composer:
 
     def __init__(self, workspace: Workspace, welcome_file: Path) -> None:
         settings = workspace.settings
-        self._signer = workspace.signer
+        self._workspace = workspace
         self._welcome_file = welcome_file
         self._letters = LetterRenderer(settings.publication, settings.look, workspace.template_dirs)
         # Without a public address it is tried out on this machine.
@@ -85,7 +85,7 @@ class Composer:
             case MailKind.ALREADY:
                 return self._letters.render("already", self._leave_links(subscriber_id))
             case MailKind.PREFERENCES:
-                url = preferences.fresh_link(self._signer, self._base_url, subscriber_id, now)
+                url = preferences.fresh_link(self._workspace.signer, self._base_url, subscriber_id, now)
                 minutes = int(preferences.LINK_LIFETIME.total_seconds()) // 60
                 return self._letters.render("preferences", {"manage_url": url, "minutes": minutes})
             case MailKind.WELCOME:
@@ -103,7 +103,8 @@ class Composer:
         return {"confirm_url": f"{self._base_url}/confirm/{token}", "days": LINK_LIFETIME.days}
 
     def _leave_links(self, subscriber_id: int) -> dict[str, Any]:
+        signer = self._workspace.signer
         return {
-            "unsubscribe_url": f"{self._base_url}/u/{self._signer.unsubscribe(subscriber_id)}",
-            "preferences_url": f"{self._base_url}/p/{self._signer.preferences(subscriber_id)}",
+            "unsubscribe_url": f"{self._base_url}/u/{signer.unsubscribe(subscriber_id)}",
+            "preferences_url": f"{self._base_url}/p/{signer.preferences(subscriber_id)}",
         }

@@ -325,7 +325,8 @@ class Mailer:
             self._reported = self.held_back.copy()
             listed = ", ".join(f"{scope} {number}" for scope, number in fresh.most_common())
             hint = _with("behind a proxy, `web.trusted_proxies` has to name it" if self._proxied else "")
-            _LOG.warning("%d signups came to nothing: %s%s", fresh.total(), listed, hint)
+            total = fresh.total()
+            _LOG.warning("%d signup%s came to nothing: %s%s", total, "" if total == 1 else "s", listed, hint)
 
     def _tidy_store(self, tx: Transaction, *, now: datetime) -> None:
         stamp = now.timestamp()

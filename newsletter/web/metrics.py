@@ -31,6 +31,7 @@ from newsletter.web.service import Service
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _BELIEVES_NOBODY: Final = ProxyTrust(())
+_OF_PROXIES: Final = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 _KEPT_SECONDS: Final = 10.0
 _READY_SECONDS: Final = 5.0
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -165,7 +166,7 @@ class Metrics:
         if not client or not any(ip_address(client) in network for network in self._networks):
             return False
         # Behind a proxy nobody told us of, everybody on the internet would seem to be on this machine.
-        forwarded = "x-forwarded-for" in request.headers or "forwarded" in request.headers
+        forwarded = any(name in request.headers for name in _OF_PROXIES)
         return not forwarded or client != _BELIEVES_NOBODY.address(request)
 
     def _of_process(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import dkim
 import pytest
 
+from newsletter.audience.keys import KEY_VARIABLE, rotate
 from newsletter.clock import FakeClock
 from newsletter.store import outgoing
 from newsletter.store.base import utc_text
@@ -256,6 +257,23 @@ def test_a_preferences_link_is_mailed_and_works(start: Callable[..., Running], t
         found = re.search(r"https://notes\.example(/preferences/\S+)", text_of(sent))
         assert found is not None
         assert "ada@example.com" in site.client.get(found[1]).text
+
+
+def test_links_mailed_after_the_keys_were_rotated_work_without_a_restart(
+    start: Callable[..., Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    with FakeSmtp() as server:
+        site = start(smtp_home(tmp_path / "n", server))
+        number = site.add("ada@example.com")
+        token = site.service.signer.preferences(number)
+        rotate(site.workspace.key_file)
+        assert site.client.post(f"/p/{token}", data={"mail": "yes"}).status_code == 200
+        [sent] = wait_for(lambda: mails(server))
+        found = re.search(r"https://notes\.example(/preferences/\S+)", text_of(sent))
+        assert found is not None
+        path = found[1]
+        assert wait_for(lambda: "ada@example.com" in site.client.get(path).text, seconds=5)
 
 
 def test_a_reminder_comes_by_itself_and_its_link_joins(start: Callable[..., Running], tmp_path: Path) -> None:

@@ -83,6 +83,8 @@ def test_durations_are_counted_in_the_right_bucket() -> None:
         ("", {}, 200),
         ("", {"x-forwarded-for": "127.0.0.1"}, 404),
         ("", {"forwarded": "for=127.0.0.1"}, 404),
+        ("", {"x-real-ip": "203.0.113.9"}, 404),
+        ("", {"via": "1.1 proxy"}, 404),
         ('trusted_proxies = ["127.0.0.1"]\n', {"x-forwarded-for": "203.0.113.9"}, 404),
         (
             'trusted_proxies = ["127.0.0.1"]\nmetrics_from = ["203.0.113.0/24"]\n',
