@@ -1,0 +1,252 @@
+"""What is published, what a page says, and that a build gives the same bytes however it came about."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from newsletter.errors import NewsletterError, UsageError
+from tests.site.conftest import ROOT, Newsletter, issue, tree
+
+
+def test_only_sent_issues_are_published(newsletter: Newsletter) -> None:
+    built = newsletter.build()
+    assert (built.replaced, built.issues) == (True, 3)
+    assert (newsletter.out / "second" / "index.html").is_file()
+    assert not (newsletter.out / "unsent").exists()
+    assert all(b"Secret draft" not in data for data in tree(newsletter.out).values())
+
+
+def test_drafts_are_shown_when_asked_for(newsletter: Newsletter) -> None:
+    newsletter.build(drafts=True)
+    assert "Secret draft" in newsletter.page("/unsent/")
+
+
+def test_a_broken_draft_is_in_nobodys_way(newsletter: Newsletter) -> None:
+    newsletter.write("005-wip.md", "---\nnumber: 5\n---\n## What", sent=False)
+    assert newsletter.build().replaced
+
+
+def test_an_issue_has_its_anchors_its_neighbours_and_no_slots(newsletter: Newsletter) -> None:
+    newsletter.build()
+    page = newsletter.page("/second/")
+    for anchor in ("concept", "architecture", "project-idea", "interview-question", "answer"):
+        assert page.count(f' id="{anchor}"') == 1
+    assert '<a rel="prev" href="/first/">' in page
+    assert '<a rel="next" href="/third/">' in page
+    assert "Hi there," in page
+    assert "{{" not in page
+    assert "The &lt;second&gt; &amp; &#34;more&#34;" in page
+    assert "min read" in page
+    assert "Updated" not in page
+
+
+def test_a_later_edit_is_marked(newsletter: Newsletter) -> None:
+    newsletter.write("001-first.md", issue(1, "The first", extra="updated: 2026-02-09\n"))
+    newsletter.build()
+    assert 'Updated <time datetime="2026-02-09">9 February 2026</time>' in newsletter.page("/first/")
+    assert "<lastmod>2026-02-09</lastmod>" in (newsletter.out / "sitemap.xml").read_text()
+
+
+def test_the_address_is_the_one_that_mails_link_to(newsletter: Newsletter) -> None:
+    from newsletter.content.issue import read_issue
+    from newsletter.model.issue import DEFAULT_KINDS
+    from newsletter.model.publication import Theme
+    from newsletter.render.email import EmailRenderer
+
+    newsletter.build()
+    path = newsletter.home / "issues" / "003-third.md"
+    parsed = read_issue(path).issue
+    assert parsed is not None
+    renderer = EmailRenderer(
+        publication=newsletter.publication,
+        theme=Theme(),
+        kinds=DEFAULT_KINDS,
+        template_dirs=(ROOT / "templates",),
+        images="link",
+        answer_in_email=False,
+    )
+    rendered = renderer.render(parsed)
+    assert f'<link rel="canonical" href="{rendered.web_url}">' in newsletter.page("/third/")
+
+
+def test_pictures_have_the_names_the_mails_link_to(samples: Newsletter) -> None:
+    page = samples.page("/rag-or-fine-tuning/")
+    found = re.search(
+        r'<img [^>]*src="/assets/(001-two-loops-[0-9a-f]{8}\.png)" width="\d+" height="\d+"', page
+    )
+    assert found is not None
+    assert (samples.out / "assets" / found[1]).read_bytes() == (
+        samples.home / "issues/images/001-two-loops.png"
+    ).read_bytes()
+
+
+def test_an_alias_leads_on(newsletter: Newsletter) -> None:
+    newsletter.write("001-first.md", issue(1, "The first", extra="aliases: [old-name]\n"))
+    newsletter.build()
+    page = newsletter.page("/old-name/")
+    assert 'content="0; url=/first/"' in page
+    assert '<link rel="canonical" href="https://notes.example.com/first/">' in page
+    assert "old-name" not in (newsletter.out / "sitemap.xml").read_text()
+
+
+def test_a_site_below_a_path_keeps_to_it(newsletter: Newsletter) -> None:
+    from dataclasses import replace
+
+    newsletter.publication = replace(newsletter.publication, base_url="https://example.com/notes")
+    newsletter.build()
+    page = newsletter.page("/third/")
+    assert 'href="/notes/first/#concept"' in page
+    assert re.findall(r'(?:href|src)="/(?!notes/)[^"]*"', page) == []
+
+
+def test_the_markdown_twin_has_the_words_and_whole_links(newsletter: Newsletter) -> None:
+    newsletter.build()
+    twin = (newsletter.out / "third" / "index.md").read_text("utf-8")
+    assert twin.startswith("# The third\n\n> What issue 3 is about.\n")
+    assert "[the first](https://notes.example.com/first/#concept)" in twin
+    assert "Hi there," in twin
+
+
+def test_questions_can_be_filtered_without_a_script(newsletter: Newsletter) -> None:
+    newsletter.build()
+    assert newsletter.page("/questions/").count('#interview-question"') == 3
+    assert newsletter.page("/questions/senior/").count('#interview-question"') == 1
+    assert newsletter.page("/questions/evals/").count('#interview-question"') == 1
+    assert newsletter.page("/questions/senior/evals/").count('#interview-question"') == 1
+    assert not (newsletter.out / "questions" / "mid" / "evals").exists(), "nothing to show there"
+
+
+def test_lists_are_cut_into_pages(newsletter: Newsletter) -> None:
+    for number in range(5, 14):
+        newsletter.write(f"{number:03}-more-{number}.md", issue(number, f"More {number}"))
+    newsletter.build()
+    assert "Page 2 of 3" in newsletter.page("/archive/page-2/")
+    assert 'rel="next" href="/archive/page-2/"' in newsletter.page("/archive/")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda n: n.write("002-second.md", issue(2, "Renamed")), id="a title"),
+        pytest.param(
+            lambda n: n.write("002-second.md", issue(2, "The second", body="Other words.")), id="a body"
+        ),
+        pytest.param(lambda n: n.write("002-second.md", issue(2, "The second", tags="[new]")), id="topics"),
+        pytest.param(lambda n: n.write("005-fifth.md", issue(5, "The fifth")), id="a new issue"),
+        pytest.param(lambda n: n.sent.remove("second"), id="an issue less"),
+        pytest.param(lambda n: n.sent.add("unsent"), id="an issue sent"),
+    ],
+)
+def test_an_incremental_build_gives_the_bytes_of_a_full_one(newsletter: Newsletter, change: object) -> None:
+    assert callable(change)
+    newsletter.build()
+    change(newsletter)
+    assert newsletter.build().replaced
+    assert tree(newsletter.out) == newsletter.fresh()
+
+
+def test_what_did_not_change_is_not_built_again(newsletter: Newsletter) -> None:
+    first = newsletter.build()
+    before = tree(newsletter.out)
+    inode = newsletter.out.stat().st_ino
+    again = newsletter.build()
+    assert (first.replaced, again.replaced) == (True, False)
+    assert newsletter.out.stat().st_ino == inode
+    newsletter.write("001-first.md", issue(1, "The first", body="Other words."))
+    edited = newsletter.build()
+    assert 0 < edited.written < len(before) / 2
+
+
+def test_a_file_that_somebody_changed_or_deleted_comes_back(newsletter: Newsletter) -> None:
+    newsletter.build()
+    before = tree(newsletter.out)
+    (newsletter.out / "first" / "index.html").write_text("defaced")
+    (newsletter.out / "atom.xml").unlink()
+    assert newsletter.build().replaced
+    assert tree(newsletter.out) == before
+
+
+def test_a_picture_that_changed_is_shown(newsletter: Newsletter) -> None:
+    pictures = sorted((ROOT / "issues" / "images").glob("*.png"))
+    shown = newsletter.home / "issues" / "p.png"
+    shown.write_bytes(pictures[0].read_bytes())
+    newsletter.write("001-first.md", issue(1, "The first", body="![Boxes](p.png)"))
+    newsletter.build()
+    shown.write_bytes(pictures[1].read_bytes())
+    newsletter.build()
+    assert tree(newsletter.out) == newsletter.fresh()
+
+
+def test_a_mistake_in_a_template_leaves_the_old_site(newsletter: Newsletter) -> None:
+    newsletter.build()
+    before = tree(newsletter.out)
+    own = newsletter.home / "templates" / "site"
+    own.mkdir(parents=True)
+    (own / "list.html.j2").write_text("{{ page.nothing_of_the_kind }}")
+    with pytest.raises(NewsletterError, match=r"list\.html\.j2:1"):
+        newsletter.build()
+    assert tree(newsletter.out) == before
+    assert not (newsletter.home / ".public.new").exists()
+
+
+@pytest.mark.parametrize("moment", [1, 12, 30])
+def test_a_process_that_dies_leaves_the_old_site(newsletter: Newsletter, moment: int) -> None:
+    newsletter.build()
+    before = tree(newsletter.out)
+    for number in (1, 2, 3):
+        newsletter.write(
+            f"{number:03}-{['first', 'second', 'third'][number - 1]}.md", issue(number, f"New {number}")
+        )
+    inputs = json.dumps([str(newsletter.home), sorted(newsletter.sent), moment])
+    script = """
+import json, os, signal, sys
+from pathlib import Path
+from newsletter.site.folder import NewFolder
+from tests.site.conftest import Newsletter
+home, sent, moment = json.loads(sys.argv[1])
+again = Newsletter(Path(home))
+again.sent = set(sent)
+written = NewFolder.write
+count = 0
+def write(self, path, data):
+    global count
+    count += 1
+    if count == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+    written(self, path, data)
+NewFolder.write = write
+again.build()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, inputs],
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert tree(newsletter.out) == before
+    assert newsletter.build().replaced
+    assert tree(newsletter.out) == newsletter.fresh()
+
+
+def test_a_folder_with_other_files_is_refused(newsletter: Newsletter) -> None:
+    newsletter.out.mkdir()
+    (newsletter.out / "thesis.doc").write_text("years of work")
+    with pytest.raises(UsageError, match="no site build made"):
+        newsletter.build()
+    assert (newsletter.out / "thesis.doc").read_text() == "years of work"
+
+
+def test_a_damaged_cache_is_begun_anew(newsletter: Newsletter) -> None:
+    newsletter.build()
+    before = tree(newsletter.out)
+    (newsletter.home / "cache").write_bytes(b"no database" * 1000)
+    newsletter.build()
+    assert tree(newsletter.out) == before

@@ -1,0 +1,86 @@
+"""Whatever would make a broken site is a finding with a place, and the site stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from newsletter.diagnostics import Severity
+from tests.site.conftest import Newsletter, issue, tree
+
+
+def refused(newsletter: Newsletter) -> list[tuple[str, str, int, int]]:
+    """What an attempt to build finds; the folder is as it was."""
+    before = tree(newsletter.out)
+    built = newsletter.build()
+    assert built.failed
+    assert not built.replaced
+    assert tree(newsletter.out) == before
+    return [
+        (found.code, found.path, found.line, found.column)
+        for found in built.findings
+        if found.severity is Severity.ERROR
+    ]
+
+
+@pytest.fixture(autouse=True)
+def built(newsletter: Newsletter) -> None:
+    assert newsletter.build().replaced
+
+
+def test_two_issues_with_one_slug(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(5, "The fifth", extra="slug: second\n"))
+    assert refused(newsletter) == [("NL902", "issues/005-fifth.md", 8, 7)]
+
+
+def test_two_issues_with_one_number(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(2, "The fifth"))
+    assert refused(newsletter) == [("NL901", "issues/005-fifth.md", 2, 9)]
+
+
+def test_an_alias_that_is_taken(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(5, "The fifth", extra="aliases: [first]\n"))
+    assert refused(newsletter) == [("NL902", "issues/005-fifth.md", 8, 10)]
+
+
+@pytest.mark.parametrize("name", ["archive", "join", "assets"])
+def test_an_address_of_the_site_or_the_service(newsletter: Newsletter, name: str) -> None:
+    newsletter.write("005-fifth.md", issue(5, "The fifth", extra=f"aliases: [{name}]\n"))
+    assert refused(newsletter) == [("NL603", "issues/005-fifth.md", 8, 11)]
+
+
+def test_a_picture_that_is_missing(newsletter: Newsletter) -> None:
+    newsletter.write("003-third.md", issue(3, "The third", body="![Boxes](gone.png)"))
+    assert refused(newsletter) == [("NL403", "issues/003-third.md", 12, 10)]
+
+
+@pytest.mark.parametrize("link", ["009-nothing.md", "/nowhere/", "#nothing", "001-first.md#nothing"])
+def test_a_link_that_leads_nowhere(newsletter: Newsletter, link: str) -> None:
+    newsletter.write("003-third.md", issue(3, "The third", body=f"See [{link}]({link})."))
+    assert refused(newsletter) == [("NL601", "issues/003-third.md", 12, 8 + len(link))]
+
+
+def test_a_page_that_goes_takes_links_to_it_along(newsletter: Newsletter) -> None:
+    (newsletter.home / "issues" / "001-first.md").unlink()
+    newsletter.sent.remove("first")
+    assert refused(newsletter) == [("NL601", "issues/003-third.md", 12, 17)]
+
+
+def test_a_link_to_an_issue_that_is_not_sent_is_words_until_then(newsletter: Newsletter) -> None:
+    newsletter.write("003-third.md", issue(3, "The third", body="See [the next](004-unsent.md)."))
+    built = newsletter.build()
+    assert [(found.code, found.line, found.column) for found in built.findings] == [("NL602", 12, 16)]
+    assert "See <span>the next</span>." in newsletter.page("/third/")
+    newsletter.sent.add("unsent")
+    newsletter.build()
+    assert '<a href="/unsent/">the next</a>' in newsletter.page("/third/")
+
+
+def test_a_sent_issue_without_a_file_is_told(newsletter: Newsletter) -> None:
+    newsletter.sent.add("vanished")
+    built = newsletter.build()
+    assert [(found.code, found.severity) for found in built.findings] == [("NL604", Severity.WARNING)]
+
+
+def test_an_issue_that_can_not_be_read(newsletter: Newsletter) -> None:
+    newsletter.write("003-third.md", issue(3, "The third").replace("### Answer", "### Anser"))
+    assert refused(newsletter)
