@@ -75,7 +75,7 @@ class Workspace:
         """The built site that the service shows as well; None where it shows none.
 
         Raises:
-            UsageError: `[web] site` names no folder.
+            UsageError: `[web] site` names no folder, or one with more in it than a site.
         """
         name = self.settings.web.site
         if not name:
@@ -85,6 +85,11 @@ class Workspace:
             raise UsageError(
                 f"`web.site` names {folder}, which is not a folder",
                 hint=f"build the site: newsletter site build --out {name}",
+            )
+        if self.home.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(
+                f"`web.site` names {folder}, which holds the newsletter itself: anybody could read its settings and lists",
+                hint='name the folder of the built site alone, such as site = "site"',
             )
         return folder
 

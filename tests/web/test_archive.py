@@ -227,3 +227,13 @@ def test_a_large_file_arrives_whole(shown: Running, built: Path) -> None:
     answer = shown.client.get("/large.bin")
     assert answer.content == content
     assert answer.headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize("folder", [".", "..", "site/.."])
+def test_the_newsletters_own_folder_is_never_served(
+    start: Callable[..., Running], tmp_path: Path, folder: str
+) -> None:
+    home = make_home(tmp_path / "n", f'[web]\nsite = "{folder}"\n')
+    (home / "site").mkdir()
+    with pytest.raises(UsageError, match="holds the newsletter itself"):
+        start(home)
