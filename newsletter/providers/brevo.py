@@ -14,7 +14,6 @@ broken up by a parameter that holds a brace; parameters are put in once and not 
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Generator, Mapping, Sequence
@@ -28,17 +27,19 @@ from newsletter.errors import NewsletterError
 from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     allowance,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     read_json,
     refused,
     region,
     seconds_to_wait,
+    to_json,
 )
 from newsletter.providers.base import (
     Batch,
@@ -51,7 +52,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
-from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.events import digest, moment, read_entries, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_BREVO_API_KEY"
@@ -62,7 +63,6 @@ _FIXES: Final = Fixes(
     address="check `provider.base_url`; leave it out for https://api.brevo.com",
 )
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _KEYS: Final = uuid.UUID("8f0b2f3e-5a0e-4d0c-9d57-3d0a2b9f6c11")
 _OPENING: Final = re.compile(rb"\{(?=[{%#])")
 _BRACE: Final = b"{{params.b}}"
@@ -116,19 +116,14 @@ class BrevoProvider:
         self._key = api_key(options, API_KEY_VARIABLE, "app.brevo.com/settings/keys/api")
         self._base = base_url(options, region(options, _HOSTS))
         self._sandbox = options.sandbox
-        self._headers = {
-            "api-key": self._key,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
+        self._headers = call_headers("api-key", self._key) | JSON_BODY
 
     def build_request(self, batch: Batch) -> Request:
         """`POST /v3/smtp/email` with the one message of `batch`; the same batch always gives the same bytes."""
         [message] = batch.messages
         html = _OPENING.sub(_BRACE, b"".join(message.html_json))
         text = _OPENING.sub(_BRACE, b"".join(message.text_json))
-        envelope = _OPENING.sub(_BRACE, _ENCODE({"subject": message.subject}).encode()[1:-1])
+        envelope = _OPENING.sub(_BRACE, to_json({"subject": message.subject}).encode()[1:-1])
         parts = [b"{", envelope, b",", self._envelope(message, batch.key), b',"htmlContent":"', html]
         if text:
             parts += (b'","textContent":"', text)
@@ -141,7 +136,7 @@ class BrevoProvider:
     def _envelope(self, message: Message, key: str) -> bytes:
         name, address = parseaddr(message.from_header)
         headers = dict(message.headers)
-        headers["X-Mailin-custom"] = _ENCODE({"delivery_id": message.delivery_id})
+        headers["X-Mailin-custom"] = to_json({"delivery_id": message.delivery_id})
         # It takes UUIDs only; the same key always gives the same.
         headers["idempotencyKey"] = str(uuid.uuid5(_KEYS, key))
         if self._sandbox:
@@ -154,7 +149,7 @@ class BrevoProvider:
         }
         if message.reply_to:
             fields["replyTo"] = {"email": message.reply_to}
-        return _ENCODE(fields).encode()[1:-1]
+        return to_json(fields).encode()[1:-1]
 
     def parse_response(self, batch: Batch, response: Response) -> BatchResult:
         """What the answer says about the message.
@@ -248,12 +243,7 @@ class BrevoProvider:
         Raises:
             ValueError: neither is there.
         """
-        tree = read_report(body)
-        entries = tree if isinstance(tree, list) else [tree]
-        if not entries or not all(isinstance(entry, dict) and "event" in entry for entry in entries):
-            msg = "no Brevo event: an object or a list of objects with `event` was expected"
-            raise ValueError(msg)
-        return [_event(entry) for entry in entries]
+        return [_event(entry) for entry in read_entries(body, "Brevo")]
 
 
 def _tag(key: str) -> str:

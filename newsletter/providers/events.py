@@ -21,6 +21,20 @@ def read_report(body: bytes) -> Any:
         raise ValueError("the report is nested too deeply") from None
 
 
+def read_entries(body: bytes, title: str) -> list[dict[str, Any]]:
+    """The entries of a call that holds a list of them, or one alone; `title` is the provider's name for people.
+
+    Raises:
+        ValueError: it isn't JSON, or an entry names no `event`.
+    """
+    tree = read_report(body)
+    entries = tree if isinstance(tree, list) else [tree]
+    if not entries or not all(isinstance(entry, dict) and "event" in entry for entry in entries):
+        msg = f"no {title} event: an object or a list of objects with `event` was expected"
+        raise ValueError(msg)
+    return entries
+
+
 def text(report: Any, *path: str) -> str:
     """What stands at `path`, a field in a field; empty unless it is a string or a number."""
     for name in path:

@@ -23,16 +23,18 @@ from newsletter.errors import UsageError
 from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     allowance,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
     refused,
+    to_json,
 )
 from newsletter.providers.base import (
     Batch,
@@ -53,7 +55,6 @@ _FIXES: Final = Fixes(
     key=f"check {API_KEY_VARIABLE}: make a token with full access to email at app.mailersend.com/api-tokens",
     address=f"check `provider.base_url`; leave it out for {_DEFAULT}",
 )
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _INDEX: Final = re.compile(r"(?:message\.)?(\d+)(?:\.|\Z)")
 _ABOUT_SENDER: Final = re.compile(r"\bfrom\b|\bdomain\b|MS42207", re.IGNORECASE)
 _ABOUT_PLAN: Final = re.compile(r"list_unsubscribe|\bplan\b|upgrade", re.IGNORECASE)
@@ -106,12 +107,7 @@ class MailerSendProvider:
             )
         self._key = api_key(options, API_KEY_VARIABLE, "app.mailersend.com/api-tokens")
         self._url = f"{base_url(options, _DEFAULT)}/v1/bulk-email"
-        self._headers = {
-            "Authorization": f"Bearer {self._key}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
+        self._headers = call_headers("Authorization", f"Bearer {self._key}") | JSON_BODY
 
     def build_request(self, batch: Batch) -> Request:
         """`POST /v1/bulk-email`, a whole message for each reader; the same batch always gives the same bytes."""
@@ -286,7 +282,7 @@ def _envelope(message: Message, key: str) -> bytes:
         fields |= {"list_unsubscribe": leave.partition(", <mailto:")[0], "precedence_bulk": True}
     if message.reply_to:
         fields["reply_to"] = {"email": message.reply_to}
-    return _ENCODE(fields).encode()[:-1]
+    return to_json(fields).encode()[:-1]
 
 
 def _by_index(errors: Any, count: int) -> Iterator[tuple[int, str]]:

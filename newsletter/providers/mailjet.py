@@ -11,7 +11,6 @@ broken up by a variable that holds a brace, so that nothing depends on how the l
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
@@ -25,17 +24,19 @@ from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind, SharedContent
 from newsletter.model.template import Template
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     allowance,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
     refused,
     region,
+    to_json,
 )
 from newsletter.providers.base import (
     Batch,
@@ -48,7 +49,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
-from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.events import digest, moment, read_entries, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
 API_KEY_VARIABLE: Final = "NEWSLETTER_MAILJET_API_KEY"
@@ -62,7 +63,6 @@ _FIXES: Final = Fixes(
     address="check `provider.base_url`; leave it out for https://api.mailjet.com",
 )
 _CLOCKS_DIFFER: Final = timedelta(minutes=10)
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Mailjet sets them itself and refuses a message that brings them along.
 _FORBIDDEN: Final = frozenset({"list-id"})
 # A brace that would open `{{`, `{%` or `{#`, or that a slot or the end of a part follows.
@@ -112,12 +112,7 @@ class MailjetProvider:
         self._base = base_url(options, region(options, _HOSTS))
         self._sandbox = options.sandbox
         token = base64.b64encode(self._key.encode()).decode()
-        self._headers = {
-            "Authorization": f"Basic {token}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
+        self._headers = call_headers("Authorization", f"Basic {token}") | JSON_BODY
         self._known: tuple[SharedContent | None, bytes, bool] = (None, b"", False)
 
     def build_request(self, batch: Batch) -> Request:
@@ -128,7 +123,7 @@ class MailjetProvider:
         """
         assert batch.shared is not None
         shared, with_brace = self._content(batch.shared)
-        campaign = _ENCODE(batch.key.rpartition("-")[0] or batch.key).encode()
+        campaign = to_json(batch.key.rpartition("-")[0] or batch.key).encode()
         parts = [b'{"SandboxMode":true,' if self._sandbox else b"{", b'"Globals":{', shared]
         parts += [b',"CustomCampaign":', campaign, b',"DeduplicateCampaign":true},"Messages":[']
         before = b""
@@ -156,7 +151,7 @@ class MailjetProvider:
             members["Subject"] = subject
             brace = any(f"{{{{var:{_BRACE}}}}}" in part for part in (html, text, subject))
             # One assignment of one tuple: other threads see the old three or the new three.
-            self._known = (shared, _ENCODE(members)[1:-1].encode(), brace)
+            self._known = (shared, to_json(members)[1:-1].encode(), brace)
         return self._known[1], self._known[2]
 
     def parse_response(self, batch: Batch, response: Response) -> BatchResult:
@@ -267,12 +262,7 @@ class MailjetProvider:
         Raises:
             ValueError: neither is there.
         """
-        tree = read_report(body)
-        entries = tree if isinstance(tree, list) else [tree]
-        if not entries or not all(isinstance(entry, dict) and "event" in entry for entry in entries):
-            msg = "no Mailjet event: an object or a list of objects with `event` was expected"
-            raise ValueError(msg)
-        return [_event(entry) for entry in entries]
+        return [_event(entry) for entry in read_entries(body, "Mailjet")]
 
 
 def _escape(text: str) -> str:
@@ -293,7 +283,7 @@ def _message(message: Message, shared: SharedContent, *, with_brace: bool) -> by
         variables[_BRACE] = "{"
     if shared.subject is None:
         variables["s"] = message.subject
-    return _ENCODE(
+    return to_json(
         {
             "To": [{"Email": message.recipient}],
             "Headers": {name: value for name, value in headers if name.lower() not in _FORBIDDEN},

@@ -11,7 +11,6 @@ its custom variables.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, timedelta
@@ -23,16 +22,18 @@ from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
     refused,
     region,
+    to_json,
 )
 from newsletter.providers.base import (
     Batch,
@@ -62,7 +63,6 @@ _FIXES = Fixes(
 )
 _VERIFY: Final = "verify the domain of `from` at mailtrap.io/domains and give the token access to it"
 _PLAN: Final = "change the plan at mailtrap.io/billing, or wait until the limit is renewed"
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # "'to' address is invalid", "Recipient in suppression list".
 _ABOUT_RECIPIENT = re.compile(r"'to\b|\bto\[\d+\]|\brecipient|suppress", re.IGNORECASE)
 _ABOUT_DOMAIN = re.compile(r"\bdomain|'from\b|forbidden|verif", re.IGNORECASE)
@@ -123,12 +123,8 @@ class MailtrapProvider:
         self._key = key
         self._url = f"{base}{path}"
         self._logs = f"{base if options.base_url else _LOGS}/api/email_logs"
-        self._asking = {
-            "Authorization": f"Bearer {key}",
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
-        self._sending = {**self._asking, "Content-Type": "application/json"}
+        self._asking = call_headers("Authorization", f"Bearer {key}")
+        self._sending = self._asking | JSON_BODY
 
     def build_request(self, batch: Batch) -> Request:
         """`POST /api/batch`: the sender once, and an item for each message.
@@ -142,15 +138,15 @@ class MailtrapProvider:
             base["reply_to"] = {"email": first.reply_to}
         # What is the same for all is encoded once: a dictionary for each message takes twice as long.
         same_for_all = {header: _header(*header) for header in first.headers}
-        ours = f'"batch":{_ENCODE(batch.key)}'
-        parts: list[bytes] = [b'{"base":', _ENCODE(base).encode(), b',"requests":']
+        ours = f'"batch":{to_json(batch.key)}'
+        parts: list[bytes] = [b'{"base":', to_json(base).encode(), b',"requests":']
         before = "["
         for message in batch.messages:
             headers = [same_for_all.get(header) or _header(*header) for header in message.headers]
             head = (
-                f'{before}{{"to":[{{"email":{_ENCODE(message.recipient)}}}],'
-                f'"subject":{_ENCODE(message.subject)},'
-                f'"custom_variables":{{{ours},"delivery_id":{_ENCODE(message.delivery_id)}}},'
+                f'{before}{{"to":[{{"email":{to_json(message.recipient)}}}],'
+                f'"subject":{to_json(message.subject)},'
+                f'"custom_variables":{{{ours},"delivery_id":{to_json(message.delivery_id)}}},'
                 f'"headers":{{{",".join(headers)}}},"html":"'
             )
             parts += (head.encode(), *message.html_json)
@@ -303,7 +299,7 @@ def _some(addresses: Any) -> Iterator[list[str]]:
 
 
 def _header(name: str, value: str) -> str:
-    return f"{_ENCODE(name)}:{_ENCODE(value)}"
+    return f"{to_json(name)}:{to_json(value)}"
 
 
 def _sender(from_header: str) -> dict[str, str]:

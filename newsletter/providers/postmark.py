@@ -11,7 +11,6 @@ batch tells who was accepted.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Final
@@ -21,16 +20,18 @@ from newsletter.errors import NewsletterError
 from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
     refused,
     region,
+    to_json,
 )
 from newsletter.providers.base import (
     Batch,
@@ -53,7 +54,6 @@ _FIXES = Fixes(
     key=f"check {API_KEY_VARIABLE}: it is the server's token, at account.postmarkapp.com under API Tokens",
     address="check `provider.base_url`; leave it out for https://api.postmarkapp.com",
 )
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Postmark's limit for one metadata value.
 _LONGEST_VALUE: Final = 80
 # A page of the search, and how far into a search one may go.
@@ -117,12 +117,8 @@ class PostmarkProvider:
         self._base = base_url(options, default)
         self._key = key
         self._stream = options.stream or _STREAM
-        self._asking = {
-            "X-Postmark-Server-Token": key,
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
-        self._sending = {**self._asking, "Content-Type": "application/json"}
+        self._asking = call_headers("X-Postmark-Server-Token", key)
+        self._sending = self._asking | JSON_BODY
 
     def build_request(self, batch: Batch) -> Request:
         """`POST /email/batch`, an item for each message; the same batch always gives the same bytes.
@@ -139,9 +135,9 @@ class PostmarkProvider:
             if (message.from_header, message.reply_to) != sender:
                 sender, ends = (message.from_header, message.reply_to), self._end(message, batch.key)
             delivery = message.delivery_id
-            ours = f',"delivery_id":{_ENCODE(delivery)}' if len(delivery) <= _LONGEST_VALUE else ""
+            ours = f',"delivery_id":{to_json(delivery)}' if len(delivery) <= _LONGEST_VALUE else ""
             head = (
-                f'{before}{{"To":{_ENCODE(message.recipient)},"Subject":{_ENCODE(message.subject)},'
+                f'{before}{{"To":{to_json(message.recipient)},"Subject":{to_json(message.subject)},'
                 f'"Headers":[{",".join(headers)}],{ends}{ours}}},"HtmlBody":"'
             )
             parts += (head.encode(), *message.html_json)
@@ -158,7 +154,7 @@ class PostmarkProvider:
         if message.reply_to:
             fields["ReplyTo"] = message.reply_to
         fields["Metadata"] = {"batch": _value(batch_key)}
-        return _ENCODE(fields)[1:-2]
+        return to_json(fields)[1:-2]
 
     def parse_response(self, batch: Batch, response: Response) -> BatchResult:
         """What the answer says about each message.
@@ -260,7 +256,7 @@ class PostmarkProvider:
 
 
 def _header(name: str, value: str) -> str:
-    return f'{{"Name":{_ENCODE(name)},"Value":{_ENCODE(value)}}}'
+    return f'{{"Name":{to_json(name)},"Value":{to_json(value)}}}'
 
 
 def _value(key: str) -> str:

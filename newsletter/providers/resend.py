@@ -12,7 +12,6 @@ nobody, the send holds. What is wrong with the sender, the key or the account al
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,17 +22,19 @@ from newsletter.errors import UsageError
 from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     allowance,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
     refused,
     seconds_to_wait,
+    to_json,
 )
 from newsletter.providers.base import (
     Batch,
@@ -54,8 +55,6 @@ _FIXES = Fixes(
     key=f"check {API_KEY_VARIABLE}: make a key that may send at resend.com/api-keys",
     address="check `provider.base_url`; leave it out for https://api.resend.com",
 )
-# `json.dumps` would make an encoder for each message.
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
 # "Invalid `to` field.", "Missing `to` field.", "The `to` field is missing.": about this recipient alone.
 _ABOUT_RECIPIENT = re.compile(r"[`'\"]to[`'\"]|\bto\[\d+\]|\brecipient\b", re.IGNORECASE)
@@ -92,14 +91,9 @@ class ResendProvider:
         base = base_url(options, "https://api.resend.com")
         self._url = f"{base}/emails/batch"
         self._key = key
-        self._headers = {
-            "Authorization": f"Bearer {key}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            # Without one Resend answers 403 (error code 1010).
-            "User-Agent": USER_AGENT,
-            "x-batch-validation": "permissive",
-        }
+        self._headers = (
+            call_headers("Authorization", f"Bearer {key}") | JSON_BODY | {"x-batch-validation": "permissive"}
+        )
 
     def build_request(self, batch: Batch) -> Request:
         """`POST /emails/batch`, an item for each message, each with one address in `to`.
@@ -201,7 +195,7 @@ def _envelope(message: Message) -> bytes:
         fields["headers"] = dict(message.headers)
     if _TAG.fullmatch(message.delivery_id):
         fields["tags"] = [{"name": "delivery_id", "value": message.delivery_id}]
-    return _ENCODE(fields).encode()[:-1]
+    return to_json(fields).encode()[:-1]
 
 
 def _created(batch: Batch, body: Any, key: str) -> BatchResult:

@@ -4,7 +4,7 @@
 
 A ledger line also has `categories` and `custom_args`. Substitutions are replaced one after the other, several times
 over, and a reader's headers stand instead of the message's: the worst that the documents leave open.
-Sources: as of newsletter/providers/sendgrid.py.
+Sources: as of newsletter/providers/sendgrid/.
 """
 
 from __future__ import annotations

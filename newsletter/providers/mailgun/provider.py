@@ -32,11 +32,11 @@ from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.event import Event
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
-    USER_AGENT,
     Fixes,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
@@ -120,11 +120,7 @@ class MailgunProvider:
         self._url = f"{base}/v3/{quote(options.domain)}"
         token = base64.b64encode(f"api:{self._key}".encode()).decode("ascii")
         self._secrets = (self._key, token)
-        self._headers = {
-            "Authorization": f"Basic {token}",
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
+        self._headers = call_headers("Authorization", f"Basic {token}")
         self._contents = Translations(translate)
 
     def build_request(self, batch: Batch) -> Request:

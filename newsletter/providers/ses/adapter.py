@@ -20,7 +20,7 @@ from newsletter.errors import UsageError
 from newsletter.model.event import Event
 from newsletter.model.message import Message, Outcome, OutcomeKind, SharedContent
 from newsletter.model.template import InlineImage
-from newsletter.providers.api import USER_AGENT, api_key, base_url
+from newsletter.providers.api import USER_AGENT, api_key, base_url, to_json
 from newsletter.providers.base import (
     Batch,
     BatchResult,
@@ -33,7 +33,7 @@ from newsletter.providers.base import (
 from newsletter.providers.ses.answers import KEY_VARIABLE, read_answer
 from newsletter.providers.ses.events import read_events
 from newsletter.providers.ses.signature import Credentials, signed_headers
-from newsletter.providers.ses.template import ENCODE, Translated, encoded_mailbox, translated
+from newsletter.providers.ses.template import Translated, encoded_mailbox, translated
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets
 
 _PATH = "/v2/email/outbound-bulk-emails"
@@ -102,7 +102,7 @@ class SesProvider:
         """
         assert batch.shared is not None
         content, opening = self._opening(batch.shared)
-        key = ENCODE(_NOT_IN_TAGS.sub("-", batch.key)[:256])
+        key = to_json(_NOT_IN_TAGS.sub("-", batch.key)[:256])
         entries = ",".join(_entry(message, content) for message in batch.messages if content.fits(message))
         body = (
             opening,
@@ -177,18 +177,18 @@ class SesProvider:
         if self._configuration_set:
             call["ConfigurationSetName"] = self._configuration_set
         call["DefaultContent"] = {"Template": template}
-        return ENCODE(call).encode()[:-1]
+        return to_json(call).encode()[:-1]
 
 
 def _entry(message: Message, content: Translated) -> str:
     """One recipient's own: the values, the unsubscribe header, and our id as a header and as a tag."""
     headers = ",".join(
-        f'{{"Name":{ENCODE(name)},"Value":{ENCODE(value)}}}' for name, value in message.headers
+        f'{{"Name":{to_json(name)},"Value":{to_json(value)}}}' for name, value in message.headers
     )
     return (
-        f'{{"Destination":{{"ToAddresses":[{ENCODE(message.recipient)}]}},'
-        f'"ReplacementTags":[{{"Name":"delivery_id","Value":{ENCODE(message.delivery_id)}}}],'
-        f'"ReplacementEmailContent":{{"ReplacementTemplate":{{"ReplacementTemplateData":{ENCODE(content.data(message))}}}}},'
+        f'{{"Destination":{{"ToAddresses":[{to_json(message.recipient)}]}},'
+        f'"ReplacementTags":[{{"Name":"delivery_id","Value":{to_json(message.delivery_id)}}}],'
+        f'"ReplacementEmailContent":{{"ReplacementTemplate":{{"ReplacementTemplateData":{to_json(content.data(message))}}}}},'
         f'"ReplacementHeaders":[{headers}]}}'
     )
 

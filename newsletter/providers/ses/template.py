@@ -13,7 +13,6 @@ brace that touches an expression is read as a third one. Such runs travel as val
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from email.header import Header
@@ -21,8 +20,8 @@ from email.utils import formataddr, parseaddr
 
 from newsletter.model.message import Message, SharedContent
 from newsletter.model.template import Slot, Template
+from newsletter.providers.api import to_json
 
-ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Of the JSON that fills the template for one recipient: EmailTemplateData in the API reference.
 LARGEST_DATA = 262_144
 _RUN = re.compile(r"[{}\\]+")
@@ -57,7 +56,7 @@ class Translated:
         """
         values = (*message.values, message.subject) if self.own_subject else message.values
         # Spliced: `json` would make an encoder for each recipient.
-        filled = [key + ENCODE(value) for key, value in zip(self.keys, values, strict=True)]
+        filled = [key + to_json(value) for key, value in zip(self.keys, values, strict=True)]
         return f"{{{','.join(filled)}{self.end}"
 
     def fits(self, message: Message) -> bool:
@@ -78,7 +77,7 @@ def translated(shared: SharedContent) -> Translated:
         subject = _source(Template((shared.subject,)), names, braces)
     html, text = _source(shared.html, names, braces), _source(shared.text, names, braces)
     keys = [*names.values(), *([_SUBJECT] if shared.subject is None else [])]
-    fixed = ENCODE({name: run for run, name in braces.items()})[1:]
+    fixed = to_json({name: run for run, name in braces.items()})[1:]
     return Translated(
         subject,
         html,

@@ -12,7 +12,6 @@ one that holds double braces travels as a value.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from email.utils import parseaddr
@@ -23,16 +22,18 @@ from newsletter.errors import UsageError
 from newsletter.model.event import Event
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
     refused,
     region,
+    to_json,
 )
 from newsletter.providers.base import (
     Batch,
@@ -68,7 +69,6 @@ _NOTES = (
         "non-transactional mail: import that list before the first send."
     ),
 )
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # Codes of errors about the one recipient: suppressed, and none that is valid.
 _RECIPIENT_CODES = ("1902", "5002")
 _ABOUT_RECIPIENT = re.compile(
@@ -107,11 +107,7 @@ class SparkPostProvider:
             )
         self._key = api_key(options, KEY_VARIABLE, "app.sparkpost.com/account/api-keys")
         self._base = base_url(options, region(options, _HOSTS)) + "/api/v1"
-        self._headers = {
-            "Authorization": self._key,
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
+        self._headers = call_headers("Authorization", self._key)
         # No tracking of ours means none of theirs, and no rewritten links.
         self._options: dict[str, Any] = {
             "open_tracking": False,
@@ -125,14 +121,14 @@ class SparkPostProvider:
     def build_request(self, batch: Batch) -> Request:
         """`POST /api/v1/transmissions` with one recipient; the same batch always gives the same bytes."""
         [message] = batch.messages
-        opening = _ENCODE(self._envelope(batch.key, message)).encode()
+        opening = to_json(self._envelope(batch.key, message)).encode()
         body = [opening[:-2], b',"html":"', *message.html_json]
         if message.text_json:
             body += (b'","text":"', *message.text_json)
         return Request(
             "POST",
             f"{self._base}/transmissions",
-            {**self._headers, "Content-Type": "application/json"},
+            self._headers | JSON_BODY,
             [*body, b'"}}'],
         )
 

@@ -18,7 +18,6 @@ them by a category, the batch's key; a day's statistics hold a thousand categori
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -28,20 +27,22 @@ from json.encoder import encode_basestring
 from typing import Any, Final, NamedTuple
 
 from newsletter.errors import NewsletterError, UsageError
-from newsletter.model.event import BounceClass, Event, EventType
+from newsletter.model.event import Event
 from newsletter.model.message import Message, Outcome, OutcomeKind, SharedContent
 from newsletter.providers.api import (
-    USER_AGENT,
+    JSON_BODY,
     Fixes,
     allowance,
     answered,
     api_key,
     base_url,
+    call_headers,
     every,
     one_line,
     read_json,
     refused,
     region,
+    to_json,
 )
 from newsletter.providers.base import (
     Allowance,
@@ -55,8 +56,9 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
-from newsletter.providers.events import digest, moment, read_report, text
+from newsletter.providers.events import read_report, text
 from newsletter.providers.marks import Translations, marked, numbered
+from newsletter.providers.sendgrid.events import event_of, message_id
 from newsletter.providers.signatures import (
     A_DAY,
     WebhookCall,
@@ -84,7 +86,6 @@ _MAX_BATCH: Final = 1000
 _LARGEST_CALL: Final = 30_000_000
 # Of one personalization, marks and values together.
 _SUBSTITUTION_BYTES: Final = 10_000
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _PERSONALIZATION = re.compile(r"personalizations[.\[](\d{1,4})\b\]?\.?(\w*)")
 
 
@@ -132,12 +133,7 @@ class SendGridProvider:
         self._pool = options.stream
         self._sandbox = options.sandbox
         self._url, self._logs = f"{base}/v3/mail/send", f"{base}/v3/logs"
-        self._headers = {
-            "Authorization": f"Bearer {self._key}",
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": USER_AGENT,
-        }
+        self._headers = call_headers("Authorization", f"Bearer {self._key}") | JSON_BODY
         self._contents = Translations(self._translate)
 
     def build_request(self, batch: Batch) -> Request:
@@ -159,7 +155,7 @@ class SendGridProvider:
                 b",".join(readers),
                 b"],",
                 content.tail,
-                b',"categories":[%b]}' % _ENCODE(batch.key[:255]).encode(),
+                b',"categories":[%b]}' % to_json(batch.key[:255]).encode(),
             ),
         )
 
@@ -197,7 +193,7 @@ class SendGridProvider:
         # Where the account has it on, SendGrid would put its own unsubscribe header and link in place of ours.
         members["tracking_settings"] = {"subscription_tracking": {"enable": False}}
         return _Content(
-            tail=_ENCODE(members)[1:-1].encode(),
+            tail=to_json(members)[1:-1].encode(),
             headers=tuple(f"{_literal(name)}:{_literal(value)}" for name, value in shared.headers),
             marks=tuple(marks.values()),
         )
@@ -243,7 +239,7 @@ class SendGridProvider:
         since = (question.at - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         key = question.key.replace("'", "''")
         query = f"categories IN ('{key}') AND sg_message_id_created_at >= TIMESTAMP \"{since}\""
-        body = _ENCODE({"query": query, "limit": _MAX_BATCH}).encode()
+        body = to_json({"query": query, "limit": _MAX_BATCH}).encode()
         response = yield Request("POST", self._logs, self._headers, (body,))
         document = read_json(response.body)
         messages = document.get("messages") if isinstance(document, dict) else None
@@ -254,7 +250,7 @@ class SendGridProvider:
                 hint="its logs need a plan with Email Activity, and a key that may read it",
             )
         numbers = {
-            text(m, "to_email").lower(): _message_id(text(m, "sg_message_id"), "")
+            text(m, "to_email").lower(): message_id(text(m, "sg_message_id"), "")
             for m in messages
             if isinstance(m, dict)
         }
@@ -287,7 +283,7 @@ class SendGridProvider:
         reports = read_report(body)
         if not isinstance(reports, list) or not all(isinstance(r, dict) and "event" in r for r in reports):
             raise ValueError("this is no array of SendGrid's events")
-        return [_event(report) for report in reports]
+        return [event_of(report) for report in reports]
 
 
 def _frame(message: Message, content: _Content, *, own_subject: bool) -> str:
@@ -375,57 +371,3 @@ def _rate(headers: Mapping[str, str]) -> Allowance | None:
     except ValueError:
         return None
     return allowance(headers, "x-ratelimit-remaining", "x-ratelimit-reset", now=now)
-
-
-_TYPES: Final = {
-    "processed": EventType.QUEUED,
-    "deferred": EventType.DEFERRED,
-    "delivered": EventType.DELIVERED,
-    "bounce": EventType.BOUNCED,
-    "dropped": EventType.REJECTED,
-    "cancel_drop": EventType.REJECTED,
-    "open": EventType.OPENED,
-    "click": EventType.CLICKED,
-    "spamreport": EventType.COMPLAINED,
-    "unsubscribe": EventType.UNSUBSCRIBED,
-    "group_unsubscribe": EventType.UNSUBSCRIBED,
-    "group_resubscribe": EventType.SUBSCRIBED,
-}
-
-
-def _event(report: Mapping[str, Any]) -> Event:
-    kind = _TYPES.get(text(report, "event"), EventType.UNKNOWN)
-    return Event(
-        provider=SendGridProvider.name,
-        type=kind,
-        event_id=text(report, "sg_event_id") or digest(report),
-        at=moment(report.get("timestamp")),
-        recipient=text(report, "email"),
-        message_id=_message_id(text(report, "sg_message_id"), text(report, "smtp-id")),
-        delivery_id=text(report, "delivery_id"),
-        bounce_class=_bounce_class(kind, report),
-        reason=text(report, "reason") or text(report, "response"),
-        url=text(report, "url"),
-        user_agent=text(report, "useragent"),
-        raw=report,
-    )
-
-
-def _bounce_class(kind: EventType, report: Mapping[str, Any]) -> BounceClass:
-    if kind is EventType.REJECTED:
-        gone = text(report, "reason").lower() in ("invalid", "bounced address")
-        return BounceClass.HARD if gone else BounceClass.NONE
-    if kind is not EventType.BOUNCED:
-        return BounceClass.NONE
-    if text(report, "type") in ("blocked", "block"):
-        return BounceClass.BLOCK
-    return BounceClass.SOFT if text(report, "status").startswith("4") else BounceClass.HARD
-
-
-def _message_id(number: str, smtp_id: str) -> str:
-    """The call's `X-Message-Id`: what stands before the name of a machine in `sg_message_id`, else in `smtp-id`."""
-    before = re.split(r"\.(?=filter|recvd)", number, maxsplit=1)[0]
-    if before and not before.startswith(("filter", "recvd")):
-        return before
-    named = re.fullmatch(r"<?([^@<>]+)@(?:[\w.-]*ismtpd[\w.-]*)>?", smtp_id)
-    return named[1] if named else number
