@@ -2,8 +2,7 @@
 
 Rows are staged in a file of their own, sorted and freed of repeats there; nothing of the list is
 touched or locked meanwhile. Then the import is written down, and from that commit on it is
-finished whatever happens: slices in the order of the index, each a short transaction that also
-records how far it came. A merge cut short by a crash goes on when the store is next opened.
+finished whatever happens, by `store.merge`; one cut short by a crash goes on when the store is next opened.
 """
 
 from __future__ import annotations
@@ -13,30 +12,20 @@ import fcntl
 import os
 import secrets
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from newsletter.errors import StoreError
 from newsletter.store import merge_sql as sql
+from newsletter.store.merge import AddressHmac, Merge, Progress
 from newsletter.store.sqlite import SqliteDatabase, immediate
 
 # match_key, email (empty: the same), name, status, tags (JSON array), metadata (JSON object), created_at;
 # empty wherever the row says nothing of its own. (sqlite3 takes three times as long to bind a None.)
 StagedRow = tuple[str, str, str, str, str, str, str]
-AddressHmac = Callable[[str], bytes]
-Progress = Callable[[int, int], None]
-
-_LOCK_SECONDS: Final = (
-    0.015  # what a slice aims at, its commit aside: a sixth of what a neighbour may be asked to wait
-)
-_FIRST_SLICE: Final = 1000
-_LARGEST_SLICE: Final = 20_000
-_COUNTS: Final = ("added", "updated", "unchanged", "suppressed")
-_COUNTED_AS: Final = {"leaves": "suppressed", "confirmed": "updated"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +200,7 @@ class Stage:
         """
         self._connection.close()
         with self._database.own_connection() as connection:
-            merge = _Merge(connection, self.path, address_hmac, self._status, tags)
+            merge = Merge(connection, self.path, address_hmac, self._status, tags)
             counts = merge.count_all()
         return ImportCounts(*counts, rejected=0, errors_file="")
 
@@ -256,7 +245,7 @@ def merge_import(
             hint="import the file again: people who are on the list already stay as they are",
         )
     with database.own_connection() as connection:
-        merge = _Merge(connection, path, address_hmac, status, tags)
+        merge = Merge(connection, path, address_hmac, status, tags)
         merge.run(import_id, sha256, merged_to, at, progress)
         # Slices may be lost in a power cut, but only from the end and together with their mark. This
         # last commit reaches the disk with all of them, before the staged rows go away. The mark is
@@ -290,114 +279,6 @@ def finish_interrupted(database: SqliteDatabase, address_hmac: AddressHmac, *, a
         for import_id in pending_imports(database):
             merge_import(database, import_id, address_hmac, at=at)
     return True
-
-
-class _Merge:
-    """One staged file and one connection to the list."""
-
-    def __init__(
-        self, connection: sqlite3.Connection, path: Path, address_hmac: AddressHmac, status: str, tags: str
-    ) -> None:
-        self._connection = connection
-        self._values: dict[str, str | int] = {"status": status, "tags": tags, "after": ""}
-        self._raised: BaseException | None = None
-        self._slice_people = self._slice_repeats = 0
-        connection.create_function("address_hmac", 1, self._guarded(address_hmac), deterministic=True)
-        connection.execute("ATTACH ? AS stage", (str(path),))
-        for pragma in sql.MERGE_PRAGMAS:
-            connection.execute(pragma)
-        for statement in sql.MERGE_TABLES:
-            connection.execute(statement)
-        [(self._people, self._has_tags, self._has_status)] = connection.execute(
-            "SELECT people, has_tags, has_status FROM stage.facts"
-        ).fetchall()
-
-    def _guarded(self, address_hmac: AddressHmac) -> AddressHmac:
-        """Remember what `address_hmac` raises, Ctrl-C above all: SQLite makes an error of its own of it."""
-
-        def remembering(key: str) -> bytes:
-            try:
-                return address_hmac(key)
-            except BaseException as error:
-                self._raised = error
-                raise
-
-        return remembering
-
-    def run(self, import_id: int, sha256: str, merged_to: str, at: str, progress: Progress | None) -> None:
-        self._values |= {"after": merged_to, "import_id": import_id, "source": f"import:{sha256}", "at": at}
-        [(done,)] = self._all("SELECT count(*) FROM stage.rows WHERE key <= :after")
-        size = _FIRST_SLICE
-        while self._next_slice(size):
-            with immediate(self._connection):
-                began = time.perf_counter()
-                try:
-                    self._merge_slice()
-                except sqlite3.OperationalError as error:
-                    raise self._raised or error from None
-                held = time.perf_counter() - began
-            done += self._slice_people
-            if progress is not None:
-                progress(done, self._people)
-            self._values["after"] = self._values["upto"]
-            size = max(100, min(_LARGEST_SLICE, size * 2, int(size * _LOCK_SECONDS / held)))
-
-    def count_all(self) -> tuple[int, int, int, int]:
-        totals = dict.fromkeys(_COUNTS, 0)
-        while self._next_slice(_LARGEST_SLICE):
-            self._classify()
-            for name, number in self._counts().items():
-                totals[name] += number
-            self._values["after"] = self._values["upto"]
-        added, updated, unchanged, suppressed = totals.values()
-        return added, updated, unchanged, suppressed
-
-    def _all(self, statement: str) -> list[tuple[int, ...]]:
-        return self._connection.execute(statement, self._values).fetchall()
-
-    def _next_slice(self, size: int) -> bool:
-        """Move `upto` behind the next `size` people; False where there are none."""
-        [(key, people, repeats)] = self._connection.execute(
-            sql.SLICE_END, self._values | {"size": size}
-        ).fetchall()
-        self._values["upto"] = key or ""
-        self._slice_people, self._slice_repeats = people, repeats
-        return bool(people)
-
-    def _classify(self) -> None:
-        """Fill `known`: who of the slice is on the list or was erased, and what the row means for them."""
-        self._connection.execute("DELETE FROM temp.known")
-        # One look instead of one per row: a list that is new, or its own alphabet, meets nobody.
-        if self._all(sql.ANYONE_IN_RANGE)[0][0]:
-            self._connection.execute(sql.CLASSIFY_KNOWN, self._values)
-        # Looked at under the same lock as the rows: nobody erased in between comes back.
-        if self._all("SELECT EXISTS (SELECT 1 FROM main.suppressions)")[0][0]:
-            self._connection.execute(sql.CLASSIFY_ERASED, self._values)
-
-    def _counts(self) -> dict[str, int]:
-        counts = dict.fromkeys(_COUNTS, 0)
-        for outcome, number in self._connection.execute(sql.COUNT_KNOWN):
-            counts[_COUNTED_AS.get(outcome, outcome)] += number
-        leaving = self._all(sql.COUNT_LEAVING)[0][0] if self._has_status else 0
-        counts["added"] = self._slice_people - sum(counts.values()) - leaving
-        counts["suppressed"] += leaving
-        counts["unchanged"] += self._slice_repeats
-        return counts
-
-    def _merge_slice(self) -> None:
-        self._classify()
-        counts = self._counts()
-        execute = self._connection.execute
-        [(anyone_known,)] = execute("SELECT EXISTS (SELECT 1 FROM temp.known)").fetchall()
-        execute(sql.INSERT_NEW if anyone_known else sql.INSERT_ALL, self._values)
-        if counts["updated"] or counts["suppressed"]:
-            execute(sql.UPDATE_KNOWN, self._values)
-            execute(sql.RECORD_CONSENT, self._values)
-        if self._has_status:
-            execute(sql.SUPPRESS, self._values)
-        if self._has_tags:
-            execute(sql.ADD_TAGS, self._values)
-        execute(sql.RECORD_PROGRESS, self._values | counts)
 
 
 def _remove_orphans(database: SqliteDatabase) -> None:

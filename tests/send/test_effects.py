@@ -39,7 +39,7 @@ PURE: Final = _words(
 )
 # Modules with effects the fuse sees, and who has them.
 EFFECTS: Final = {
-    "sqlite3": {"store/sqlite.py", "store/imports.py"},
+    "sqlite3": {"store/sqlite.py", "store/imports.py", "store/merge.py"},
     # The search asks through `HttpSession`, and sets its patience.
     "httpx": {"send/transport.py", "send/search.py"},
     "smtplib": {"providers/smtp/connect.py"},
