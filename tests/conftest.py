@@ -28,6 +28,30 @@ ROOT = Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+# Whole files go to one worker. What takes minutes begins first, so that the short ones fill what is left.
+LONGEST_FIRST = (
+    "send/test_crashes.py",
+    "send/test_kill.py",
+    "test_readme.py",
+    "test_wheel.py",
+    "send/test_planted_bugs.py",
+    "audience/test_import_survives.py",
+    "web/test_webhooks.py",
+    "web/test_joining_browser.py",
+    "web/test_pages_browser.py",
+    "web/test_any_request.py",
+    "web/test_signup.py",
+    "web/test_mailer.py",
+    "send/test_due.py",
+    "send/test_fencing.py",
+    "send/test_send_stateful.py",
+    "cli/test_subscribers.py",
+    "cli/test_demo.py",
+    "cli/test_send.py",
+    "audience/test_membership.py",
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options are only known to pytest if the root conftest declares them."""
     parser.addoption(
@@ -36,6 +60,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-cases", action="store_true", help="rewrite tests/cases/*/bad.out from what the checks say"
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; see `LONGEST_FIRST`."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 def missing(tool: str) -> NoReturn:

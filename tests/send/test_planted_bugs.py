@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.errors import FlakyFailure
+from hypothesis.errors import FlakyFailure, FlakyStrategyDefinition
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.fakes.resend import FakeResend
@@ -101,7 +101,20 @@ def model() -> list[str]:
         except FlakyFailure as found:
             # Threads decide who is first: a history that breaks the promise may keep it the second time.
             return [str(error) for error in found.exceptions]
+        except FlakyStrategyDefinition as found:
+            # As above, the other way round: it broke the promise where the same history had gone on before.
+            if broken := _broken(found):
+                return broken
+            raise
         return []
+
+
+def _broken(error: BaseException) -> list[str]:
+    """The promises whose breach was being dealt with when `error` was raised."""
+    around = error.__context__
+    if around is None:
+        return []
+    return [*([str(around)] if isinstance(around, AssertionError) else []), *_broken(around)]
 
 
 def dying(runner: Runner, bug: str, *, keys: bool) -> list[str]:
