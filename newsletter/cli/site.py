@@ -105,9 +105,16 @@ def _folder(workspace: Workspace, out: Path | None) -> Path:
 
 
 def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
+    import gc
+
     from newsletter.site.build import build_site
 
-    return build_site(site_inputs(workspace, drafts=drafts), folder)
+    # A build makes millions of small objects and no cycles that matter: looking for them is a tenth of its time.
+    gc.disable()
+    try:
+        return build_site(site_inputs(workspace, drafts=drafts), folder)
+    finally:
+        gc.enable()
 
 
 def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:

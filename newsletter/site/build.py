@@ -23,11 +23,11 @@ from newsletter.render.email import layout_values
 from newsletter.render.templates import Templates
 from newsletter.site import feeds
 from newsletter.site.bodies import FILTERS
-from newsletter.site.entry import Body, Entry, SiteOptions
+from newsletter.site.entry import Body, Entry, PictureFile, SiteOptions
 from newsletter.site.folder import NewFolder, as_written, refuse_foreign
 from newsletter.site.page import Page
 from newsletter.site.pages import Pages
-from newsletter.site.sources import Cache, Reader, Sources, digest
+from newsletter.site.sources import Cache, Reader, Sources, digest, unchanged
 
 _PACKAGE = Path(__file__).parent.parent
 _LINK = re.compile(r'<a href="(page:[^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
@@ -124,6 +124,35 @@ class _Build:
         self._bodies: dict[str, Body] = {}
 
     def run(self) -> Built:
+        """Build it, unless everything is as it was after the last build."""
+        stamp = self._stamp()
+        known = self._cache.about(f"last:{self._out}")
+        if known and (last := json.loads(known))["stamp"] == stamp:
+            before = self._cache.pages(str(self._out))
+            pictures = (PictureFile(*picture) for picture in last["pictures"])
+            if len(as_written(self._out, before)) == len(before) and unchanged(pictures):
+                findings = tuple(Diagnostic(**found) for found in last["findings"])
+                issues, guides, pages = last["counts"]
+                return Built(False, issues, guides, pages, 0, findings)  # noqa: FBT003 - named by the class
+        sources, built = self._build()
+        if not built.failed:
+            kept = {
+                "stamp": stamp,
+                "pictures": [tuple(p.__dict__.values()) for entry in sources.entries for p in entry.pictures],
+                "findings": [asdict(found) for found in built.findings],
+                "counts": [built.issues, built.guides, built.pages],
+            }
+            self._cache.set_about(f"last:{self._out}", json.dumps(kept))
+        return built
+
+    def _stamp(self) -> str:
+        """What the files are, and which of them are published."""
+        inputs = self._inputs
+        found = [(str(display), path.stat()) for path, display in (*inputs.issues, *inputs.guides)]
+        files = [(name, status.st_mtime_ns, status.st_size) for name, status in found]
+        return digest(json.dumps([files, sorted(inputs.sent)]))
+
+    def _build(self) -> tuple[Sources, Built]:
         inputs = self._inputs
         reader = Reader(inputs.publication, inputs.options, self._templates, self._cache, self._root)
         sources = reader.read(inputs.issues, inputs.guides, inputs.sent)
@@ -132,7 +161,7 @@ class _Build:
         findings = tuple(sorted([*sources.findings, *made.findings], key=by_place))
         counts = (len(sources.issues), len(sources.guides), len(pages))
         if any(found.severity is Severity.ERROR for found in findings):
-            return Built(False, *counts, 0, findings)  # noqa: FBT003 - named by the class
+            return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
         css_name, css = self._style()
         site = self._site_values(sources)
         wanted = self._wanted(pages, digest(json.dumps(site, sort_keys=True), css_name))
@@ -144,7 +173,7 @@ class _Build:
         if len(current) == len(wanted) and self._cache.about(f"rest:{self._out}") == rest:
             others = set(before) - set(wanted)
             if others <= there and set(assets) <= others:
-                return Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
+                return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
         folder = NewFolder(self._out)
         try:
             for page in pages:
@@ -164,7 +193,7 @@ class _Build:
         kept = {path: (wanted.get(path, ""), *found) for path, found in folder.files.items()}
         self._cache.keep_pages(str(self._out), kept)
         self._cache.set_about(f"rest:{self._out}", rest)
-        return Built(True, *counts, len(folder.files) - len(current), findings)  # noqa: FBT003 - as above
+        return sources, Built(True, *counts, len(folder.files) - len(current), findings)  # noqa: FBT003 - as above
 
     # What there is to do ------------------------------------------------------------------------
 

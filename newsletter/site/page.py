@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -94,6 +95,7 @@ def spelled(date: str, language: str) -> str:
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
+@cache
 def tag_address(tag: str) -> str:
     """The page of a topic."""
     return f"/tags/{slugify(tag) or quote(tag)}/"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -26,6 +26,8 @@ from newsletter.site.page import (
 from newsletter.site.sources import Sources
 
 _ON_THE_LANDING = 5
+# Of a filter: a page stays small however many topics there are.
+_MOST_TOPICS = 60
 _LEVELS = ("junior", "mid", "senior", "staff")
 _FILES = frozenset(("/feed.xml", "/atom.xml", "/feed.json", "/sitemap.xml", "/robots.txt", "/llms.txt"))
 
@@ -144,58 +146,37 @@ class Pages:
         asked = [issue for issue in self._issues if issue.question]
         if not asked:
             return
-        levels = [level for level in _LEVELS if any(issue.level == level for issue in asked)]
         topics = self._topics(asked)
+        # What a pair of filters leaves; the empty word stands for all.
+        found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        for issue in asked:
+            for level in ("", issue.level):
+                for topic in ("", *issue.tags):
+                    found[level, topic].append(issue)
         about = f"Interview questions from {self._publication.name}, each with a worked answer."
-        trail = [("Questions", "/questions/")]
-
-        def place(level: str, topic: str) -> str:
-            return "/questions/" + "".join(
-                f"{part}/" for part in (level, tag_address(topic).split("/")[2] if topic else "") if part
-            )
-
-        for level in ("", *levels):
+        for level in ("", *_LEVELS):
             for topic in ("", *sorted(topics)):
-                found = [issue for issue in (topics[topic] if topic else asked) if level in ("", issue.level)]
-                if not found:
+                if (level, topic) not in found:
                     continue
-
-                def choices(_: str, level: str = level, topic: str = topic) -> list[dict[str, Any]]:
-                    by_topic = topics[topic] if topic else asked
-                    return [
-                        {
-                            "name": "Level",
-                            "current": place(level, topic),
-                            "choices": [["All", place("", topic), ""]]
-                            + [
-                                [one.capitalize(), place(one, topic), ""]
-                                for one in levels
-                                if any(issue.level == one for issue in by_topic)
-                            ],
-                        },
-                        {
-                            "name": "Topic",
-                            "current": place(level, topic),
-                            "choices": [
-                                ["All", place(level, ""), ""],
-                                *[
-                                    [one, place(level, one), ""]
-                                    for one in sorted(topics)
-                                    if any(level in ("", issue.level) for issue in topics[one])
-                                ][:40],
-                            ],
-                        },
-                    ]
-
-                words = " · ".join(filter(None, ["Interview questions", level, topic]))
-                cards = [question_card(issue) for issue in found]
+                filters = [
+                    _filter(
+                        "Level", [("", topic), *((one, topic) for one in _LEVELS)], (level, topic), found, 0
+                    ),
+                    _filter(
+                        "Topic",
+                        [(level, ""), *((level, one) for one in sorted(topics))],
+                        (level, topic),
+                        found,
+                        1,
+                    ),
+                ]
                 yield from self._paged(
-                    place(level, topic),
-                    words,
+                    _question_address(level, topic),
+                    " · ".join(filter(None, ["Interview questions", level, topic])),
                     about,
-                    cards,
-                    choices=choices,
-                    trail=trail if level or topic else (),
+                    [question_card(issue) for issue in found[level, topic]],
+                    choices=lambda _, filters=filters: filters,  # type: ignore[misc]  # its default makes it take two
+                    trail=[("Questions", "/questions/")] if level or topic else (),
                 )
 
     def _guide_index(self) -> Page:
@@ -320,8 +301,7 @@ class Pages:
     # Links --------------------------------------------------------------------------------------
 
     def _resolve(self, pages: list[Page], known: dict[str, Page]) -> None:
-        by_file = {entry.path: entry for entry in self._entries}
-        by_file |= {str(_resolved(entry.path)): entry for entry in self._entries}
+        by_file = {os.path.abspath(entry.path): entry for entry in self._entries}  # noqa: PTH100 - a link is written to the name, not to what it links to
         for page in pages:
             if page.entry is not None:
                 for link in page.entry.links:
@@ -389,8 +369,31 @@ class Pages:
         return found
 
 
-def _resolved(path: str) -> str:
-    return str(Path(path).resolve())
+def _question_address(level: str, topic: str) -> str:
+    """The questions of a level and a topic, either of which may be empty."""
+    if not topic:
+        return f"/questions/{level}/" if level else "/questions/"
+    return f"/questions/{level or 'topic'}/{tag_address(topic).split('/')[2]}/"
+
+
+def _filter(
+    name: str,
+    pairs: Sequence[tuple[str, str]],
+    current: tuple[str, str],
+    found: Mapping[tuple[str, str], object],
+    which: int,
+) -> dict[str, Any]:
+    """The pairs that leave something, each called by its level (0) or its topic (1)."""
+    choices = [
+        [
+            pair[which].capitalize() if which == 0 and pair[0] else pair[which] or "All",
+            _question_address(*pair),
+            "",
+        ]
+        for pair in pairs
+        if pair in found
+    ]
+    return {"name": name, "current": _question_address(*current), "choices": choices[:_MOST_TOPICS]}
 
 
 def _listing(page: dict[str, Any], cards: Sequence[dict[str, str]], addresses: Addresses) -> str:

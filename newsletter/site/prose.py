@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from html import unescape
@@ -53,7 +54,7 @@ class SitePlace(Place):
         if not parts.path:
             target = ""
         elif parts.path.endswith(".md") and not parts.path.startswith("/"):
-            target = "file:" + quote(str((self.pictures.issue_path.parent / unquote(parts.path)).resolve()))
+            target = "file:" + quote(os.path.abspath(self.pictures.issue_path.parent / unquote(parts.path)))  # noqa: PTH100 - a link is written to the name, not to what it links to
         else:
             target = urljoin(self.web_url, parts.path)
         placeholder = f"page:{target}#{parts.fragment}"

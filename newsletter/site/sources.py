@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -192,8 +193,9 @@ class Reader:
         parsed: list[ParseResult | GuideResult] = []
         others: list[Claims] = []
         slugs: set[str] = set()
+        guide_paths = {path for path, _ in guides}
         for path, display in (*issues, *guides):
-            form = "guide" if path in _paths(guides) else "issue"
+            form = "guide" if path in guide_paths else "issue"
             status = path.stat()
             found = (status.st_mtime_ns, status.st_size)
             before = kept.get(str(path))
@@ -208,10 +210,10 @@ class Reader:
             )
             slugs |= set(claims.slugs)
             if form == "issue" and not self._options.drafts and not sent & set(claims.slugs):
-                result.unpublished.add(str(path.resolve()))
+                result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
                 others.append(claims)
                 continue
-            if before is not None and before[0] == found and _unchanged(before[1].pictures):
+            if before is not None and before[0] == found and unchanged(before[1].pictures):
                 others.append(claims)
                 result.entries.append(before[1])
                 continue
@@ -221,7 +223,7 @@ class Reader:
             if entry is not None:
                 result.entries.append(entry)
             elif isinstance(one, GuideResult) and one.front is not None and one.front.status == "draft":
-                result.unpublished.add(str(path.resolve()))
+                result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
         result.findings += [d for d in check_across(parsed, others) if d.code in {"NL901", "NL902", "NL515"}]
         result.findings += _reserved(result.entries)
         result.findings += [_lost(slug) for slug in sorted(sent - slugs)]
@@ -260,11 +262,8 @@ class Reader:
         return WebConverter(text, display, place, self._markdown, self._root, self._reader_links)
 
 
-def _paths(guides: Sequence[tuple[Path, Path]]) -> set[Path]:
-    return {path for path, _ in guides}
-
-
-def _unchanged(pictures: Sequence[PictureFile]) -> bool:
+def unchanged(pictures: Iterable[PictureFile]) -> bool:
+    """Whether the files are as they were."""
     for picture in pictures:
         try:
             status = Path(picture.file).stat()

@@ -118,7 +118,7 @@ def test_questions_can_be_filtered_without_a_script(newsletter: Newsletter) -> N
     newsletter.build()
     assert newsletter.page("/questions/").count('#interview-question"') == 3
     assert newsletter.page("/questions/senior/").count('#interview-question"') == 1
-    assert newsletter.page("/questions/evals/").count('#interview-question"') == 1
+    assert newsletter.page("/questions/topic/evals/").count('#interview-question"') == 1
     assert newsletter.page("/questions/senior/evals/").count('#interview-question"') == 1
     assert not (newsletter.out / "questions" / "mid" / "evals").exists(), "nothing to show there"
 
