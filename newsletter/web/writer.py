@@ -38,6 +38,8 @@ class Writer:
         self._database = database
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._closed = False
+        # What is handed over after the last word would never be looked at, and be waited for without end.
+        self._gate = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="web-writer", daemon=True)
         self._thread.start()
 
@@ -69,14 +71,18 @@ class Writer:
     def _hand_over(
         self, work: Callable[[Transaction], Any], future: Future[Any] | asyncio.Future[Any]
     ) -> None:
-        if self._closed or self._jobs.qsize() >= LONGEST_QUEUE:
-            raise StoreError("the service is too busy to write this down", hint="try again in a few seconds")
-        self._jobs.put((work, future))
+        with self._gate:
+            if self._closed or self._jobs.qsize() >= LONGEST_QUEUE:
+                raise StoreError(
+                    "the service is too busy to write this down", hint="try again in a few seconds"
+                )
+            self._jobs.put((work, future))
 
     def close(self) -> None:
         """Finish what was handed over, then end."""
-        self._closed = True
-        self._jobs.put(None)
+        with self._gate:
+            self._closed = True
+            self._jobs.put(None)
         self._thread.join()
 
     def _run(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,3 +123,24 @@ def test_a_queue_too_long_is_refused(database: SqliteDatabase, monkeypatch: pyte
     go.set()
     writer.close()
     assert kept(database) == {"0", "1", "2"}
+
+
+def test_whoever_hands_over_while_it_ends_is_not_left_waiting(
+    database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, found = threading.Event(), queue.SimpleQueue[Future[str]]()
+
+    class Slow(queue.SimpleQueue[Any]):
+        def qsize(self) -> int:
+            looking.set()
+            time.sleep(0.2)  # between the look whether it is closed and the handing over
+            return 0
+
+    monkeypatch.setattr(writing, "SimpleQueue", Slow)
+    writer = Writer(database)
+    late = threading.Thread(target=lambda: found.put(writer.submit(keep("late"))))
+    late.start()
+    assert looking.wait(20)
+    writer.close()
+    late.join()
+    assert found.get(timeout=20).result(5) == "late"
