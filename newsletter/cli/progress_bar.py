@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,13 +13,16 @@ _PATIENCE = 1.0  # seconds before a bar is worth its while
 
 
 class ProgressBar:
-    """Call it with what is going on, how much is done and of how much; stop it at the end."""
+    """Call it with what is going on, how much is done and of how much; it goes away with its `with` block."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._wanted = sys.stderr.isatty()
         self._bar: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        return self
 
     def __call__(self, phase: str, done: int, total: int) -> None:
         """Show `done` of `total` in `phase`, once the work has taken a second."""
@@ -42,7 +45,6 @@ class ProgressBar:
             self._tasks[phase] = self._bar.add_task(phase, total=total)
         self._bar.update(self._tasks[phase], completed=done, total=total)
 
-    def stop(self) -> None:
-        """Take the bar away."""
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()

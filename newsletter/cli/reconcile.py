@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,16 +113,11 @@ def _ask(workspace: Workspace, ledger: SendLedger, named: Named) -> Iterator[Ask
         except NewsletterError as error:
             yield Asked(record.provider, unasked=unknown, trouble=f"{error.message} ({error.hint})")
             continue
-        bar = ProgressBar()
-
-        def show(done: int, total: int, bar: ProgressBar = bar) -> None:
-            bar("asking", done, total)
-
         patience = Patience(workspace.clock, _ASKING_SECONDS)
-        try:
-            yield Inquest(ledger.db, workspace.signer, provider, record.id, patience, show).run()
-        finally:
-            bar.stop()
+        with ProgressBar() as bar:
+            show = partial(bar, "asking")
+            answer = Inquest(ledger.db, workspace.signer, provider, record.id, patience, show).run()
+        yield answer
 
 
 def _sentences(named: Named, asked: Asked) -> Iterator[str]:

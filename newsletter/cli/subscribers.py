@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from newsletter.cli import privacy
-from newsletter.cli.output import counted, json_text, paint, print_error, print_json
-from newsletter.cli.progress_bar import ProgressBar
-from newsletter.errors import NewsletterError, UsageError
+from newsletter.cli import privacy, transfer
+from newsletter.cli.output import counted, json_text, paint, print_json
+from newsletter.cli.people import JSON, STATUS, TAG, opened_audience, people_filter
+from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.audience.membership import Audience
-    from newsletter.audience.transfer import ImportResult
-    from newsletter.model.subscriber import Subscriber, SubscriberStatus
-    from newsletter.store.subscribers import SubscriberFilter
+    from newsletter.model.subscriber import Subscriber
 
 app = typer.Typer(
     name="subscribers",
@@ -30,22 +26,7 @@ app = typer.Typer(
 )
 
 _ADDRESS = typer.Argument(..., metavar="ADDRESS", help="The person's email address.")
-_JSON = typer.Option(False, "--json", help="Print JSON, for scripts.")
-_STATUS = typer.Option("", "--status", help="pending, active, unsubscribed, bounced or complained.")
-_TAG = typer.Option("", "--tag", help="Only people with this tag.")
-_STDIN = Path("/dev/stdin")
 _ON_A_TERMINAL = 100  # people `list` shows where nobody asked for more
-
-
-@contextmanager
-def _audience() -> Iterator[Audience]:
-    from newsletter.app import open_workspace
-
-    audience = open_workspace().open_audience()
-    try:
-        yield audience
-    finally:
-        audience.database.close()
 
 
 @app.command("add")
@@ -59,7 +40,7 @@ def add(
         metavar="HOW",
         help="Bring back someone who left and asked for it; say how they asked.",
     ),
-    json_: bool = _JSON,
+    json_: bool = JSON,
 ) -> None:
     """Add a person who agreed to be mailed. The consent record says that you did.
 
@@ -67,7 +48,7 @@ def add(
     """
     from newsletter.audience.columns import clean_tags, clean_text
 
-    with _audience() as audience:
+    with opened_audience() as audience:
         person, outcome = audience.add(
             email, name=clean_text(name), tags=clean_tags(tag), resubscribe=clean_text(resubscribe)
         )
@@ -79,11 +60,11 @@ def add(
 
 @app.command("list")
 def list_(
-    status: str = _STATUS,
-    tag: str = _TAG,
+    status: str = STATUS,
+    tag: str = TAG,
     search: str = typer.Option("", "--search", help="Part of the address or the name."),
     limit: int = typer.Option(0, "--limit", min=0, help="At most so many; 0 for all."),
-    json_: bool = _JSON,
+    json_: bool = JSON,
 ) -> None:
     """List people, in the order they came.
 
@@ -91,13 +72,13 @@ def list_(
     """
     from newsletter.store import subscribers as people
 
-    which = _filter(status, tag, search, limit)
-    with _audience() as audience:
+    which = people_filter(status, tag, search, limit)
+    with opened_audience() as audience:
         if json_:
             _print_json_list(people.stream(audience.database, which))
             return
         shortened = not limit and sys.stdout.isatty()
-        shown = _filter(status, tag, search, _ON_A_TERMINAL) if shortened else which
+        shown = people_filter(status, tag, search, _ON_A_TERMINAL) if shortened else which
         number = 0
         for person in people.stream(audience.database, shown):
             number += 1
@@ -113,12 +94,12 @@ def list_(
 
 
 @app.command("show")
-def show(email: str = _ADDRESS, json_: bool = _JSON) -> None:
+def show(email: str = _ADDRESS, json_: bool = JSON) -> None:
     """Show all that is known of a person, their consent record included.
 
     Example: newsletter subscribers show ada@example.com --json
     """
-    with _audience() as audience:
+    with opened_audience() as audience:
         details = _details(audience, audience.get(email))
     if json_:
         print_json(details)
@@ -152,7 +133,7 @@ def tag_(
     emails: list[str] = typer.Argument(..., metavar="ADDRESS...", help="People on the list."),
     add_: list[str] = typer.Option([], "--add", help="A tag to give; repeat for more."),
     remove: list[str] = typer.Option([], "--remove", help="A tag to take away; repeat for more."),
-    json_: bool = _JSON,
+    json_: bool = JSON,
 ) -> None:
     """Give people tags, or take tags away.
 
@@ -163,7 +144,7 @@ def tag_(
     adding, removing = clean_tags(add_), clean_tags(remove)
     if not adding and not removing:
         raise UsageError("no tag to give or take", hint="say which: --add TAG, --remove TAG")
-    with _audience() as audience:
+    with opened_audience() as audience:
         changed = audience.tag(emails, add=adding, remove=removing)
     if json_:
         print_json({"people": len(emails), "changed": changed})
@@ -171,84 +152,16 @@ def tag_(
         print(f"{counted(changed, 'tag')} changed on {counted(len(emails), 'person', 'people')}")
 
 
-@app.command("import")
-def import_(
-    file: Path = typer.Argument(
-        ..., metavar="FILE", help="A CSV file with a header line; - for standard input."
-    ),
-    map_: list[str] = typer.Option(
-        [], "--map", metavar="WHAT=COLUMN", help='Name a column: --map email="Your column".'
-    ),
-    status: str = typer.Option("", "--status", help="Of rows that name none; active unless you say so."),
-    tag: list[str] = typer.Option([], "--tag", help="A tag for every row; repeat for more."),
-    consent: str = typer.Option("", "--consent", help="How these people agreed, for the consent record."),
-    raw: bool = typer.Option(False, "--raw", help="The file was exported with --raw."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Count, change nothing."),
-    json_: bool = _JSON,
-) -> None:
-    """Bring in the people of a CSV file; all of it, or nothing. Running it again changes nothing more.
-
-    Nobody who left comes back; rows marked unsubscribed, bounced or complained are taken as such.
-    Rows that can't be used are put into a file of their own, with line and reason.
-
-    Example: newsletter subscribers import list.csv --map email="E-mail (work)" --tag beta --dry-run
-    """
-    from newsletter.audience.columns import clean_tags, clean_text
-    from newsletter.audience.transfer import ImportOptions, import_csv
-
-    options = ImportOptions(
-        mapping=dict(map(_mapping, map_)),
-        status=_status(status),
-        tags=clean_tags(tag),
-        raw=raw,
-        dry_run=dry_run,
-        attestation=clean_text(consent),
-    )
-    with _audience() as audience, _progress() as report:
-        try:
-            result = import_csv(audience, _STDIN if str(file) == "-" else file, options, report)
-        except KeyboardInterrupt:
-            _explain_interruption(audience)
-            raise typer.Exit(130) from None
-    _print_import(result, dry_run=dry_run, json_=json_)
-
-
-@app.command("export")
-def export(
-    out: Path | None = typer.Option(None, "--out", help="The file to write; standard output if none."),
-    format_: str = typer.Option("csv", "--format", help="csv or jsonl."),
-    status: str = _STATUS,
-    tag: str = _TAG,
-    raw: bool = typer.Option(
-        False, "--raw", help="Leave cells as they are; by default a spreadsheet can't be made to run one."
-    ),
-) -> None:
-    """Write people to a file that `import`, spreadsheets and other products read.
-
-    Example: newsletter subscribers export --status active --out active.csv
-    """
-    if format_ not in {"csv", "jsonl"}:
-        raise UsageError(f"there is no format `{format_}`", hint="it is csv or jsonl")
-    which = _filter(status, tag, "", 0)
-    form: Literal["csv", "jsonl"] = "csv" if format_ == "csv" else "jsonl"
-    with _audience() as audience, _progress() as report:
-        from newsletter.audience.export import export_file, export_stream
-
-        if out is None or str(out) == "-":
-            sys.stdout.reconfigure(encoding="utf-8", newline="")  # type: ignore[union-attr] # it is a text file
-            export_stream(audience.database, which, sys.stdout, form, raw=raw)
-            return
-        number = export_file(audience.database, which, out, form, raw=raw, progress=report)
-    print(f"{counted(number, 'person', 'people')} written to {out}", file=sys.stderr)
+transfer.add_to(app)
 
 
 @app.command("unsubscribe")
-def unsubscribe(email: str = _ADDRESS, json_: bool = _JSON) -> None:
+def unsubscribe(email: str = _ADDRESS, json_: bool = JSON) -> None:
     """Take a person off the list, for good; doing it twice is fine.
 
     Example: newsletter subscribers unsubscribe ada@example.com
     """
-    with _audience() as audience:
+    with opened_audience() as audience:
         changed = audience.unsubscribe(email)
         person = audience.get(email)
     if json_:
@@ -258,14 +171,14 @@ def unsubscribe(email: str = _ADDRESS, json_: bool = _JSON) -> None:
 
 
 @app.command("stats")
-def stats(json_: bool = _JSON) -> None:
+def stats(json_: bool = JSON) -> None:
     """Count people by status, and the active ones by tag.
 
     Example: newsletter subscribers stats
     """
     from newsletter.store import subscribers as people
 
-    with _audience() as audience:
+    with opened_audience() as audience:
         by_status = people.counts_by_status(audience.database)
         by_tag = people.counts_by_tag(audience.database)
     if json_:
@@ -334,34 +247,6 @@ def _one_line(person: Subscriber) -> str:
     return f"{person.status.value:13} {person.email}{name}{paint(tags, 2)}"
 
 
-def _filter(status: str, tag: str, search: str, limit: int) -> SubscriberFilter:
-    from newsletter.store.subscribers import SubscriberFilter
-
-    # A shell hands over bytes that are no text as halves of surrogate pairs, which no store takes.
-    tag, search = (text.encode("utf-8", "replace").decode() for text in (tag, search))
-    return SubscriberFilter(status=_status(status), tag=tag, search=search, limit=limit)
-
-
-def _status(text: str) -> SubscriberStatus | None:
-    from newsletter.model.subscriber import SubscriberStatus
-
-    if not text:
-        return None
-    try:
-        return SubscriberStatus(text)
-    except ValueError:
-        raise UsageError(
-            f"there is no status `{text}`", hint=f"it is one of {', '.join(SubscriberStatus)}"
-        ) from None
-
-
-def _mapping(text: str) -> tuple[str, str]:
-    what, equals, column = text.partition("=")
-    if not equals or not column:
-        raise UsageError(f"--map {text} names no column", hint='write it as --map email="Your column"')
-    return what.strip().lower(), column
-
-
 def _print_json_list(people: Iterator[Subscriber]) -> None:
     """One JSON array, written as it is read: a million people don't fit in memory twice."""
     from newsletter.audience.export import as_json
@@ -371,49 +256,3 @@ def _print_json_list(people: Iterator[Subscriber]) -> None:
         print(before, json_text(as_json(person), indent=None), sep="\n  ", end="")
         before = ","
     print("[]" if before == "[" else "\n]")
-
-
-def _print_import(result: ImportResult, *, dry_run: bool, json_: bool) -> None:
-    counts = result.counts
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
-    if json_:
-        print_json(
-            {
-                "added": counts.added,
-                "updated": counts.updated,
-                "unchanged": counts.unchanged,
-                "suppressed": counts.suppressed,
-                "rejected": counts.rejected,
-                "errors_file": counts.errors_file or None,
-            }
-        )
-        return
-    if dry_run:
-        print("this is what would happen; nothing is changed")
-    for label in ("added", "updated", "unchanged", "suppressed", "rejected"):
-        print(f"{label:11}{getattr(counts, label):>12,}")
-    if counts.errors_file:
-        print(f"rejected rows, with line and reason: {counts.errors_file}")
-
-
-def _explain_interruption(audience: Audience) -> None:
-    from newsletter.store.imports import pending_imports
-
-    try:
-        merging = pending_imports(audience.database)
-    except NewsletterError:
-        merging = []
-    if merging:
-        print_error("interrupted while merging", "the rest is merged as soon as any command opens the list")
-    else:
-        print_error("interrupted; nothing was imported", "")
-
-
-@contextmanager
-def _progress() -> Iterator[ProgressBar]:
-    bar = ProgressBar()
-    try:
-        yield bar
-    finally:
-        bar.stop()
