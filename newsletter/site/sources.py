@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +49,9 @@ RESERVED = frozenset(
         "view",
     ]
 )
+
+# A part of an address that is a name in the site's folder, and in no other.
+_PART = re.compile(r"[^./\\\x00-\x20\x7f?#%\"<>&][^/\\\x00-\x20\x7f?#%\"<>&]{0,120}")
 
 
 class Cache:
@@ -276,23 +280,26 @@ def unchanged(pictures: Iterable[PictureFile]) -> bool:
 
 def _reserved(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
     for entry in entries:
-        names = [*entry.aliases, *([entry.slug] if entry.form == "issue" else [])]
-        for name in names:
-            if name.strip("/").partition("/")[0] in RESERVED and not (
-                name.strip("/").startswith("guides/") and name.strip("/") != "guides"
-            ):
-                code = SITE["NL603"]
-                line, column = _where(entry, name)
-                yield Diagnostic(
-                    code.code,
-                    code.severity,
-                    f"the address `{name}` is a page of the site or the service",
-                    entry.display,
-                    line,
-                    column,
-                    len(name),
-                    help="write another `slug`, or remove the alias",
-                )
+        for name in [*entry.aliases, *([entry.slug] if entry.form == "issue" else [])]:
+            parts = name.strip("/").split("/")
+            if not all(map(_PART.fullmatch, parts)):
+                message = f"`{name}` can't be the address of a page"
+            elif parts[0] in RESERVED and not (parts[0] == "guides" and len(parts) > 1):
+                message = f"the address `{name}` is a page of the site or the service"
+            else:
+                continue
+            code = SITE["NL603"]
+            line, column = _where(entry, name)
+            yield Diagnostic(
+                code.code,
+                code.severity,
+                message,
+                entry.display,
+                line,
+                column,
+                len(name),
+                help="write another `slug`, or remove the alias",
+            )
 
 
 def _where(entry: Entry, words: str) -> tuple[int, int]:

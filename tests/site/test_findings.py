@@ -48,6 +48,12 @@ def test_an_address_of_the_site_or_the_service(newsletter: Newsletter, name: str
     assert refused(newsletter) == [("NL603", "issues/005-fifth.md", 8, 11)]
 
 
+@pytest.mark.parametrize("alias", ["../../outside", "a/../../../b", ".hidden", "a b", "a?b"])
+def test_an_alias_never_leads_out_of_the_folder(newsletter: Newsletter, alias: str) -> None:
+    newsletter.write("005-fifth.md", issue(5, "The fifth", extra=f"aliases: ['{alias}']\n"))
+    assert refused(newsletter) == [("NL603", "issues/005-fifth.md", 8, 12)]
+
+
 def test_a_picture_that_is_missing(newsletter: Newsletter) -> None:
     newsletter.write("003-third.md", issue(3, "The third", body="![Boxes](gone.png)"))
     assert refused(newsletter) == [("NL403", "issues/003-third.md", 12, 10)]
