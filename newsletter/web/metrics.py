@@ -34,6 +34,8 @@ _BELIEVES_NOBODY: Final = ProxyTrust(())
 _OF_PROXIES: Final = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 _KEPT_SECONDS: Final = 10.0
 _READY_SECONDS: Final = 5.0
+# A transaction that writes nothing is committed on a full disk, too.
+_LEAST_ROOM: Final = 1024 * 1024
 _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _OPEN_DELIVERIES: Final = (
     "SELECT d.state, count(*) FROM sends n JOIN deliveries d ON d.send_id = n.id "
@@ -155,11 +157,17 @@ class Metrics:
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 await self._service.write(lambda _: None)
-        except (StoreError, TimeoutError) as error:
+            self._see_room()
+        except (OSError, StoreError, TimeoutError) as error:
             note(request.scope, error)
             headers = {"retry-after": str(RETRY_SECONDS)}
             return PlainTextResponse("the store can't be written\n", 503, headers)
         return PlainTextResponse("ready\n")
+
+    def _see_room(self) -> None:
+        room = os.statvfs(self._service.workspace.database_path)
+        if room.f_bavail * room.f_frsize < _LEAST_ROOM:
+            raise StoreError("the disk is full")
 
     def _may_read(self, request: Request) -> bool:
         client = self._service.client_address(request)

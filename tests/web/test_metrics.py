@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -106,6 +108,14 @@ def test_only_the_allowed_networks_find_them(
 
 def test_readiness_is_that_the_store_can_be_written(site: Running) -> None:
     assert site.client.get("/readyz").text == "ready\n"
+    assert site.client.get("/healthz").status_code == 200
+
+
+def test_a_full_disk_is_not_ready(site: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=10, f_frsize=4096))
+    answer = site.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
     assert site.client.get("/healthz").status_code == 200
 
 
