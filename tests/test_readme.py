@@ -128,7 +128,7 @@ def test_every_console_block_of_the_readme_runs_as_written(tmp_path: Path, serve
             shutil.copy(ROOT / name, checkout / name)
     state = tmp_path / "state.sh"
     state.write_text(
-        f"cd {checkout}\nunset ${{!NEWSLETTER_@}} VIRTUAL_ENV\nexport COLUMNS=100 HOME={tmp_path}"
+        f"cd {checkout}\nunset ${{!NEWSLETTER_@}} VIRTUAL_ENV PYTHONDONTWRITEBYTECODE\nexport COLUMNS=100 HOME={tmp_path}"
         f" PIP_DISABLE_PIP_VERSION_CHECK=1\n"
     )
     assert steps()
