@@ -8,7 +8,6 @@ finished whatever happens, by `store.merge`; one cut short by a crash goes on wh
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -21,6 +20,7 @@ from typing import Self
 from newsletter.errors import StoreError
 from newsletter.store import merge_sql as sql
 from newsletter.store.merge import AddressHmac, Merge, Progress
+from newsletter.store.only_one import only_one
 from newsletter.store.sqlite import SqliteDatabase, immediate
 
 # match_key, email (empty: the same), name, status, tags (JSON array), metadata (JSON object), created_at;
@@ -81,18 +81,9 @@ def import_lock(database: SqliteDatabase) -> Iterator[None]:
     Raises:
         StoreError: another process is importing.
     """
-    # A file of its own: closing a second descriptor of a database would drop SQLite's own locks on it.
-    descriptor = os.open(database.path.with_name("import.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                "another import is running", hint="wait for it to end, then run the command again"
-            ) from None
+    refusal = StoreError("another import is running", hint="wait for it to end, then run the command again")
+    with only_one(database.path.with_name("import.lock"), refusal):
         yield
-    finally:
-        os.close(descriptor)
 
 
 class Stage:

@@ -47,7 +47,7 @@ EFFECTS: Final = {
     "ssl": {"providers/smtp/connect.py", "send/transport.py"},
     # The others ask for the machine's name.
     "socket": {"providers/smtp/connect.py", "send/lease.py", "send/origin.py"},
-    "fcntl": {"send/lease.py", "send/presence.py", "store/imports.py"},
+    "fcntl": {"send/lease.py", "send/presence.py", "store/only_one.py"},
     "os": {
         "providers/outbox.py",
         "send/lease.py",
@@ -56,6 +56,7 @@ EFFECTS: Final = {
         "send/zones.py",  # the environment
         "store/sqlite.py",
         "store/imports.py",
+        "store/only_one.py",
     },
     # statx(2), which only reads.
     "ctypes": {"send/origin.py"},

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.store.only_one import only_one
 from newsletter.tracking.mailbox.boxes import LARGEST_MAIL, Box, BoxOptions, Entry, Maildir
 from newsletter.tracking.mailbox.intake import Settled
 
@@ -195,14 +194,8 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         NewsletterError: another one does.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise NewsletterError(
-                "another process looks into the mailbox now", hint="one `newsletter bounces poll` is enough"
-            ) from None
+    refusal = NewsletterError(
+        "another process looks into the mailbox now", hint="one `newsletter bounces poll` is enough"
+    )
+    with only_one(folder / "lock", refusal):
         yield
-    finally:
-        os.close(descriptor)
