@@ -7,6 +7,7 @@ import sys
 import typer
 
 from newsletter.app import open_workspace
+from newsletter.errors import UsageError
 
 app = typer.Typer()
 
@@ -28,12 +29,19 @@ def serve(
     from newsletter.web.server import serve as run
 
     workspace = open_workspace()
-    table = workspace.settings.web
+    settings = workspace.settings
+    if not settings.from_:
+        # Without this a folder that is no newsletter would get a store and a key, and serve them.
+        raise UsageError(
+            f"{workspace.home} has no newsletter to serve: no sender is set",
+            hint="go to its folder, or make one: newsletter init DIR",
+        )
+    table = settings.web
 
     def told(address: str) -> None:
         # What is asked for may be read by a program: the access log has the standard output to itself.
-        print(
-            f"{workspace.settings.name} is served on {address}; Ctrl-C ends it", file=sys.stderr, flush=True
-        )
+        print(f"{settings.name} is served on {address}; Ctrl-C ends it", file=sys.stderr, flush=True)
+        if settings.base_url:
+            print(f"Links in its mails lead to {settings.base_url}", file=sys.stderr, flush=True)
 
     run(workspace, host or table.host, table.port if port is None else port, workers, told=told)

@@ -195,7 +195,9 @@ def test_told_to_end_it_finishes_what_was_begun(
         assert readable
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     assert process.ended() == 0
-    assert process.said() == f"Field Notes is served on {process.url}; Ctrl-C ends it\n"
+    served, links = process.said().splitlines()
+    assert served == f"Field Notes is served on {process.url}; Ctrl-C ends it"
+    assert links.startswith("Links in its mails lead to http")
     assert left(home) == {readers[0]}
 
 
@@ -251,3 +253,19 @@ def test_an_address_that_is_taken_is_said_so(home: Path) -> None:
     assert done.returncode == 2
     assert re.search(r"can't listen on 127\.0\.0\.1 port \d+", done.stderr)
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_no_newsletter_is_not_served_and_stays_empty(tmp_path: Path) -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("NEWSLETTER_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "newsletter", "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "newsletter init" in done.stderr
+    assert not list(tmp_path.iterdir())
