@@ -56,9 +56,8 @@ def serve(
     """
     listening = listen(host, port)
     with listening:
-        open_service(
-            workspace
-        ).close()  # what is wrong is said once, here, and before anybody is told to come
+        # What is wrong is said once, here, and before anybody is told to come.
+        open_service(workspace).close()
         name = f"[{host}]" if ":" in host else host
         told(f"http://{name}:{listening.getsockname()[1]}")
         if workers == 1:
