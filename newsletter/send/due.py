@@ -256,13 +256,14 @@ class DueSends:
         return self._ended(schedule, ending, before)
 
     def _ended(self, schedule: Schedule, ending: Ending, before: Tally) -> Result:
-        if ending.interrupted:
-            self.schedules.retry(schedule, self.desk.clock.now(), schedule.tries)
-            return Result(schedule, Became.STOPPED, ending)
+        # Told to stop when all was done already, it still was sent.
         if ending.state is SendState.SENT:
             return Result(schedule, Became.SENT, ending)
         if ending.state is SendState.CANCELLED:
             return Result(schedule, Became.CANCELLED, ending)
+        if ending.interrupted:
+            self.schedules.retry(schedule, self.desk.clock.now(), schedule.tries)
+            return Result(schedule, Became.STOPPED, ending)
         if ending.again:
             tries = 0 if ending.tally.accepted > before.accepted else schedule.tries
             record = self.desk.ledger.get(schedule.send_id)
