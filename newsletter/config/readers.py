@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
 from newsletter.config.table import TAGGABLE, Table
-from newsletter.render.tracked import TrackingWishes
+
+if TYPE_CHECKING:
+    # Every command reads the settings; few of them render.
+    from newsletter.render.tracked import TrackingWishes
 
 
 class WebSettings(Table):
@@ -152,6 +155,8 @@ class TrackingSettings(Table):
     @property
     def wishes(self) -> TrackingWishes:
         """What is counted, as the lower layers know it."""
+        from newsletter.render.tracked import TrackingWishes
+
         return TrackingWishes(opens=self.opens, clicks=self.clicks, leave_alone=self.leave_alone)
 
 
