@@ -72,32 +72,34 @@ def servers() -> Iterator[dict[str, int]]:
     started: list[subprocess.Popen[bytes]] = []
     ports: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("smtp", "resend"):
-            port_file = Path(folder) / f"{name}.port"
-            started.append(
-                subprocess.Popen(
-                    [
-                        sys.executable,
-                        str(FAKES / f"{name}.py"),
-                        "--port-file",
-                        str(port_file),
-                        "--ledger",
-                        str(Path(folder) / f"{name}.ledger"),
-                        *(["--secret", "re_your_key"] if name == "resend" else []),
-                    ],
-                    cwd=ROOT,
+        try:
+            for name in ("smtp", "resend"):
+                port_file = Path(folder) / f"{name}.port"
+                started.append(
+                    subprocess.Popen(
+                        [
+                            sys.executable,
+                            str(FAKES / f"{name}.py"),
+                            "--port-file",
+                            str(port_file),
+                            "--ledger",
+                            str(Path(folder) / f"{name}.ledger"),
+                            *(["--secret", "re_your_key"] if name == "resend" else []),
+                        ],
+                        cwd=ROOT,
+                    )
                 )
-            )
-            for _ in range(100):
-                if port_file.exists() and port_file.read_text().strip():
-                    break
-                with pytest.raises(subprocess.TimeoutExpired):
-                    started[-1].wait(0.1)
-            ports[name] = int(port_file.read_text())
-        yield ports
-        for process in started:
-            process.terminate()
-            process.wait(10)
+                for _ in range(100):
+                    if port_file.exists() and port_file.read_text().strip():
+                        break
+                    with pytest.raises(subprocess.TimeoutExpired):
+                        started[-1].wait(0.1)
+                ports[name] = int(port_file.read_text())
+            yield ports
+        finally:
+            for process in started:
+                process.terminate()
+                process.wait(10)
 
 
 def on_this_machine(command: str, ports: dict[str, int]) -> str:
