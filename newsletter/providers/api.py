@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ JSON_BODY: Final = {"Content-Type": "application/json"}
 # `json.dumps` would make an encoder for each message.
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _HOUR: Final = 3600.0
+# A message found by a search may seem to be older than its batch by so much.
+CLOCKS_DIFFER: Final = timedelta(minutes=10)
 _LONGEST_SENTENCE: Final = 500
 
 
@@ -177,6 +180,11 @@ def allowance(
     if not re.fullmatch(r"\d{1,9}", left) or not re.fullmatch(r"\d{1,11}(\.\d{1,9})?", again):
         return None
     return Allowance(int(left), min(max(float(again) - now, 0.0), _HOUR))
+
+
+def send_tag(key: str) -> str:
+    """Names the send a batch belongs to, from the batch's key: a tag for each batch would drown a provider's statistics."""
+    return key.rpartition("-")[0] or key
 
 
 def read_json(body: bytes) -> Any:

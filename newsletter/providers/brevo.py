@@ -18,7 +18,6 @@ import re
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -27,6 +26,7 @@ from newsletter.errors import NewsletterError
 from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
+    CLOCKS_DIFFER,
     JSON_BODY,
     Fixes,
     allowance,
@@ -39,6 +39,7 @@ from newsletter.providers.api import (
     refused,
     region,
     seconds_to_wait,
+    send_tag,
     to_json,
 )
 from newsletter.providers.base import (
@@ -62,7 +63,6 @@ _FIXES: Final = Fixes(
     key=f"check {API_KEY_VARIABLE}: make one at app.brevo.com/settings/keys/api, and allow this machine's address there",
     address="check `provider.base_url`; leave it out for https://api.brevo.com",
 )
-_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 _KEYS: Final = uuid.UUID("8f0b2f3e-5a0e-4d0c-9d57-3d0a2b9f6c11")
 _OPENING: Final = re.compile(rb"\{(?=[{%#])")
 _BRACE: Final = b"{{params.b}}"
@@ -145,7 +145,7 @@ class BrevoProvider:
             "sender": {"name": name, "email": address} if name else {"email": address},
             "to": [{"email": message.recipient}],
             "headers": headers,
-            "tags": [_tag(key)],
+            "tags": [send_tag(key)],
         }
         if message.reply_to:
             fields["replyTo"] = {"email": message.reply_to}
@@ -206,7 +206,7 @@ class BrevoProvider:
         """
         found: dict[str, Outcome] = {}
         for delivery_id, address in question.recipients.items():
-            query = urlencode({"tags": _tag(question.key), "email": address, "limit": 50})
+            query = urlencode({"tags": send_tag(question.key), "email": address, "limit": 50})
             response = yield Request(
                 "GET", f"{self._base}/v3/smtp/statistics/events?{query}", self._headers, ()
             )
@@ -220,7 +220,7 @@ class BrevoProvider:
             for event in tree.get("events") or ():
                 # An older store of the same key may have numbered its sends alike.
                 when = moment(event.get("date")) if isinstance(event, dict) else None
-                if when is None or when < question.at - _CLOCKS_DIFFER:
+                if when is None or when < question.at - CLOCKS_DIFFER:
                     continue
                 if text(event, "email").lower() == address.lower():
                     number = str(event.get("messageId") or "")
@@ -244,11 +244,6 @@ class BrevoProvider:
             ValueError: neither is there.
         """
         return [_event(entry) for entry in read_entries(body, "Brevo")]
-
-
-def _tag(key: str) -> str:
-    """Names the send: one tag for each message would drown Brevo's statistics."""
-    return key.rpartition("-")[0] or key
 
 
 def _event(entry: Mapping[str, Any]) -> Event:

@@ -34,6 +34,7 @@ from newsletter.providers.api import (
     one_line,
     read_json,
     refused,
+    send_tag,
     to_json,
 )
 from newsletter.providers.base import (
@@ -275,7 +276,7 @@ def _envelope(message: Message, key: str) -> bytes:
         "to": [{"email": message.recipient}],
         "subject": message.subject,
         # There is no metadata: the tags name the send and the delivery.
-        "tags": [key.rpartition("-")[0] or key, message.delivery_id],
+        "tags": [send_tag(key), message.delivery_id],
     }
     if leave is not None:
         # The field takes one address: the one for RFC 8058, without the `mailto:` behind it.

@@ -14,7 +14,6 @@ import base64
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind, SharedContent
 from newsletter.model.template import Template
 from newsletter.providers.api import (
+    CLOCKS_DIFFER,
     JSON_BODY,
     Fixes,
     allowance,
@@ -36,6 +36,7 @@ from newsletter.providers.api import (
     read_json,
     refused,
     region,
+    send_tag,
     to_json,
 )
 from newsletter.providers.base import (
@@ -62,7 +63,6 @@ _FIXES: Final = Fixes(
     key=f"check {API_KEY_VARIABLE}: it is `key:secret`, both from app.mailjet.com/account/apikeys",
     address="check `provider.base_url`; leave it out for https://api.mailjet.com",
 )
-_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 # Mailjet sets them itself and refuses a message that brings them along.
 _FORBIDDEN: Final = frozenset({"list-id"})
 # A brace that would open `{{`, `{%` or `{#`, or that a slot or the end of a part follows.
@@ -123,7 +123,7 @@ class MailjetProvider:
         """
         assert batch.shared is not None
         shared, with_brace = self._content(batch.shared)
-        campaign = to_json(batch.key.rpartition("-")[0] or batch.key).encode()
+        campaign = to_json(send_tag(batch.key)).encode()
         parts = [b'{"SandboxMode":true,' if self._sandbox else b"{", b'"Globals":{', shared]
         parts += [b',"CustomCampaign":', campaign, b',"DeduplicateCampaign":true},"Messages":[']
         before = b""
@@ -222,8 +222,8 @@ class MailjetProvider:
         return Outcome(delivery_id, OutcomeKind.DEFERRED, reason=said), Hold(f"Mailjet: {said}", hint)
 
     def _words(self, body: Any, response: Response) -> str:
-        text = str(body.get("ErrorMessage") or body.get("message") or "") if isinstance(body, dict) else ""
-        return answered("Mailjet", response.status, text, response.body, self._key, *self._key.split(":"))
+        words = str(body.get("ErrorMessage") or body.get("message") or "") if isinstance(body, dict) else ""
+        return answered("Mailjet", response.status, words, response.body, self._key, *self._key.split(":"))
 
     def search(self, question: Question) -> Generator[Request, Response, Mapping[str, Outcome]]:
         """`GET /v3/REST/message?CustomID=…`, one delivery a call.
@@ -242,7 +242,7 @@ class MailjetProvider:
             for row in data if isinstance(data, list) else ():
                 # An older store of the same key may have numbered its deliveries alike.
                 when = moment(row.get("ArrivedAt")) if isinstance(row, dict) else None
-                if when is not None and when >= question.at - _CLOCKS_DIFFER and row.get("ID"):
+                if when is not None and when >= question.at - CLOCKS_DIFFER and row.get("ID"):
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, str(row["ID"]))
         return found
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.event import BounceClass, Event, EventType
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.api import (
+    CLOCKS_DIFFER,
     JSON_BODY,
     Fixes,
     answered,
@@ -71,8 +72,6 @@ _ABOUT_PLAN = re.compile(r"(daily|hourly|monthly|sending|plan|account) limit|quo
 _ADDRESSES: Final = 40
 # No more pages are asked for: a filter Mailtrap doesn't know is ignored, and everything would be listed.
 _PAGES: Final = 20
-# Their clock and ours.
-_SKEW = timedelta(minutes=10)
 
 
 class MailtrapProvider:
@@ -187,7 +186,7 @@ class MailtrapProvider:
             NewsletterError: Mailtrap won't say.
         """
         found: dict[str, Outcome] = {}
-        since = (question.at - _SKEW).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = (question.at - CLOCKS_DIFFER).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for addresses in _some(question.recipients.values()):
             cursor = ""
             for _ in range(_PAGES):
