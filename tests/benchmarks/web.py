@@ -78,7 +78,7 @@ def wrk(url: str, seconds: int, script: Path | None = None) -> Run:
             raise SystemExit(text)
         return match[1] if match else default
 
-    amount, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", found(r"99%\s+(\S+)")).groups()  # type: ignore[union-attr]
+    amount, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", found(r"\n\s+99%\s+(\S+)")).groups()  # type: ignore[union-attr]
     p99 = float(amount) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
     failed = int(found(r"Non-2xx or 3xx responses: (\d+)", "0"))
     return Run(float(found(r"Requests/sec:\s+([\d.]+)")), p99, int(found(r"(\d+) requests in")), failed)
