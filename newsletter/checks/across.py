@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.content.document import Document, Findings
 from newsletter.content.front_matter import slug_of_file
-from newsletter.content.guide import GuideResult, guide_slug, is_guide
+from newsletter.content.guide_files import guide_slug, is_guide
 from newsletter.content.issue import ParseResult
 from newsletter.content.suggest import nearest
 from newsletter.diagnostics import Diagnostic
-from newsletter.model.guide import GuideFrontMatter
 from newsletter.model.issue import FrontMatter
+
+if TYPE_CHECKING:
+    # Only who meets a guide imports what reads guides.
+    from newsletter.content.guide import GuideResult
+    from newsletter.model.guide import GuideFrontMatter
 
 
 class Claims(NamedTuple):
@@ -86,7 +90,7 @@ def check_across(
             _check_file_name(parsed.document, parsed.front, findings)
             _check_number(parsed.document, parsed.front.number, numbers, findings)
         _check_addresses(parsed.document, parsed.front, slugs, findings)
-        if isinstance(parsed, GuideResult):
+        if not isinstance(parsed, ParseResult):
             guides.append((parsed, findings))
         found += findings.found
     for guide, findings in guides:

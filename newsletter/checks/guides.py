@@ -11,7 +11,8 @@ from newsletter.checks.links import Target, check_file, targets_of
 from newsletter.checks.rule import Rule, Subject
 from newsletter.content.document import Findings
 from newsletter.content.front_matter import slugify
-from newsletter.content.guide import GuideResult, is_guide, parse_guide_source
+from newsletter.content.guide import GuideResult, parse_guide_source
+from newsletter.content.guide_files import is_guide
 from newsletter.content.issue import parse_issue_source
 from newsletter.content.source import read_text
 from newsletter.content.suggest import nearest

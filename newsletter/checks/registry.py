@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from newsletter.checks import guides, layout, links, text
+from newsletter.checks import layout, links, text
 from newsletter.checks.rule import Rule, Subject
 from newsletter.content.document import Findings
-from newsletter.content.guide import GuideResult
 from newsletter.content.issue import ParseResult
 from newsletter.diagnostics import Diagnostic
 
+if TYPE_CHECKING:
+    from newsletter.content.guide import GuideResult
+
 RULES: tuple[Rule, ...] = (*text.RULES, *links.RULES, *layout.RULES)
-GUIDE_RULES: tuple[Rule, ...] = (*(rule for rule in RULES if not rule.of_mail), *guides.RULES)
 
 
 def check_issue(
@@ -41,7 +44,15 @@ def check_guide(
     """As `check_issue`, for a guide; without `today`, nobody asks whether its review is due."""
     if parsed.document is None:
         return []
-    return _found(GUIDE_RULES, Subject(parsed.document, parsed.front, None, folder, parsed, today), off)
+    return _found(_guide_rules(), Subject(parsed.document, parsed.front, None, folder, parsed, today), off)
+
+
+@cache
+def _guide_rules() -> tuple[Rule, ...]:
+    # What reads guides is imported for a guide only: it costs a check of one issue a tenth of its start.
+    from newsletter.checks import guides
+
+    return (*(rule for rule in RULES if not rule.of_mail), *guides.RULES)
 
 
 def _found(rules: tuple[Rule, ...], subject: Subject, off: Collection[str]) -> list[Diagnostic]:

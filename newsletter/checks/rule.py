@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.content.document import Document, Findings
-from newsletter.content.guide import GuideResult
-from newsletter.model.guide import GuideFrontMatter
 from newsletter.model.issue import FrontMatter, Issue
+
+if TYPE_CHECKING:
+    # Only who meets a guide imports what reads guides.
+    from newsletter.content.guide import GuideResult
+    from newsletter.model.guide import GuideFrontMatter
 
 
 @dataclass

@@ -7,19 +7,23 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.checks.across import check_across, read_claims
 from newsletter.checks.fix import fix_text, write_whole
 from newsletter.checks.registry import check_guide, check_issue
 from newsletter.clock import SystemClock
-from newsletter.content.guide import GuideResult, is_guide, parse_guide, parse_guide_source
+from newsletter.content.guide_files import is_guide
 from newsletter.content.issue import ParseResult, parse_issue, parse_issue_source
 from newsletter.content.source import MAX_BYTES, Source, by_place, read_source, read_text
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
-from newsletter.model.guide import Guide
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
+
+if TYPE_CHECKING:
+    # Only who meets a guide imports what reads guides.
+    from newsletter.content.guide import GuideResult
+    from newsletter.model.guide import Guide
 
 # Without an issue there is nothing to render, so that nothing is won by not hearing of errors below this code,
 # nor of those that leave no guide.
@@ -128,6 +132,8 @@ def check_guide_text(
     today: dt.date | None = None,
 ) -> tuple[Guide | None, list[Diagnostic]]:
     """As `check_text`, for a guide; without `today`, nobody asks whether its review is due."""
+    from newsletter.content.guide import parse_guide
+
     parsed = parse_guide(text, path)
     found = settled([*parsed.diagnostics, *check_guide(parsed, folder, off, today)], off, errors)
     return parsed.guide, sorted(found, key=by_place)
@@ -170,6 +176,8 @@ def _check(
     source = read_text(path)
     if not is_guide(path, source.text or ""):
         return Checked(path, *_check_issue(source, path, kinds, off, errors))
+    from newsletter.content.guide import parse_guide_source
+
     parsed = parse_guide_source(source)
     found = settled([*parsed.diagnostics, *check_guide(parsed, path.parent, off, today)], off, errors)
     return Checked(path, parsed, sorted(found, key=by_place))

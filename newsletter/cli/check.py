@@ -46,7 +46,7 @@ def check(
     from newsletter.app import open_workspace
     from newsletter.checks.run import check_files, fix_file
     from newsletter.cli.diagnostic_formats import FORMATS, formatted
-    from newsletter.content.guide import FOLDER
+    from newsletter.content.guide_files import FOLDER
 
     if format_ not in FORMATS:
         from newsletter.content.suggest import did_you_mean, listed
@@ -94,14 +94,14 @@ def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:
 
 def _newsletter_files(workspace: Workspace) -> list[Path]:
     """All issues and guides of the newsletter."""
-    from newsletter.content.guide import guide_files
+    from newsletter.content.guide_files import guide_files
 
     return [from_here(path) for path in (*workspace.issue_files(), *guide_files(workspace.issues_dir))]
 
 
 def _is_meant(path: Path, folder: Path) -> bool:
     """Whether a Markdown file below a folder is an issue or a guide: notes and hidden folders aren't."""
-    from newsletter.content.guide import FOLDER, is_guide_name
+    from newsletter.content.guide_files import FOLDER, is_guide_name
 
     inside = path.relative_to(folder).parts
     if any(part.startswith(".") for part in inside):

@@ -83,7 +83,7 @@ def _new_guide(workspace: Workspace, title: str, *, as_json: bool) -> None:
     from newsletter.cli.output import from_here, print_json
     from newsletter.cli.scaffold import write_new
     from newsletter.content.front_matter import slugify
-    from newsletter.content.guide import FOLDER
+    from newsletter.content.guide_files import FOLDER
     from newsletter.content.skeleton import guide_skeleton
 
     slug = slugify(title)[:60].rstrip("-")

@@ -119,7 +119,7 @@ def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
 
 def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
     """What the site of this newsletter is made of."""
-    from newsletter.content.guide import guide_files
+    from newsletter.content.guide_files import guide_files
     from newsletter.site.build import SiteInputs
     from newsletter.site.entry import SiteOptions
 

@@ -10,16 +10,13 @@ from urllib.parse import urlsplit
 
 from newsletter.content.document import Document, Findings, report_open_fence
 from newsletter.content.fields import fold
-from newsletter.content.front_matter import SYNONYMS, Block, Form, read_block, slugify
+from newsletter.content.front_matter import SYNONYMS, Block, Form, read_block
+from newsletter.content.guide_files import guide_slug
 from newsletter.content.guide_parts import parse_parts
 from newsletter.content.source import MAX_BYTES, Source, by_place, read_text, too_large
 from newsletter.content.yaml_block import Entry
 from newsletter.diagnostics import Diagnostic
 from newsletter.model.guide import Guide, GuideFrontMatter
-
-FOLDER = "guides"
-_TYPE = re.compile(r"^type[ \t]*:[ \t]*[\"']?guide[\"']?[ \t\r]*$", re.MULTILINE)
-_BLOCK_END = re.compile(r"^---", re.MULTILINE)
 
 FORM = Form(
     GuideFrontMatter,
@@ -64,34 +61,6 @@ class GuideResult(NamedTuple):
     document: Document | None = None
     front: GuideFrontMatter | None = None
     entries: Mapping[str, Entry] = {}
-
-
-def guide_files(issues: Path) -> list[Path]:
-    """The guides beside the issues in a folder, `guides/*.md`, by name.
-
-    Raises:
-        OSError: the folder can't be read, which is not the same as an empty one.
-    """
-    try:
-        entries = list((issues / FOLDER).iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(p for p in entries if p.suffix == ".md" and is_guide_name(p.name))
-
-
-def is_guide_name(name: str) -> bool:
-    """Whether a file in a folder of guides is one: `README.md` and hidden files aren't."""
-    return not name.startswith(".") and name.casefold() != "readme.md"
-
-
-def is_guide(path: Path, text: str) -> bool:
-    """Whether a file is meant to be a guide: by its folder, or because it says so."""
-    if path.parent.name == FOLDER:
-        return True
-    if "guide" not in text or not text.startswith(("---", "\ufeff---")):
-        return False
-    found = _TYPE.search(text)
-    return found is not None and not _BLOCK_END.search(text, 4, found.start())
 
 
 def read_guide(path: Path, display: str | None = None) -> GuideResult:
@@ -141,12 +110,6 @@ def parse_guide(text: str, path: str) -> GuideResult:
         return result
     guide = Guide(path, front, parts.summary, parts.comparison, parts.choosing, parts.faq, path, text)
     return result._replace(guide=guide)
-
-
-def guide_slug(path: str) -> str:
-    """The slug a file name stands for; a leading number is part of it: `4-bit-vs-8-bit.md` is about numbers."""
-    name = path.replace("\\", "/").rpartition("/")[2]
-    return slugify(name.rpartition(".")[0] or name) or "guide"
 
 
 def _check_values(block: Block[GuideFrontMatter], findings: Findings) -> None:

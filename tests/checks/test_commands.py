@@ -19,7 +19,8 @@ from newsletter import app
 from newsletter.cli.new import next_date
 from newsletter.cli.root import run as run_command_line
 from newsletter.clock import FakeClock
-from newsletter.content.guide import guide_files, read_guide
+from newsletter.content.guide import read_guide
+from newsletter.content.guide_files import guide_files
 from newsletter.model.guide import Guide
 from newsletter.model.issue import Prose
 from tests.conftest import ROOT

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from newsletter.checks.run import check_files
-from newsletter.content.guide import guide_files, read_guide
+from newsletter.content.guide import read_guide
+from newsletter.content.guide_files import guide_files
 from tests.conftest import ROOT
 
 ISSUES = ROOT / "issues"

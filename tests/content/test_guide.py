@@ -14,14 +14,8 @@ from newsletter.checks.across import read_claims
 from newsletter.checks.fix import fix_text
 from newsletter.checks.run import check_file, check_files, check_guide_text, validate_codes
 from newsletter.content.document import Document
-from newsletter.content.guide import (
-    guide_files,
-    guide_slug,
-    is_guide,
-    is_web_address,
-    parse_guide,
-    read_guide,
-)
+from newsletter.content.guide import is_web_address, parse_guide, read_guide
+from newsletter.content.guide_files import guide_files, guide_slug, is_guide
 from newsletter.content.source import MAX_BYTES
 from newsletter.content.tables import find_tables
 from newsletter.diagnostics import CODES
