@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from newsletter.providers.base import Provider
     from newsletter.render.dkim import DkimSigner
     from newsletter.render.email import EmailRenderer
+    from newsletter.site.passage import ArchiveFiles
     from newsletter.store.sqlite import SqliteDatabase
 
 PACKAGE = Path(__file__).parent
@@ -216,6 +217,45 @@ class Workspace:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(p for p in entries if p.suffix == ".md" and re.match(r"\d", p.name))
+
+    def sent_slugs(self) -> frozenset[str]:
+        """Slugs of the issues that went out to people; nothing is made where there is no store yet.
+
+        Raises:
+            StoreError: see `open_database`.
+        """
+        from newsletter.store.sends import SendLedger
+
+        if not self.database_path.is_file():
+            return frozenset()
+        database = self.open_database()
+        try:
+            ledger = SendLedger(database, self.clock)
+            return frozenset(send.slug for send in ledger.sends() if ledger.reached_anybody(send.id))
+        finally:
+            database.close()
+
+    def archive_files(self, *, drafts: bool = False) -> ArchiveFiles:
+        """The issues and guides, and which of them readers may see; findings call each by its path from `home`.
+
+        Raises:
+            StoreError: see `open_database`.
+            OSError: a folder can't be read.
+        """
+        from newsletter.content.guide_files import guide_files
+        from newsletter.site.passage import ArchiveFiles
+
+        def named(paths: list[Path]) -> list[tuple[Path, Path]]:
+            return [(path, path.relative_to(self.home)) for path in paths]
+
+        return ArchiveFiles(
+            base_url=self.settings.publication.base_url,
+            kinds=self.settings.kinds,
+            issues=named(self.issue_files()),
+            guides=named(guide_files(self.issues_dir)),
+            sent=self.sent_slugs(),
+            drafts=drafts,
+        )
 
     def find_issue(self, name: str) -> Path:
         """The file an author means by a path, a number (`2`, `002`) or a slug.

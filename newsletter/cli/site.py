@@ -108,19 +108,28 @@ def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
     import gc
 
     from newsletter.site.build import build_site
+    from newsletter.site.cards import can_draw
 
     # A build makes millions of small objects and no cycles that matter: looking for them is a tenth of its time.
     gc.disable()
     try:
-        return build_site(site_inputs(workspace, drafts=drafts), folder)
+        built = build_site(site_inputs(workspace, drafts=drafts), folder)
     finally:
         gc.enable()
+    if built.replaced and workspace.settings.site.cards and not can_draw():
+        print(
+            "pages have no picture for where they are shared: pip install 'newsletter-toolkit[site]', "
+            "or set `cards = false` below `[site]`",
+            file=sys.stderr,
+        )
+    return built
 
 
 def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
     """What the site of this newsletter is made of."""
     from newsletter.content.guide_files import guide_files
     from newsletter.site.build import SiteInputs
+    from newsletter.site.cards import can_draw
     from newsletter.site.entry import SiteOptions
 
     settings = workspace.settings
@@ -135,28 +144,15 @@ def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
             licence=settings.site.licence,
             licence_url=settings.site.licence_url,
             drafts=drafts,
+            cards=settings.site.cards and can_draw(),
         ),
         template_dirs=workspace.template_dirs,
         consent=settings.consent_words,
         issues=[(path, from_here(path)) for path in workspace.issue_files()],
         guides=[(path, from_here(path)) for path in guides],
-        sent=_sent(workspace),
+        sent=workspace.sent_slugs(),
         cache=workspace.state_dir / ("site-drafts.cache" if drafts else "site.cache"),
     )
-
-
-def _sent(workspace: Workspace) -> frozenset[str]:
-    """Slugs of the issues that went out to people; nothing is made where there is no store yet."""
-    from newsletter.store.sends import SendLedger
-
-    if not workspace.database_path.is_file():
-        return frozenset()
-    database = workspace.open_database()
-    try:
-        ledger = SendLedger(database, workspace.clock)
-        return frozenset(send.slug for send in ledger.sends() if ledger.reached_anybody(send.id))
-    finally:
-        database.close()
 
 
 def _report(built: Built, folder: Path, *, as_json: bool) -> None:

@@ -35,7 +35,7 @@ def issue_entry(
         NewsletterError: a template has a mistake.
     """
     front = issue.front
-    convert.define(issue.intro, *(value for section in issue.sections for value in _prose(section)))
+    convert.define(issue.intro, *(value for section in issue.sections for value in prose_of(section)))
     views = section_views(issue.sections, kinds, convert, answer_here=True)
     values = {"intro": convert.content(issue.intro) if issue.intro else None, "sections": views}
     html = templates.render(values, "site/issue-body.html.j2")
@@ -141,7 +141,8 @@ def guide_entry(
     ), body
 
 
-def _prose(section: Any) -> list[Prose]:
+def prose_of(section: Any) -> list[Prose]:
+    """Every running text of a section, in the order of its fields."""
     values = [value for _, value in section]
     parts = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
     return [part for part in parts if isinstance(part, Prose)]
