@@ -45,6 +45,9 @@ class SiteSettings(Table):
     out: str = Field(default="site", min_length=1, description="The folder it is built into.")
     per_page: int = Field(default=25, ge=5, le=100, description="Issues or questions on one page of a list.")
     feed_items: int = Field(default=20, ge=1, le=100, description="Issues in the feeds, newest first.")
+    cards: bool = Field(
+        default=True, description="Draw a picture of each page's title for where it is shared (extra `site`)."
+    )
     licence: str = Field(
         default="",
         max_length=200,

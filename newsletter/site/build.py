@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import unescape
 from pathlib import Path
@@ -23,6 +23,7 @@ from newsletter.render.email import layout_values
 from newsletter.render.templates import Templates
 from newsletter.site import feeds
 from newsletter.site.bodies import FILTERS
+from newsletter.site.cards import Cards
 from newsletter.site.entry import Body, Entry, PictureFile, SiteOptions
 from newsletter.site.folder import NewFolder, as_written, refuse_foreign
 from newsletter.site.page import Page
@@ -158,6 +159,7 @@ class _Build:
         sources = reader.read(inputs.issues, inputs.guides, inputs.sent)
         made = Pages(sources, inputs.publication, inputs.options, self._root)
         pages = made.all()
+        cards = Cards(inputs.publication, inputs.theme).give(pages) if inputs.options.cards else {}
         findings = tuple(sorted([*sources.findings, *made.findings], key=by_place))
         counts = (len(sources.issues), len(sources.guides), len(pages))
         if any(found.severity is Severity.ERROR for found in findings):
@@ -168,7 +170,9 @@ class _Build:
         before = self._cache.pages(str(self._out))
         there = as_written(self._out, before)
         current = {path for path, key in wanted.items() if path in there and before[path][0] == key}
-        assets = self._assets(sources, css_name)
+        assets = self._assets(sources, css_name, css) | cards
+        # Named by all they are made of, so good whoever made them: another cache or version.
+        drawn = {path for path in cards if path not in before and (self._out / path).is_file()}
         rest = self._feeds_key(sources, pages)
         if len(current) == len(wanted) and self._cache.about(f"rest:{self._out}") == rest:
             others = set(before) - set(wanted)
@@ -179,12 +183,12 @@ class _Build:
             for page in pages:
                 self._write(folder, page, current, {"site": site, "css": f"{self._root}/assets/{css_name}"})
             for path, file in assets.items():
-                if path in there:
+                if path in there or path in drawn:
                     folder.keep(path)
-                elif file is None:
-                    folder.write(path, css.encode())
-                else:
+                elif isinstance(file, Path):
                     folder.copy(path, file)
+                else:
+                    folder.write(path, file())
             self._write_feeds(folder, sources, pages)
             folder.swap()
         except BaseException:
@@ -207,13 +211,13 @@ class _Build:
                 keys[_twin(page)] = key
         return keys
 
-    def _assets(self, sources: Sources, css_name: str) -> dict[str, Path | None]:
+    def _assets(self, sources: Sources, css_name: str, css: str) -> dict[str, Path | Callable[[], bytes]]:
         pictures = {
             f"assets/{picture.name}": Path(picture.file)
             for entry in sources.entries
             for picture in entry.pictures
         }
-        return {f"assets/{css_name}": None, **pictures}
+        return {f"assets/{css_name}": css.encode, **pictures}
 
     def _feeds_key(self, sources: Sources, pages: Sequence[Page]) -> str:
         items = [

@@ -135,6 +135,7 @@ class SiteOptions:
         licence: of the text, in words; may be empty.
         licence_url: where it can be read; may be empty.
         drafts: whether issues that were not sent are shown as well.
+        cards: whether a picture is drawn for pages that have none; Pillow has to be there.
     """
 
     kinds: tuple[SectionKind, ...]
@@ -143,3 +144,4 @@ class SiteOptions:
     licence: str = ""
     licence_url: str = ""
     drafts: bool = False
+    cards: bool = False

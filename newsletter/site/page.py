@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -154,6 +155,8 @@ def head(
         "hidden": False,
         "article": False,
         "image": "",
+        "image_alt": "",
+        "image_size": [],
         "date": "",
         "updated": "",
         "lead": "",
@@ -169,6 +172,14 @@ def head(
         steps = [*trail, (title, address)]
         table["json_ld"] = [*table["json_ld"], _trail_data(addresses, steps)]
     return table
+
+
+def give_picture(table: dict[str, Any], address: str, alternative: str, size: Sequence[int] = ()) -> None:
+    """Say of a page which picture is shown where it is shared: its absolute address, its words, width and height in pixels."""
+    table |= {"image": address, "image_alt": alternative, "image_size": list(size)}
+    for data in table["json_ld"]:
+        if data["@type"] == "Article":
+            data["image"] = address
 
 
 def _trail_data(addresses: Addresses, steps: list[tuple[str, str]]) -> dict[str, Any]:

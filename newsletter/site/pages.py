@@ -18,6 +18,7 @@ from newsletter.site.page import (
     article_data,
     card,
     faq_data,
+    give_picture,
     head,
     question_card,
     spelled,
@@ -288,7 +289,8 @@ class Pages:
             page["canonical"] = entry.canonical
         if entry.image:
             origin = self._addresses.base.removesuffix(self._root)
-            page["image"] = entry.image if urlsplit(entry.image).scheme else origin + entry.image
+            address = entry.image if urlsplit(entry.image).scheme else origin + entry.image
+            give_picture(page, address, entry.title)
         return page
 
     def _redirects(self) -> Iterator[Page]:
