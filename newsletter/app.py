@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from newsletter.providers.base import Provider
     from newsletter.render.dkim import DkimSigner
     from newsletter.render.email import EmailRenderer
+    from newsletter.send.plan import Preparation
+    from newsletter.send.run import Desk
     from newsletter.site.passage import ArchiveFiles
     from newsletter.store.sqlite import SqliteDatabase
 
@@ -298,6 +301,47 @@ class Workspace:
             template_dirs=self.template_dirs,
             images=images,
             answer_in_email=self.settings.interview.answer_in_email,
+        )
+
+    def preparation(self, issues: Sequence[Path]) -> Preparation:
+        """What an issue of this newsletter is prepared with, to be sent; `issues` as findings shall call the files."""
+        from newsletter.send.plan import Preparation
+
+        settings = self.settings
+        return Preparation(
+            publication=settings.publication,
+            renderer=self.renderer,
+            kinds=settings.kinds,
+            images=settings.sending.images,
+            off=settings.checks.off,
+            errors=settings.checks.errors,
+            issues=tuple(issues),
+            tracking=settings.tracking.wishes,
+        )
+
+    def desk(self, database: SqliteDatabase) -> Desk:
+        """What sending needs of this newsletter."""
+        from newsletter.send.limits import Wishes
+        from newsletter.send.run import Desk
+
+        sending = self.settings.sending
+        return Desk(
+            db=database,
+            state_dir=self.state_dir,
+            clock=self.clock,
+            signer=self.signer,
+            provider=self.provider,
+            dkim=self.dkim,
+            wishes=Wishes(
+                rate=sending.rate,
+                batch=sending.batch,
+                connections=sending.connections,
+                hold=sending.hold,
+                burst=sending.burst,
+                calls=sending.calls,
+                daily_quota=sending.daily_quota,
+            ),
+            sandbox=self.settings.provider.sandbox,
         )
 
     def provider(self, name: str = "", send_name: str = "", stream: str = "") -> Provider:

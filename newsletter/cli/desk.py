@@ -17,46 +17,12 @@ if TYPE_CHECKING:
 
 def preparation(workspace: Workspace) -> Preparation:
     """What an issue of this newsletter is prepared with."""
-    from newsletter.send.plan import Preparation
-
-    settings = workspace.settings
-    return Preparation(
-        publication=settings.publication,
-        renderer=workspace.renderer,
-        kinds=settings.kinds,
-        images=settings.sending.images,
-        off=settings.checks.off,
-        errors=settings.checks.errors,
-        issues=tuple(from_here(path) for path in workspace.issue_files()),
-        tracking=settings.tracking.wishes,
-    )
+    return workspace.preparation([from_here(path) for path in workspace.issue_files()])
 
 
 def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
     """What sending needs of this workspace."""
-    from newsletter.send.limits import Wishes
-    from newsletter.send.run import Desk
-
-    settings = workspace.settings
-    sending = settings.sending
-    return Desk(
-        db=database,
-        state_dir=workspace.state_dir,
-        clock=workspace.clock,
-        signer=workspace.signer,
-        provider=workspace.provider,
-        dkim=workspace.dkim,
-        wishes=Wishes(
-            rate=sending.rate,
-            batch=sending.batch,
-            connections=sending.connections,
-            hold=sending.hold,
-            burst=sending.burst,
-            calls=sending.calls,
-            daily_quota=sending.daily_quota,
-        ),
-        sandbox=settings.provider.sandbox,
-    )
+    return workspace.desk(database)
 
 
 def new_send(prepared: Prepared, provider: str, tag: str) -> NewSend:
