@@ -32,6 +32,7 @@ COMMANDS = {
     "worker": "worker",
     "serve": "serve",
     "site": "site",
+    "export": "export",
     "webhooks": "webhooks",
     "stats": "stats",
     "bounces": "bounces",
