@@ -6,12 +6,10 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from newsletter.model.issue import SectionKind
-
-PageForm = Literal["issue", "guide"]
 
 
 @dataclass(frozen=True)

@@ -3,50 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from newsletter.content.issue import ParseResult, read_issue
-from newsletter.model.issue import Prose, SectionKind
-from newsletter.site.passage import ArchiveFiles, PageForm, Passage
+from newsletter.model.guide import CHOOSING, COMPARISON, FAQ, SUMMARY_ANCHOR, Guide
+from newsletter.model.issue import Issue, Prose, SectionKind
+from newsletter.render.html import MarkdownConverter
+from newsletter.render.sections import Field, SectionView, duration, section_views
+from newsletter.site.passage import ArchiveFiles, Passage
+from newsletter.site.plain import PlainConverter, plain_converter
+from newsletter.site.published import Published, read_published
 
 if TYPE_CHECKING:
-    from newsletter.content.guide import GuideResult
     from newsletter.diagnostics import Diagnostic
-    from newsletter.model.guide import Guide
-    from newsletter.model.issue import Issue
-    from newsletter.render.sections import Field, SectionView
-    from newsletter.site.plain import PlainConverter
 
 INTRO = "intro"
 
 
-class PageRead(NamedTuple):
-    """What one file holds.
-
-    Attributes:
-        slug: its part of an address; empty where that can't be read.
-        published: whether readers see it.
-        order: what pages are sorted by.
-        passages: in the order of the page; none where it isn't published or has an error.
-        findings: the errors that stand in the way.
-        parsed: the file as it was read, to be compared with others.
-    """
-
-    slug: str
-    published: bool
-    order: tuple[bool, str, int, str]
-    passages: tuple[Passage, ...]
-    findings: tuple[Diagnostic, ...]
-    parsed: ParseResult | GuideResult
-
-
 class PassagesRead(NamedTuple):
-    """What the whole archive holds.
+    """What the archive holds.
 
     Attributes:
         passages: issues oldest first, then guides by slug, so that what is new comes late.
-        findings: errors of published files, and addresses that are taken twice.
+        findings: errors that stand in the way of some, by place.
     """
 
     passages: tuple[Passage, ...]
@@ -59,80 +37,41 @@ def read_passages(files: ArchiveFiles) -> PassagesRead:
     Raises:
         NewsletterError: a file can't be read.
     """
-    from newsletter.checks.across import check_across
-
-    forms: tuple[tuple[PageForm, Sequence[tuple[Path, Path]]], ...] = (
-        ("issue", files.issues),
-        ("guide", files.guides),
-    )
-    reader = PassageReader(files)
-    pages = [reader.read(path, str(display), form) for form, found in forms for path, display in found]
-    shown = sorted((page for page in pages if page.published), key=lambda page: page.order)
-    findings = [finding for page in shown for finding in page.findings]
-    findings += [d for d in check_across([page.parsed for page in shown]) if d.code in {"NL901", "NL902"}]
-    return PassagesRead(tuple(p for page in shown for p in page.passages), tuple(findings))
+    published = read_published(files)
+    return PassagesRead(passages_of(published, files.base_url, files.kinds), published.findings)
 
 
-class PassageReader:
-    """Reads one file after the other; one serves one thread at a time."""
+def passages_of(published: Published, base_url: str, kinds: Sequence[SectionKind]) -> tuple[Passage, ...]:
+    """The passages of what was read already; `base_url` is where the site is, without a slash at its end."""
+    split = Passages(base_url, kinds)
+    issues = (passage for issue in published.issues for passage in split.issue(issue))
+    guides = (passage for guide in published.guides for passage in split.guide(guide))
+    return (*issues, *guides)
 
-    def __init__(self, files: ArchiveFiles) -> None:
-        from newsletter.render.html import MarkdownConverter
 
-        self._files = files
+class Passages:
+    """Splits what was parsed; one serves one thread at a time."""
+
+    def __init__(self, base_url: str, kinds: Sequence[SectionKind]) -> None:
+        self._base_url, self._kinds = base_url, kinds
         self._markdown = MarkdownConverter()
 
-    def read(self, path: Path, display: str, form: PageForm) -> PageRead:
-        """What a file holds.
+    def issue(self, issue: Issue) -> tuple[Passage, ...]:
+        """The passages of an issue, in the order of the page."""
+        front = issue.front
+        page = _Page(self._base_url, "", issue.slug, front.title, front.date.isoformat(), front.tags)
+        convert = plain_converter(issue.path, issue.text, self._base_url, f"/{issue.slug}/", self._markdown)
+        return page.passages(_issue_parts(issue, self._kinds, convert))
 
-        Raises:
-            NewsletterError: it can't be read.
-        """
-        return self._guide(path, display) if form == "guide" else self._issue(path, display)
-
-    def _issue(self, path: Path, display: str) -> PageRead:
-        result = read_issue(path, self._files.kinds, display)
-        front = result.front
-        slugs = (front.slug, *(alias.strip("/") for alias in front.aliases)) if front else ()
-        errors = tuple(d for d in result.diagnostics if d.severity == "error")
-        # Nobody can tell whether a file without a slug was sent: what is wrong with it is said.
-        published = front is None or self._files.publishes(slugs)
-        order = (False, front.date.isoformat() if front else "", front.number if front else 0, path.name)
-        if result.issue is None or not published:
-            return PageRead(slugs[0] if slugs else "", published, order, (), errors, result)
-        issue = result.issue
-        page = _Page(self._files.base_url, "", issue.slug, front.title, order[1], front.tags)  # type: ignore[union-attr]  # an issue has it
-        convert = self._converter(path, issue.text, f"/{issue.slug}/")
-        passages = page.passages(_issue_parts(issue, self._files.kinds, convert))
-        return PageRead(issue.slug, published, order, passages, errors, result)
-
-    def _guide(self, path: Path, display: str) -> PageRead:
-        from newsletter.content.guide import read_guide
-
-        result = read_guide(path, display)
-        front = result.front
-        errors = tuple(d for d in result.diagnostics if d.severity == "error")
-        published = front is None or front.status != "draft" or self._files.drafts
-        slug = front.slug if front else ""
-        order = (True, slug, 0, path.name)
-        if result.guide is None or not published:
-            return PageRead(slug, published, order, (), errors, result)
-        guide = result.guide
+    def guide(self, guide: Guide) -> tuple[Passage, ...]:
+        """The passages of a guide, in the order of the page."""
+        front = guide.front
         page = _Page(
-            self._files.base_url,
-            "guides/",
-            guide.slug,
-            guide.front.title,
-            guide.front.updated.isoformat(),
-            guide.front.tags,
+            self._base_url, "guides/", guide.slug, front.title, front.updated.isoformat(), front.tags
         )
-        convert = self._converter(path, guide.text, f"/guides/{guide.slug}/")
-        return PageRead(slug, published, order, page.passages(_guide_parts(guide, convert)), errors, result)
-
-    def _converter(self, path: Path, text: str, address: str) -> PlainConverter:
-        from newsletter.site.plain import plain_converter
-
-        return plain_converter(path, text, self._files.base_url, address, self._markdown)
+        address = f"/guides/{guide.slug}/"
+        convert = plain_converter(guide.path, guide.text, self._base_url, address, self._markdown)
+        return page.passages(_guide_parts(guide, convert))
 
 
 class _Part(NamedTuple):
@@ -183,8 +122,6 @@ class _Page(NamedTuple):
 
 
 def _issue_parts(issue: Issue, kinds: Sequence[SectionKind], convert: PlainConverter) -> Iterator[_Part]:
-    from newsletter.render.sections import section_views
-
     convert.define_all(issue.intro, issue.sections)
     if issue.intro:
         yield _Part(INTRO, INTRO, "", convert.prose_text(issue.intro))
@@ -211,8 +148,6 @@ def _section_text(view: SectionView, convert: PlainConverter) -> str:
 
 
 def _fact(field: Field, convert: PlainConverter) -> str:
-    from newsletter.render.sections import duration
-
     words = ", ".join(convert.content_text(item) for item in field.items)
     return duration(words) if field.name == "time" else words
 
@@ -221,8 +156,6 @@ def _fact(field: Field, convert: PlainConverter) -> str:
 
 
 def _guide_parts(guide: Guide, convert: PlainConverter) -> Iterator[_Part]:
-    from newsletter.model.guide import CHOOSING, COMPARISON, FAQ, SUMMARY_ANCHOR
-
     choosing, faq = guide.choosing, guide.faq
     convert.define(
         guide.summary,

@@ -47,7 +47,7 @@ class PlainConverter(WebConverter):
 
 
 def plain_converter(
-    path: Path, text: str, base_url: str, address: str, markdown: MarkdownConverter
+    path: str, text: str, base_url: str, address: str, markdown: MarkdownConverter
 ) -> PlainConverter:
     """The converter of one file.
 
@@ -59,6 +59,6 @@ def plain_converter(
         markdown: converts; one serves many files.
     """
     root = urlsplit(base_url).path.rstrip("/")
-    place = Place(site_pictures(path), base_url, base_url + address)
+    place = Place(site_pictures(Path(path)), base_url, base_url + address)
     reader_links = {"unsubscribe_url": f"{base_url}/u", "preferences_url": f"{base_url}/p"}
-    return PlainConverter(text, str(path), place, markdown, root, reader_links)
+    return PlainConverter(text, path, place, markdown, root, reader_links)
