@@ -96,17 +96,20 @@ def stretches(text: str, size: int = 250) -> tuple[str, ...]:
 
 def to_python_markdown(text: str) -> str:
     """`text` in the form that Python-Markdown reads as GitHub reads the original."""
-    if "<!--" in text:
-        text = "".join(_without_comments(text))
+    text = without_comments(text)
     return "\n".join(_lists(text.expandtabs(4).split("\n")))
 
 
-def _without_comments(text: str) -> Iterator[str]:
+def without_comments(text: str) -> str:
+    """`text` without its comments, which are the author's own; in code they stay."""
+    if "<!--" not in text:
+        return text
+    pieces: list[str] = []
     position = 0
     for start, end in [*code_ranges(text), (len(text), len(text))]:
-        yield _COMMENT.sub("", text[position:start])
-        yield text[start:end]
+        pieces += [_COMMENT.sub("", text[position:start]), text[start:end]]
         position = end
+    return "".join(pieces)
 
 
 def _lists(lines: list[str]) -> Iterator[str]:

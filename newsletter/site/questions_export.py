@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final, Literal
 
 from markupsafe import Markup, escape
@@ -99,7 +98,7 @@ def questions_of(issues: Sequence[Issue], base_url: str) -> list[Question]:
     markdown = MarkdownConverter()
     questions: list[Question] = []
     for issue in issues:
-        convert = plain_converter(Path(issue.path), issue.text, base_url, f"/{issue.slug}/", markdown)
+        convert = plain_converter(issue.path, issue.text, base_url, f"/{issue.slug}/", markdown)
         convert.define_all(issue.intro, issue.sections)
         questions += [
             _question(issue, section, answer, base_url, convert)
