@@ -84,11 +84,13 @@ class Pages:
             ],
         )
         latest = [card(issue, self._language) for issue in self._issues[:_ON_THE_LANDING]]
+        newest = self._issues[0].sections if self._issues else []
         guides = [card(guide, self._language) for guide in self._guides]
         values = {
             "page": page,
             "marks": [kind.heading.lower() for kind in self._options.kinds],
             "items": latest,
+            "contents": newest,
             "guides": guides,
         }
         return Page(
@@ -137,7 +139,8 @@ class Pages:
             }
             for name in names
         ]
-        yield from self._paged("/tags/", "Topics", f"What {self._publication.name} has written about.", cards)
+        about = f"What {self._publication.name} has written about."
+        yield from self._paged("/tags/", "Topics", about, cards, form="topics")
         for name in names:
             found = [card(entry, self._language) for entry in topics[name]]
             about = f"Issues and guides on {name}."
@@ -187,7 +190,7 @@ class Pages:
         return Page(
             "/guides/",
             "list",
-            {"page": page, "items": cards, "filters": []},
+            {"page": page, "items": cards, "filters": [], "form": "cards"},
             markdown=_listing(page, cards, self._addresses),
         )
 
@@ -200,6 +203,7 @@ class Pages:
         *,
         choices: Callable[[str], list[dict[str, Any]]] = lambda _: [],
         trail: Sequence[tuple[str, str]] = (),
+        form: str = "cards",
     ) -> Iterator[Page]:
         """A list cut into pages, the first at `address`."""
         size = self._options.per_page
@@ -224,7 +228,7 @@ class Pages:
                 empty="Nothing has been sent yet.",
                 heading=title,
             )
-            values = {"page": page, "items": items, "filters": choices(address)}
+            values = {"page": page, "items": items, "filters": choices(address), "form": form}
             yield Page(place(at), "list", values, markdown=_listing(page, items, self._addresses))
 
     # Issues and guides --------------------------------------------------------------------------
