@@ -10,6 +10,7 @@ import pytest
 from newsletter.model.issue import DEFAULT_KINDS
 from newsletter.model.publication import Publication, Theme
 from newsletter.site.build import Built, SiteInputs, build_site
+from newsletter.site.cards import can_draw
 from newsletter.site.entry import SiteOptions
 
 ROOT = Path(__file__).parent.parent.parent
@@ -146,6 +147,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Newsletter:
     home = tmp_path_factory.mktemp("samples")
     made = Newsletter(home)
     shutil.copytree(ROOT / "issues", home / "issues", dirs_exist_ok=True)
+    made.options = replace(made.options, cards=can_draw())
     made.sent = {"rag-or-fine-tuning", "hybrid-retrieval", "evals-in-ci"}
     built = made.build()
     assert built.replaced, built.findings

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import re
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from tests.conftest import missing
 from tests.site.conftest import Newsletter
 
 PAGES = {
@@ -142,22 +137,3 @@ def test_the_keyboard_goes_from_the_skip_link_to_the_text_without_scripts(
     page.keyboard.press("Tab")
     assert page.locator("main :focus").count() == 1
     context.close()
-
-
-@pytest.mark.slow
-def test_the_nu_checker_finds_no_error(samples: Newsletter) -> None:
-    java = shutil.which("java")
-    jar = os.environ.get("VNU_JAR", "")
-    if java is None:
-        missing("java")
-    if not Path(jar).is_file():
-        pytest.skip("VNU_JAR doesn't name vnu.jar of npm's vnu-jar")
-    done = subprocess.run(
-        [java, "-jar", jar, "--errors-only", "--skip-non-html", str(samples.out)],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.stderr == ""
-    assert done.returncode == 0
