@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from newsletter.errors import UsageError
@@ -35,20 +35,44 @@ def refuse_foreign(out: Path) -> None:
 class NewFolder:
     """A folder in the making, beside the one it is to replace.
 
+    The folder that a build replaces is kept as `spare`, and the next build makes it into the new one: what both
+    have is left alone, so that an edit costs what it changes and not a thousand folders made and removed.
+
     Args:
         out: the folder that is to be replaced.
+        spare: where the one before it is kept; another file system, and nothing is.
+        there: files of `out` that are as they were written, with time of the last change and size.
     """
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._new = out.with_name(f".{out.name}.new")
-        self._made: set[str] = set()
+    def __init__(self, out: Path, spare: Path, there: Mapping[str, tuple[int, int]]) -> None:
+        self._out, self._there = out, there
+        self._aside = out.with_name(f".{out.name}.new")
+        self._is_spare = _can_be_swapped(out, spare)
+        self._new = spare if self._is_spare else self._aside
+        self._found: dict[str, tuple[int, int]] = {}
+        self._folders: set[str] = set()
         self.files: dict[str, tuple[int, int]] = {}
         out.parent.mkdir(parents=True, exist_ok=True)
         # What a build left behind that was killed.
-        shutil.rmtree(self._new, ignore_errors=True)
-        self._new.mkdir()
-        (self._new / MARK).write_bytes(_WORDS)
+        shutil.rmtree(self._aside, ignore_errors=True)
+        if self._is_spare and (spare / MARK).is_file():
+            # Without its mark it is nobody's: a build that is killed from here on leaves nothing to be trusted.
+            (spare / MARK).unlink()
+            self._scan("")
+        else:
+            shutil.rmtree(self._new, ignore_errors=True)
+            self._new.mkdir()
+
+    def _scan(self, folder: str) -> None:
+        with os.scandir(f"{self._new}/{folder}") as entries:
+            for entry in entries:
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    self._folders.add(name)
+                    self._scan(name)
+                else:
+                    status = entry.stat(follow_symlinks=False)
+                    self._found[name] = (status.st_mtime_ns, status.st_size)
 
     def write(self, path: str, data: bytes) -> None:
         """A new file."""
@@ -59,12 +83,19 @@ class NewFolder:
 
     def keep(self, path: str) -> None:
         """The file as the old folder has it; the bytes are not copied where the disk can share them."""
+        known = self._there.get(path)
+        if known is not None and self._found.get(path) == known:
+            self.files[path] = known
+            return
         source, target = f"{self._out}/{path}", self._place(path)
         try:
             os.link(source, target)
         except OSError:
             shutil.copy2(source, target)
-        self._note(path, target)
+        if known is None:
+            self._note(path, target)
+        else:
+            self.files[path] = known
 
     def copy(self, path: str, source: Path) -> None:
         """A file from elsewhere."""
@@ -73,33 +104,75 @@ class NewFolder:
         self._note(path, target)
 
     def _place(self, path: str) -> str:
-        folder = path.rpartition("/")[0]
-        if folder not in self._made:
+        """Where the file goes; nothing is there any more, since the old folder may share its bytes."""
+        folder, target = path.rpartition("/")[0], f"{self._new}/{path}"
+        if path in self._found:
+            os.unlink(target)  # noqa: PTH108 - as above
+        elif path in self._folders:
+            shutil.rmtree(target)
+            inside = f"{path}/"
+            self._folders = {f for f in self._folders if f != path and not f.startswith(inside)}
+            self._found = {f: status for f, status in self._found.items() if not f.startswith(inside)}
+        elif folder not in self._folders:
+            for name in _above(path):
+                if self._found.pop(name, None):
+                    os.unlink(f"{self._new}/{name}")  # noqa: PTH108 - as above
             os.makedirs(f"{self._new}/{folder}", exist_ok=True)  # noqa: PTH103 - as above
-            self._made.add(folder)
-        return f"{self._new}/{path}"
+            self._folders.add(folder)
+        return target
 
     def _note(self, path: str, target: str) -> None:
         status = os.stat(target)  # noqa: PTH116 - as above
         self.files[path] = (status.st_mtime_ns, status.st_size)
 
     def swap(self) -> None:
-        """Put it in the place of the old one, which is deleted then."""
+        """Put it in the place of the old one, which is kept as the spare one, or deleted."""
+        self._drop_the_rest()
+        (self._new / MARK).write_bytes(_WORDS)
         if not self._out.exists():
             self._new.rename(self._out)
             return
         old = self._out.with_name(f".{self._out.name}.old")
         shutil.rmtree(old, ignore_errors=True)
-        if _exchange(self._new, self._out):
-            self._new.rename(old)
-        else:
+        if not _exchange(self._new, self._out):
             self._out.rename(old)
             self._new.rename(self._out)
-        shutil.rmtree(old)
+            old.rename(self._new)
+        if not self._is_spare:
+            self._new.rename(old)
+            shutil.rmtree(old)
+
+    def _drop_the_rest(self) -> None:
+        """Remove what the spare folder has and the site has not, folders that are left empty included."""
+        gone = self._found.keys() - self.files.keys()
+        for path in gone:
+            os.unlink(f"{self._new}/{path}")  # noqa: PTH108 - as above
+        wanted = {"", *(folder for path in self.files for folder in _above(path))}
+        for folder in sorted(self._folders - wanted, reverse=True):
+            os.rmdir(f"{self._new}/{folder}")  # noqa: PTH106 - as above
 
     def discard(self) -> None:
         """Leave everything as it was."""
         shutil.rmtree(self._new, ignore_errors=True)
+
+
+def _above(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _can_be_swapped(out: Path, spare: Path) -> bool:
+    """Whether both are on one file system, and mounted once: a link from one to the other tells."""
+    probe = spare.with_name(f"{spare.name}.probe")
+    try:
+        spare.parent.mkdir(parents=True, exist_ok=True)
+        probe.unlink(missing_ok=True)
+        os.link(out / MARK, probe)
+        probe.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _exchange(one: Path, other: Path) -> bool:

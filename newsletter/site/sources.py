@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +17,8 @@ from newsletter.model.publication import Publication
 from newsletter.render.html import MarkdownConverter
 from newsletter.render.templates import Templates
 from newsletter.site.bodies import guide_entry, issue_entry
-from newsletter.site.entry import Body, Entry, PictureFile, SiteOptions, entry_from_json
+from newsletter.site.cache import Cache, unchanged
+from newsletter.site.entry import Entry, SiteOptions
 from newsletter.site.prose import SitePlace, WebConverter, site_pictures
 
 # The pages of the site and of the service: no issue may stand there.
@@ -52,88 +51,6 @@ RESERVED = frozenset(
 
 # A part of an address that is a name in the site's folder, and in no other.
 _PART = re.compile(r"[^./\\\x00-\x20\x7f?#%\"<>&][^/\\\x00-\x20\x7f?#%\"<>&]{0,120}")
-
-
-class Cache:
-    """What was made of sources and what was written, kept between builds; a damaged file is begun anew.
-
-    Args:
-        path: the file; nothing is lost with it but time.
-        key: of all that decides how any page looks; another key, and nothing of it holds.
-    """
-
-    def __init__(self, path: Path, key: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._open(path, key)
-        except sqlite3.DatabaseError:
-            path.unlink(missing_ok=True)
-            self._open(path, key)
-
-    def _open(self, path: Path, key: str) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
-        # One transaction for a build: a build that fails leaves the cache of the last good one.
-        self._db.executescript(
-            "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;"
-            "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT);"
-            "CREATE TABLE IF NOT EXISTS sources (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER, entry TEXT, "
-            "html TEXT, markdown TEXT) WITHOUT ROWID;"
-            "CREATE TABLE IF NOT EXISTS pages (out TEXT, path TEXT, key TEXT, changed INTEGER, size INTEGER, "
-            "PRIMARY KEY (out, path)) WITHOUT ROWID;"
-        )
-        self._db.execute("BEGIN IMMEDIATE")
-        if self.about("key") != key:
-            for table in ("about", "sources", "pages"):
-                self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
-            self.set_about("key", key)
-
-    def about(self, name: str) -> str:
-        """A value of the last good build; empty where there is none."""
-        found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        return str(found[0]) if found else ""
-
-    def set_about(self, name: str, value: str) -> None:
-        """Keep a value."""
-        self._db.execute("REPLACE INTO about VALUES (?, ?)", (name, value))
-
-    def entries(self) -> dict[str, tuple[tuple[int, int], Entry]]:
-        """All kept entries by path, with what their files were."""
-        rows = self._db.execute("SELECT path, changed, size, entry FROM sources")
-        return {path: ((changed, size), entry_from_json(entry)) for path, changed, size, entry in rows}
-
-    def body(self, path: str) -> Body:
-        """The body of a kept entry."""
-        html, markdown = self._db.execute(
-            "SELECT html, markdown FROM sources WHERE path = ?", (path,)
-        ).fetchone()
-        return Body(html, markdown)
-
-    def keep(self, found: tuple[int, int], entry: Entry, body: Body) -> None:
-        """Keep what was made of a file."""
-        self._db.execute(
-            "REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?)",
-            (entry.path, *found, entry.to_json(), body.html, body.markdown),
-        )
-
-    def pages(self, out: str) -> dict[str, tuple[str, int, int]]:
-        """What was written below `out`: key, time of the last change and size, by path."""
-        rows = self._db.execute("SELECT path, key, changed, size FROM pages WHERE out = ?", (out,))
-        return {path: (key, changed, size) for path, key, changed, size in rows}
-
-    def keep_pages(self, out: str, pages: Mapping[str, tuple[str, int, int]]) -> None:
-        """Keep what is below `out` now."""
-        self._db.execute("DELETE FROM pages WHERE out = ?", (out,))
-        self._db.executemany(
-            "INSERT INTO pages VALUES (?, ?, ?, ?, ?)", ((out, path, *rest) for path, rest in pages.items())
-        )
-
-    def commit(self) -> None:
-        """Keep it all for the next build."""
-        self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        """Let go of the file; what was not committed is forgotten."""
-        self._db.close()
 
 
 @dataclass
@@ -266,18 +183,6 @@ class Reader:
         return WebConverter(text, display, place, self._markdown, self._root, self._reader_links)
 
 
-def unchanged(pictures: Iterable[PictureFile]) -> bool:
-    """Whether the files are as they were."""
-    for picture in pictures:
-        try:
-            status = Path(picture.file).stat()
-        except OSError:
-            return False
-        if (status.st_mtime_ns, status.st_size) != (picture.changed, picture.size):
-            return False
-    return True
-
-
 def _reserved(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
     for entry in entries:
         for name in [*entry.aliases, *([entry.slug] if entry.form == "issue" else [])]:
@@ -318,11 +223,3 @@ def _lost(slug: str) -> Diagnostic:
         "issues",
         help="give the file its old `slug`, or list that under `aliases`",
     )
-
-
-def digest(*parts: str) -> str:
-    """A short hash of texts, the same on every machine."""
-    made = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        made.update(part.encode() + b"\0")
-    return made.hexdigest()

@@ -1,0 +1,241 @@
+"""From sources to the files of the site: only those are written whose page is another one than before."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+
+from newsletter.content.source import by_place
+from newsletter.diagnostics import Severity
+from newsletter.render import highlight
+from newsletter.render.email import layout_values
+from newsletter.render.templates import Templates
+from newsletter.site import feeds
+from newsletter.site.bodies import FILTERS
+from newsletter.site.build import Built, SiteInputs
+from newsletter.site.cache import Cache, digest
+from newsletter.site.cards import Cards
+from newsletter.site.entry import Body, Entry
+from newsletter.site.folder import NewFolder, as_written
+from newsletter.site.page import Page
+from newsletter.site.pages import Pages
+from newsletter.site.sources import Reader, Sources
+
+_LINK = re.compile(r'<a href="(page:[^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
+_DESTINATION = re.compile(r"(\]\(\s*<?)([^)\s>]+)")
+# U+2028 ends a line in scripts of old; `<` could end the element.
+_IN_SCRIPT = str.maketrans(
+    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+
+
+def make_site(inputs: SiteInputs, out: Path, spare: Path, cache: Cache) -> tuple[Sources, Built]:
+    """Make the site anew as far as it changed; `spare` is where the folder before it is kept.
+
+    Raises:
+        NewsletterError: a template has a mistake, or a file can't be read.
+        OSError: the folder can't be written; the old one is as it was.
+    """
+    return _Making(inputs, out, spare, cache).run()
+
+
+class _Making:
+    def __init__(self, inputs: SiteInputs, out: Path, spare: Path, cache: Cache) -> None:
+        self._inputs, self._out, self._spare, self._cache = inputs, out, spare, cache
+        self._root = urlsplit(inputs.publication.base_url).path.rstrip("/")
+        self._origin = inputs.publication.base_url.removesuffix(self._root)
+        self._templates = Templates(inputs.template_dirs, {**FILTERS, "json_ld": _json_ld})
+        self._bodies: dict[str, Body] = {}
+
+    def run(self) -> tuple[Sources, Built]:
+        """All of it."""
+        inputs = self._inputs
+        reader = Reader(inputs.publication, inputs.options, self._templates, self._cache, self._root)
+        sources = reader.read(inputs.issues, inputs.guides, inputs.sent)
+        made = Pages(sources, inputs.publication, inputs.options, self._root)
+        pages = made.all()
+        cards = Cards(inputs.publication, inputs.theme).give(pages) if inputs.options.cards else {}
+        findings = tuple(sorted([*sources.findings, *made.findings], key=by_place))
+        counts = (len(sources.issues), len(sources.guides), len(pages))
+        if any(found.severity is Severity.ERROR for found in findings):
+            return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
+        css_name, css = self._style()
+        site = self._site_values(sources)
+        wanted = self._wanted(pages, digest(json.dumps(site, sort_keys=True), css_name))
+        before = self._cache.pages(str(self._out))
+        there = as_written(self._out, before)
+        current = {path for path, key in wanted.items() if path in there and before[path][0] == key}
+        assets = self._assets(sources, css_name, css) | cards
+        # Named by all they are made of, so good whoever made them: another cache or version.
+        drawn = {path for path in cards if path not in before and (self._out / path).is_file()}
+        rest = self._feeds_key(sources, pages)
+        if len(current) == len(wanted) and self._cache.about(f"rest:{self._out}") == rest:
+            others = set(before) - set(wanted)
+            if others <= there and set(assets) <= others:
+                return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
+        folder = NewFolder(self._out, self._spare, {path: before[path][1:] for path in there})
+        try:
+            for page in pages:
+                self._write(folder, page, current, {"site": site, "css": f"{self._root}/assets/{css_name}"})
+            for path, file in assets.items():
+                if path in there or path in drawn:
+                    folder.keep(path)
+                elif isinstance(file, Path):
+                    folder.copy(path, file)
+                else:
+                    folder.write(path, file())
+            self._write_feeds(folder, sources, pages)
+            folder.swap()
+        except BaseException:
+            folder.discard()
+            raise
+        kept = {path: (wanted.get(path, ""), *found) for path, found in folder.files.items()}
+        self._cache.keep_pages(str(self._out), kept)
+        self._cache.set_about(f"rest:{self._out}", rest)
+        return sources, Built(True, *counts, len(folder.files) - len(current), findings)  # noqa: FBT003 - as above
+
+    # What there is to do ------------------------------------------------------------------------
+
+    def _wanted(self, pages: Sequence[Page], common: str) -> dict[str, str]:
+        """The key of each file that is made of a page."""
+        keys: dict[str, str] = {}
+        for page in pages:
+            key = digest(common, page.fingerprint())
+            keys[page.path] = key
+            if page.has_twin:
+                keys[_twin(page)] = key
+        return keys
+
+    def _assets(self, sources: Sources, css_name: str, css: str) -> dict[str, Path | Callable[[], bytes]]:
+        pictures = {
+            f"assets/{picture.name}": Path(picture.file)
+            for entry in sources.entries
+            for picture in entry.pictures
+        }
+        return {f"assets/{css_name}": css.encode, **pictures}
+
+    def _feeds_key(self, sources: Sources, pages: Sequence[Page]) -> str:
+        items = [
+            (e.slug, e.digest, e.title, e.description, e.date, e.updated, e.author, e.tags)
+            for e in sources.entries
+        ]
+        targets = [sorted(page.resolved.items()) for page in pages if page.entry]
+        return digest(json.dumps([items, targets, [page.address for page in pages]]))
+
+    # Writing ------------------------------------------------------------------------------------
+
+    def _write(self, folder: NewFolder, page: Page, current: set[str], common: Mapping[str, Any]) -> None:
+        if page.path in current and (not page.has_twin or _twin(page) in current):
+            folder.keep(page.path)
+            if page.has_twin:
+                folder.keep(_twin(page))
+            return
+        values = {**page.values, **common}
+        if page.entry is not None:
+            values["body"] = Markup(self._html(page))  # noqa: S704 - from a template that escapes
+        html = self._templates.render(values, f"site/{page.template}.html.j2")
+        folder.write(page.path, html.strip().encode() + b"\n")
+        if page.has_twin:
+            folder.write(_twin(page), (self._markdown(page) if page.entry else page.markdown).encode())
+        current -= {page.path, _twin(page)}
+
+    def _write_feeds(self, folder: NewFolder, sources: Sources, pages: Sequence[Page]) -> None:
+        publication, licence = self._inputs.publication, self._inputs.options.licence
+        by_entry = {page.entry.path: page for page in pages if page.entry is not None}
+        items = []
+        for issue in sources.issues[: self._inputs.options.feed_items]:
+            html = self._html(by_entry[issue.path])
+            items.append(
+                feeds.Item(issue, feeds.absolute(html, self._origin, publication.base_url + issue.address))
+            )
+        folder.write("atom.xml", feeds.atom(items, publication, licence).encode())
+        folder.write("feed.xml", feeds.rss(items, publication).encode())
+        folder.write("feed.json", feeds.json_feed(items, publication).encode())
+        folder.write("sitemap.xml", feeds.sitemap(pages).encode())
+        folder.write("robots.txt", feeds.robots(publication).encode())
+        folder.write(
+            "llms.txt", feeds.llms_txt(sources.issues, sources.guides, publication, licence).encode()
+        )
+
+    def _html(self, page: Page) -> str:
+        assert page.entry is not None
+
+        def lead(match: re.Match[str]) -> str:
+            target = page.resolved.get(unescape(match[1]), "")
+            return f'<a href="{target}"{match[2]}>{match[3]}</a>' if target else f"<span>{match[3]}</span>"
+
+        html = self._body(page.entry).html
+        return _LINK.sub(lead, html) if page.resolved else html
+
+    def _markdown(self, page: Page) -> str:
+        entry = page.entry
+        assert entry is not None
+        base = self._inputs.publication.base_url
+        written = {link.written: page.resolved.get(link.placeholder, "") for link in entry.links}
+
+        def lead(match: re.Match[str]) -> str:
+            target = written.get(match[2], "")
+            if match[2].startswith(f"{self._root}/assets/"):
+                target = match[2]
+            return f"{match[1]}{self._origin}{target}" if target.startswith("/") else match[0]
+
+        dates = f"{entry.date}, updated {entry.updated}" if entry.updated else entry.date
+        name = (
+            f"Issue {entry.number} of {self._inputs.publication.name}" if entry.form == "issue" else "Guide"
+        )
+        top = f"# {entry.title}\n\n> {entry.description}\n\n{name}, {dates}: {base}{entry.address}\n\n"
+        return top + _DESTINATION.sub(lead, self._body(entry).markdown)
+
+    def _body(self, entry: Entry) -> Body:
+        body = self._bodies.get(entry.path)
+        if body is None:
+            body = self._bodies[entry.path] = self._cache.body(entry.path)
+        return body
+
+    # What is the same for every page --------------------------------------------------------------
+
+    def _site_values(self, sources: Sources) -> dict[str, Any]:
+        publication = self._inputs.publication
+        look = layout_values(publication, self._inputs.theme)
+        navigation = [("Archive", "/archive/"), ("Topics", "/tags/")]
+        if sources.guides:
+            navigation.insert(1, ("Guides", "/guides/"))
+        if any(issue.question for issue in sources.issues):
+            navigation.append(("Questions", "/questions/"))
+        return {
+            "name": publication.name,
+            "tagline": publication.tagline,
+            "root": self._root,
+            "language": publication.language,
+            "direction": look["direction"],
+            "postal_address": publication.postal_address,
+            "light": look["light"].ground,
+            "dark": look["dark"].ground,
+            "navigation": navigation,
+            "join_url": f"{publication.base_url}/join",
+            "consent": self._inputs.consent,
+            "licence": self._inputs.options.licence,
+            "licence_url": self._inputs.options.licence_url,
+        }
+
+    def _style(self) -> tuple[str, str]:
+        look = layout_values(self._inputs.publication, self._inputs.theme)
+        css = self._templates.render(
+            {**look, "code_classes": list(highlight.CLASSES.items())}, "site/style.css.j2"
+        )
+        return f"style-{digest(css)[:12]}.css", css
+
+
+def _twin(page: Page) -> str:
+    return page.path.removesuffix("index.html") + "index.md"
+
+
+def _json_ld(data: Any) -> Markup:
+    return Markup(json.dumps(data, ensure_ascii=False).translate(_IN_SCRIPT))  # noqa: S704 - escaped for its place
