@@ -82,7 +82,7 @@ def base_url(options: ProviderOptions, default: str) -> str:
     base = (options.base_url or default).rstrip("/")
     if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", base):
         raise UsageError(f"`provider.base_url` isn't an address: {base}", hint=f"leave it out for {default}")
-    if base.startswith("http:") and not _is_this_machine(base):
+    if base.startswith("http:") and not is_this_machine(base):
         raise UsageError(
             f"`provider.base_url` would send your key in clear text: {base}",
             hint="begin it with https://; http:// is for a server on this machine",
@@ -211,7 +211,8 @@ def answered(title: str, status: int, text: str, body: bytes, *secrets: str) -> 
     )
 
 
-def _is_this_machine(url: str) -> bool:
+def is_this_machine(url: str) -> bool:
+    """Whether the address is one of this machine alone, so that nothing sent there is on a network."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True
