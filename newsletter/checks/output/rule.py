@@ -1,0 +1,86 @@
+"""What is a rule on a finished message? A function from the message to findings, and the codes it may report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import NamedTuple
+
+from newsletter.checks.output.mail import OutgoingMail
+from newsletter.checks.output.origin import Origin, Place
+from newsletter.checks.output.page import Element
+from newsletter.diagnostics import Diagnostic, Severity
+from newsletter.diagnostics.codes_output import OUTPUT
+
+# A fault of a template shows in every row: so many are said, and how many more there are.
+_MOST_OF_A_CODE = 8
+
+
+class Report:
+    """Collects findings about one message and works out their places.
+
+    Args:
+        origin: what the message was made of.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self._found: dict[tuple[str, Place], Diagnostic] = {}
+        self._more: Counter[str] = Counter()
+
+    def add(
+        self,
+        code: str,
+        message: str,
+        at: Element | Place,
+        *,
+        help: str,  # noqa: A002 - the field's name in every format
+        severity: Severity | None = None,
+    ) -> None:
+        """Note a finding about an element, or about a place that is known."""
+        place = self.origin.of(at) if isinstance(at, Element) else at
+        key = (code, place)
+        if key in self._found:
+            return
+        if sum(known == code for known, _ in self._found) >= _MOST_OF_A_CODE:
+            self._more[code] += 1
+            return
+        self._found[key] = Diagnostic(
+            code=code,
+            severity=severity or OUTPUT[code].severity,
+            message=message,
+            path=place.path,
+            line=place.line,
+            column=place.column,
+            length=place.length,
+            help=help,
+        )
+
+    @property
+    def found(self) -> list[Diagnostic]:
+        """The findings, in the order they were noted."""
+        shown = list(self._found.values())
+        for code, more in self._more.items():
+            last = max(at for at, diagnostic in enumerate(shown) if diagnostic.code == code)
+            shown[last] = _with_more(shown[last], more)
+        return shown
+
+
+def _with_more(diagnostic: Diagnostic, more: int) -> Diagnostic:
+    from dataclasses import replace
+
+    return replace(diagnostic, message=f"{diagnostic.message} (and {more} more like it)")
+
+
+class OutputRule(NamedTuple):
+    """One check of a finished message.
+
+    Attributes:
+        codes: what it may report.
+        check: adds its findings.
+        of_any: whether it holds for any HTML mail; else it is about a newsletter's own duties and headers.
+    """
+
+    codes: tuple[str, ...]
+    check: Callable[[OutgoingMail, Report], None]
+    of_any: bool = True
