@@ -53,6 +53,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import digest, moment, read_entries, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
@@ -226,6 +227,13 @@ class BrevoProvider:
                     number = str(event.get("messageId") or "")
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, number)
         return found
+
+    def diagnose(self, domain: str) -> Questions:
+        """What Brevo says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account("Brevo", self._base, lambda _: self._headers, (self._key,), _FIXES.key)
+        return accounts.brevo(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

@@ -47,6 +47,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import digest, moment, read_report, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_hex_hmac
 
@@ -107,7 +108,8 @@ class MailerSendProvider:
                 "MailerSend has no sandbox", hint="leave it out and use --test with an address of your own"
             )
         self._key = api_key(options, API_KEY_VARIABLE, "app.mailersend.com/api-tokens")
-        self._url = f"{base_url(options, _DEFAULT)}/v1/bulk-email"
+        self._base = base_url(options, _DEFAULT)
+        self._url = f"{self._base}/v1/bulk-email"
         self._headers = call_headers("Authorization", f"Bearer {self._key}") | JSON_BODY
 
     def build_request(self, batch: Batch) -> Request:
@@ -215,6 +217,15 @@ class MailerSendProvider:
             return Outcome(message.delivery_id, OutcomeKind.REJECTED, reason=said), None
         deferred = Outcome(message.delivery_id, OutcomeKind.DEFERRED, reason=said)
         return deferred, Hold(f"MailerSend: {said}", _hint(said))
+
+    def diagnose(self, domain: str) -> Questions:
+        """What MailerSend says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account(
+            "MailerSend", self._base, lambda _: self._headers, (self._key,), _FIXES.key
+        )
+        return accounts.mailersend(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

@@ -50,6 +50,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import digest, moment, read_entries, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
@@ -245,6 +246,13 @@ class MailjetProvider:
                 if when is not None and when >= question.at - CLOCKS_DIFFER and row.get("ID"):
                     found[delivery_id] = Outcome(delivery_id, OutcomeKind.ACCEPTED, str(row["ID"]))
         return found
+
+    def diagnose(self, domain: str) -> Questions:
+        """What Mailjet says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account("Mailjet", self._base, lambda _: self._headers, (self._key,), _FIXES.key)
+        return accounts.mailjet(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

@@ -47,6 +47,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import digest, moment, read_report, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_hex_hmac
 
@@ -121,7 +122,8 @@ class MailtrapProvider:
         base = base_url(options, default)
         self._key = key
         self._url = f"{base}{path}"
-        self._logs = f"{base if options.base_url else _LOGS}/api/email_logs"
+        self._account = base if options.base_url else _LOGS
+        self._logs = f"{self._account}/api/email_logs"
         self._asking = call_headers("Authorization", f"Bearer {key}")
         self._sending = self._asking | JSON_BODY
 
@@ -216,6 +218,15 @@ class MailtrapProvider:
                 if not cursor or not messages:
                     break
         return found
+
+    def diagnose(self, domain: str) -> Questions:
+        """What Mailtrap says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account(
+            "Mailtrap", self._account, lambda _: self._asking, (self._key,), _FIXES.key
+        )
+        return accounts.mailtrap(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

@@ -44,6 +44,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import digest, moment, read_report, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 
@@ -214,6 +215,13 @@ class PostmarkProvider:
             if len(messages) < _PAGE or len(found) == len(question.recipients):
                 break
         return found
+
+    def diagnose(self, domain: str) -> Questions:
+        """What Postmark says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account("Postmark", self._base, lambda _: self._asking, (self._key,), _FIXES.key)
+        return accounts.postmark(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

@@ -46,6 +46,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import digest, moment, read_report, text
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_standard_webhook
 
@@ -88,8 +89,8 @@ class ResendProvider:
                 hint="leave it out and use --test delivered@resend.dev, a mailbox of theirs",
             )
         key = api_key(options, API_KEY_VARIABLE, "resend.com/api-keys")
-        base = base_url(options, "https://api.resend.com")
-        self._url = f"{base}/emails/batch"
+        self._base = base_url(options, "https://api.resend.com")
+        self._url = f"{self._base}/emails/batch"
         self._key = key
         self._headers = (
             call_headers("Authorization", f"Bearer {key}") | JSON_BODY | {"x-batch-validation": "permissive"}
@@ -138,6 +139,13 @@ class ResendProvider:
             result = _refused(batch, response, *_error_words(body, response, self._key))
         rate = allowance(response.headers, "ratelimit-remaining", "ratelimit-reset")
         return replace(result, allowance=rate)
+
+    def diagnose(self, domain: str) -> Questions:
+        """What Resend says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account("Resend", self._base, lambda _: self._headers, (self._key,), _FIXES.key)
+        return accounts.resend(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

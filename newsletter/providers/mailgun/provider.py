@@ -55,6 +55,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import read_report, text
 from newsletter.providers.mailgun.content import own_headers, recipient_variables, require_options, translate
 from newsletter.providers.mailgun.report import event_of, verify_call
@@ -117,7 +118,7 @@ class MailgunProvider:
         self._domain = options.domain
         self._pool = options.stream
         self._sandbox = options.sandbox
-        self._url = f"{base}/v3/{quote(options.domain)}"
+        self._base, self._url = base, f"{base}/v3/{quote(options.domain)}"
         token = base64.b64encode(f"api:{self._key}".encode()).decode("ascii")
         self._secrets = (self._key, token)
         self._headers = call_headers("Authorization", f"Basic {token}")
@@ -229,6 +230,13 @@ class MailgunProvider:
                 return found
             # The key goes to no other host than ours, whatever the answer names.
             url = f"{self._url}/events/{page}"
+
+    def diagnose(self, domain: str) -> Questions:
+        """What Mailgun says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account("Mailgun", self._base, lambda _: self._headers, self._secrets, _FIXES.key)
+        return accounts.mailgun(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

@@ -56,6 +56,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.events import read_report, text
 from newsletter.providers.marks import Translations, marked, numbered
 from newsletter.providers.sendgrid.events import event_of, message_id
@@ -132,7 +133,7 @@ class SendGridProvider:
             )
         self._pool = options.stream
         self._sandbox = options.sandbox
-        self._url, self._logs = f"{base}/v3/mail/send", f"{base}/v3/logs"
+        self._base, self._url, self._logs = base, f"{base}/v3/mail/send", f"{base}/v3/logs"
         self._headers = call_headers("Authorization", f"Bearer {self._key}") | JSON_BODY
         self._contents = Translations(self._translate)
 
@@ -259,6 +260,13 @@ class SendGridProvider:
             for delivery, address in question.recipients.items()
             if address.lower() in numbers
         }
+
+    def diagnose(self, domain: str) -> Questions:
+        """What SendGrid says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account("SendGrid", self._base, lambda _: self._headers, (self._key,), _FIXES.key)
+        return accounts.sendgrid(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

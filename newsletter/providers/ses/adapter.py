@@ -30,7 +30,8 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
-from newsletter.providers.ses.answers import KEY_VARIABLE, read_answer
+from newsletter.providers.diagnosis import Questions
+from newsletter.providers.ses.answers import KEY_HINT, KEY_VARIABLE, read_answer
 from newsletter.providers.ses.events import read_events
 from newsletter.providers.ses.signature import Credentials, signed_headers
 from newsletter.providers.ses.template import Translated, encoded_mailbox, translated
@@ -85,7 +86,8 @@ class SesProvider:
         self._credentials = _credentials(options)
         self._region = _region(options.region)
         suffix = ".cn" if self._region.startswith("cn-") else ""
-        self._url = base_url(options, f"https://email.{self._region}.amazonaws.com{suffix}") + _PATH
+        self._base = base_url(options, f"https://email.{self._region}.amazonaws.com{suffix}")
+        self._url = self._base + _PATH
         if options.stream and not _CONFIGURATION_SET(options.stream):
             raise UsageError(
                 f"`provider.stream` can't be a configuration set of SES: {options.stream}",
@@ -108,9 +110,17 @@ class SesProvider:
             opening,
             f',"DefaultEmailTags":[{{"Name":"batch","Value":{key}}}],"BulkEmailEntries":[{entries}]}}'.encode(),
         )
+        return Request("POST", self._url, self._signed("POST", self._url, body), body)
+
+    @property
+    def _known(self) -> tuple[str, str, str]:
+        """What no answer's words may repeat."""
+        return (self._credentials.access_key_id, self._credentials.secret, self._credentials.session_token)
+
+    def _signed(self, method: str, url: str, body: Sequence[bytes]) -> dict[str, str]:
         headers = signed_headers(
-            "POST",
-            self._url,
+            method,
+            url,
             {"Content-Type": "application/json"},
             body,
             credentials=self._credentials,
@@ -118,11 +128,11 @@ class SesProvider:
             service="ses",
             at=self._now(),
         )
-        return Request("POST", self._url, {**headers, "User-Agent": USER_AGENT}, body)
+        return {**headers, "User-Agent": USER_AGENT}
 
     def parse_response(self, batch: Batch, response: Response) -> BatchResult:
         """What the answer says about each message; see `answers`."""
-        known = (self._credentials.access_key_id, self._credentials.secret, self._credentials.session_token)
+        known = self._known
         assert batch.shared is not None
         content, _ = self._opening(batch.shared)
         sent = [message for message in batch.messages if content.fits(message)]
@@ -135,6 +145,15 @@ class SesProvider:
             if not content.fits(message)
         ]
         return replace(result, outcomes=[*result.outcomes, *too_large])
+
+    def diagnose(self, domain: str) -> Questions:
+        """What Amazon SES says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account(
+            "Amazon SES", self._base, lambda url: self._signed("GET", url, ()), self._known, KEY_HINT
+        )
+        return accounts.ses(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:

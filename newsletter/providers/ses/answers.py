@@ -26,9 +26,9 @@ from newsletter.providers.api import Fixes, answered, every, one_line, read_json
 from newsletter.providers.base import Batch, BatchResult, Hold, Response
 
 KEY_VARIABLE = "NEWSLETTER_SES_API_KEY"
-_KEY = f"check {KEY_VARIABLE} (ACCESS_KEY_ID:SECRET): the IAM console shows which keys are active"
+KEY_HINT = f"check {KEY_VARIABLE} (ACCESS_KEY_ID:SECRET): the IAM console shows which keys are active"
 _FIXES = Fixes(
-    key=_KEY,
+    key=KEY_HINT,
     address="check `region` and `base_url` under [provider]; `base_url` is left out for SES itself",
 )
 _VERIFY = "verify the domain of `from` in the SES console (Identities) of your region"

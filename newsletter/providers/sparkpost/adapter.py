@@ -46,6 +46,7 @@ from newsletter.providers.base import (
     Request,
     Response,
 )
+from newsletter.providers.diagnosis import Questions
 from newsletter.providers.signatures import WebhookCall, WebhookSecrets, verify_token
 from newsletter.providers.sparkpost.events import KEY_VARIABLE, error_words, read_events, search_events
 
@@ -178,6 +179,13 @@ class SparkPostProvider:
             NewsletterError: the key may not read events, or SparkPost doesn't answer as it should.
         """
         return search_events(question, f"{self._base}/events/message", self._headers, self._key)
+
+    def diagnose(self, domain: str) -> Questions:
+        """What SparkPost says about the key and the domain; see `providers.diagnosis.Diagnosable`."""
+        from newsletter.providers import accounts
+
+        account = accounts.Account("SparkPost", self._base, lambda _: self._headers, (self._key,), _FIXES.key)
+        return accounts.sparkpost(account, domain)
 
     @classmethod
     def verify_webhook(cls, secrets: WebhookSecrets, call: WebhookCall) -> None:
