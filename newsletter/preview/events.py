@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from email.utils import parseaddr
 from typing import Any
 
 from newsletter.errors import NewsletterError
-from newsletter.preview.build import Picture
+from newsletter.preview.inbox import inbox_lines
 from newsletter.preview.message import GMAIL_WARN
+from newsletter.preview.picture import Picture
 from newsletter.send.plan import GMAIL_CLIPS_AT
 
 
@@ -41,7 +43,13 @@ def message_json(picture: Picture) -> dict[str, Any]:
         "warn": GMAIL_WARN,
         "boundaries": [f"--{boundary}" for boundary in message.boundaries],
         "source": message.source,
+        "inbox": inbox_lines(_sender(message.header("From")), picture.subject, picture.preheader),
     }
+
+
+def _sender(header: str) -> str:
+    name, address = parseaddr(header)
+    return name or address
 
 
 def explained(error: NewsletterError) -> dict[str, str]:

@@ -14,8 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
-from newsletter.preview.build import Broken, Builder, Picture
+from newsletter.preview.build import Builder
+from newsletter.preview.files import guessed, text_of
 from newsletter.preview.findings import counts, finding_json, place
+from newsletter.preview.picture import Broken, Picture
 from newsletter.preview.variants import with_addresses
 from newsletter.send.plan import GMAIL_CLIPS_AT
 
@@ -131,13 +133,13 @@ def _write_issue(builder: Builder, path: Path, root: Path, pages: Environment) -
     findings = tuple(builder.findings(path))
     if isinstance(result, Broken):
         findings = findings if any(d.severity is Severity.ERROR for d in findings) else result.diagnostics
-    text = builder.text(path)
+    text = text_of(path)
     names = ["findings.json", "index.html"]
     found = [finding_json(d, text, path) for d in findings]
     for finding in found:
         del finding["absolute"]  # a path of this machine is nobody else's business
     (folder / "findings.json").write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    summary = builder.guess(path)
+    summary = guessed(path)
     picture = None
     if isinstance(result, Picture):
         picture, summary = result, result.summary

@@ -11,6 +11,7 @@ from newsletter.app import Workspace
 from newsletter.audience.tokens import TokenSigner
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.publication import Publication
+from newsletter.model.subscriber import Subscriber
 from newsletter.providers.base import ContentForm
 from newsletter.render.dkim import DkimSigner
 from newsletter.send.plan import attaches
@@ -18,6 +19,11 @@ from newsletter.store.send_records import Person
 
 SAMPLE_NAME = "Ada Lovelace"
 SAMPLE_EMAIL = "ada@example.com"
+# What a name in the address of a page begins with where nobody on the list is meant.
+SAMPLE_PREFIX = "sample:"
+_TAGGED = "sample:tag:"
+# At most so many people are offered for a few letters.
+_OFFERED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,25 @@ class Reader:
 
 
 SAMPLE = Reader(f"{SAMPLE_NAME}, a sample reader", Person(0, SAMPLE_EMAIL, SAMPLE_NAME, "{}", 1))
+# Those whose names break what was written with one's own in mind.
+SAMPLES = {
+    "sample:ada": SAMPLE,
+    "sample:unnamed": Reader("A sample reader without a name", Person(0, SAMPLE_EMAIL, "", "{}", 1)),
+    "sample:long": Reader(
+        "A sample reader with a long name",
+        Person(
+            0,
+            "wilhelmina.featherstonehaugh-cholmondeley@a-rather-long-department-name.example.com",
+            "Wilhelmina Maximiliane Featherstonehaugh-Cholmondeley von und zu Hohenlohe-Langenburg",
+            "{}",
+            1,
+        ),
+    ),
+    "sample:rtl": Reader(
+        "A sample reader whose name runs right to left",
+        Person(0, "layla@example.com", "ليلى العطّار", "{}", 1),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +76,63 @@ class Outgoing:
     attach: bool
     writes_mime: bool = False
     dkim: DkimSigner | None = None
+
+
+def reader_named(workspace: Workspace, name: str) -> Reader:
+    """Who is meant by a name in an address or behind `--as`: a sample (`sample:rtl`, `sample:tag:rag`) or a subscriber's address.
+
+    Raises:
+        UsageError: nobody is.
+    """
+    if not name:
+        return SAMPLE
+    if name in SAMPLES:
+        return SAMPLES[name]
+    if name.startswith(_TAGGED):
+        tag = name.removeprefix(_TAGGED)
+        person = SAMPLE.person._replace(tags=(tag,))
+        return Reader(f"{SAMPLE_NAME}, a sample reader with the tag {tag}", person)
+    return find_reader(workspace, name)
+
+
+def offered_readers(workspace: Workspace, letters: str = "") -> list[dict[str, str]]:
+    """Who can be read as: the samples, one for each tag, and subscribers whose address or name has `letters` in it.
+
+    Raises:
+        NewsletterError: the store can't be read.
+    """
+    from newsletter.store.subscribers import SubscriberFilter, counts_by_tag, stream
+
+    samples = {name: reader.label for name, reader in SAMPLES.items()}
+    people: list[dict[str, str]] = []
+    tags = list(workspace.settings.web.topics)
+    if workspace.database_path.is_file():
+        with contextlib.closing(workspace.open_database()) as database:
+            tags += counts_by_tag(database)
+            if letters.strip():
+                wanted = SubscriberFilter(search=letters.strip(), limit=_OFFERED)
+                people = [
+                    {"name": found.email, "label": _called(found), "note": _noted(found)}
+                    for found in stream(database, wanted)
+                ]
+    samples |= {_TAGGED + tag: f"A sample reader with the tag {tag}" for tag in dict.fromkeys(tags)}
+    folded = letters.strip().casefold()
+    return [
+        *people,
+        *(
+            {"name": n, "label": label, "note": ""}
+            for n, label in samples.items()
+            if folded in label.casefold()
+        ),
+    ]
+
+
+def _called(found: Subscriber) -> str:
+    return f"{found.name} <{found.email}>" if found.name else found.email
+
+
+def _noted(found: Subscriber) -> str:
+    return ", ".join([found.status.value, *found.tags])
 
 
 def find_reader(workspace: Workspace, email: str) -> Reader:
@@ -72,9 +154,8 @@ def find_reader(workspace: Workspace, email: str) -> Reader:
             f"there is no subscriber {email}",
             hint="leave --as out to read as a sample one, or see newsletter subscribers list",
         )
-    label = f"{found.name} <{found.email}>" if found.name else found.email
     metadata = json.dumps(dict(found.metadata))
-    return Reader(label, Person(found.id, found.email, found.name, metadata, 1, found.tags))
+    return Reader(_called(found), Person(found.id, found.email, found.name, metadata, 1, found.tags))
 
 
 def signer_for(workspace: Workspace, reader: Reader) -> TokenSigner:

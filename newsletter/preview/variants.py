@@ -10,13 +10,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from newsletter.preview.recolour import recoloured
+from newsletter.preview.word import as_word
+
 
 class Scheme(StrEnum):
     """Whose colours the frame shows."""
 
     LIGHT = "light"
     DARK = "dark"  # the client honours `prefers-color-scheme` (Apple Mail, Thunderbird)
-    INVERTED = "inverted"  # the client ignores it and inverts by force (Gmail on iOS, Windows Outlook)
+    INVERTED = "inverted"  # the client ignores it and inverts everything by force (the Gmail app on iOS)
+    RECOLOURED = "recoloured"  # the client darkens light grounds and lightens dark words (the Outlook apps, Outlook.com)
+
+
+class Client(StrEnum):
+    """What the frame's client makes of style sheets."""
+
+    FULL = "full"  # all of it (Apple Mail, Thunderbird, mostly Gmail)
+    PLAIN = "plain"  # inline styles alone (Gmail for addresses of other providers)
+    WORD = "word"  # what Word's engine knows (classic Outlook for Windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +38,12 @@ class Variant:
     Attributes:
         scheme: whose colours.
         images: False where the client blocks images until asked.
+        client: what it makes of style sheets.
     """
 
     scheme: Scheme = Scheme.LIGHT
     images: bool = True
+    client: Client = Client.FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +116,17 @@ def as_seen(html: str, variant: Variant) -> str:
     replaced by one that is always or never true.
     """
     dark = variant.scheme is Scheme.DARK
-    html = _STYLE.sub(lambda m: m[1] + _fixed_scheme(m[2], dark=dark) + m[3], html)
+    if variant.client is Client.PLAIN:
+        html = _STYLE.sub("", html)
+    elif variant.client is Client.WORD:
+        html = as_word(html)
+    html = _STYLE.sub(lambda m: m[1] + fixed_scheme(m[2], dark=dark) + m[3], html)
     html = _SCHEME_META.sub(rf"\g<1>{'dark' if dark else 'light'}", html)
     extra = ""
     if variant.scheme is Scheme.INVERTED:
         extra += _INVERSION
+    elif variant.scheme is Scheme.RECOLOURED:
+        html = recoloured(html)
     if not variant.images:
         html = _IMG.sub(lambda m: _SOURCE.sub("", m[0]), html)
         extra += _BLOCKED
@@ -122,7 +142,8 @@ def split_body(html: str) -> FrameHtml:
     return FrameHtml(html[: start.end()], html[start.end() : end], html[end:])
 
 
-def _fixed_scheme(css: str, *, dark: bool) -> str:
+def fixed_scheme(css: str, *, dark: bool) -> str:
+    """A style sheet that shows one scheme, whatever the system's is."""
     css = _PREFERS.sub(lambda m: _TRUE if (m[1].lower() == "dark") is dark else _FALSE, css)
     return _BOTH_SCHEMES.sub(rf"\g<1>{'dark' if dark else 'light'}", css)
 

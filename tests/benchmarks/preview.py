@@ -19,7 +19,8 @@ from playwright.sync_api import Page, sync_playwright
 from watchfiles import watch
 
 from newsletter.app import open_workspace
-from newsletter.preview.build import Builder, Picture
+from newsletter.preview.build import Builder
+from newsletter.preview.picture import Picture
 from newsletter.preview.server import PreviewServer
 from newsletter.preview.studio import open_studio
 from newsletter.preview.watch import Watcher

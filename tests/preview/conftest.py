@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from newsletter.app import open_workspace
+from newsletter.preview.process import RenderProcess
 from newsletter.preview.server import PreviewServer
-from newsletter.preview.studio import Studio, open_studio
+from newsletter.preview.studio import Studio
 from newsletter.preview.watch import Watcher
 
 ROOT = Path(__file__).parents[2]
@@ -91,10 +92,10 @@ def _make_home(folder: Path) -> Path:
 class Running:
     """A preview that answers on loopback."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, process: RenderProcess) -> None:
         workspace = open_workspace(home)
         self.home = home
-        self.studio: Studio = open_studio(workspace)
+        self.studio = Studio(workspace, process, owner=False)
         self.server = PreviewServer(self.studio, Watcher(workspace.home, [], self.studio.changed))
         self._thread = threading.Thread(target=self.server.run)
         self._thread.start()
@@ -119,13 +120,38 @@ class Running:
         return time.monotonic() - started
 
 
+class Processes:
+    """Rendering processes, each used by one preview at a time: they take half a second to begin."""
+
+    def __init__(self) -> None:
+        self._idle: list[RenderProcess] = []
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[RenderProcess]:
+        taken = self._idle.pop() if self._idle else RenderProcess()
+        yield taken
+        self._idle.append(taken)
+
+    def close(self) -> None:
+        for process in self._idle:
+            process.close()
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """Those of the whole run."""
+    kept = Processes()
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def start() -> Iterator[Callable[[Path], Running]]:
+def start(processes: Processes) -> Iterator[Callable[[Path], Running]]:
     """Starts previews, and ends them with the test."""
     with contextlib.ExitStack() as stack:
 
         def begin(home: Path) -> Running:
-            running = Running(home)
+            running = Running(home, stack.enter_context(processes.one()))
             stack.callback(running.stop)
             return running
 
@@ -139,11 +165,12 @@ def preview(start: Callable[[Path], Running], home: Path) -> Running:
 
 
 @pytest.fixture(scope="module")
-def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def standing(tmp_path_factory: pytest.TempPathFactory, processes: Processes) -> Iterator[Running]:
     """A preview for tests that change nothing: one for a whole module."""
-    running = Running(_make_home(tmp_path_factory.mktemp("standing") / "notes"))
-    yield running
-    running.stop()
+    with processes.one() as process:
+        running = Running(_make_home(tmp_path_factory.mktemp("standing") / "notes"), process)
+        yield running
+        running.stop()
 
 
 @pytest.fixture

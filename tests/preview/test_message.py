@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from newsletter.app import open_workspace
-from newsletter.preview.build import Builder, Picture
+from newsletter.preview.build import Builder
 from newsletter.preview.message import folded_source, read_message
+from newsletter.preview.picture import Picture
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""Where does the Web page panel get its pages? From the site as it would be, built in a process of its own into a folder of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from newsletter.errors import NewsletterError
+from newsletter.preview.files import text_of
+from newsletter.preview.findings import finding_json
+from newsletter.preview.process import RenderProcess
+from newsletter.preview.studio import Studio
+from newsletter.preview.variants import Scheme, fixed_scheme
+
+_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".md": "text/plain",
+    ".txt": "text/plain",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".gif": "image/gif",
+    ".xml": "text/xml",
+    ".json": "application/json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFile:
+    """One file of the built site, as the frame gets it."""
+
+    content: bytes
+    media_type: str
+
+
+class WebPages:
+    """The pages of the site, one build for each issue that is looked at.
+
+    Args:
+        studio: whose issues they are.
+        base: tells the address under which the files of an issue's site are served, without a trailing slash.
+    """
+
+    def __init__(self, studio: Studio, base: Callable[[str, Scheme], str]) -> None:
+        self._studio, self._base = studio, base
+        self._process = RenderProcess()
+        self._turn = threading.Lock()
+        self._folder = Path(tempfile.mkdtemp(prefix="newsletter-preview-"))
+        self._opened: object = None
+
+    def look(self, key: str) -> dict[str, Any] | None:
+        """Where the page of an issue is, built now, and what the site says of it; None where there is no such issue."""
+        path = self._studio.path_of(key)
+        if path is None:
+            return None
+        with self._turn:
+            workspace = self._studio.workspace
+            try:
+                if self._opened is not workspace:
+                    self._process.open(workspace.home, "")
+                    self._opened = workspace
+            except NewsletterError as error:
+                return {"address": "", "findings": [], "message": error.message, "hint": error.hint}
+            folder = self._place(key)
+            folder.mkdir(exist_ok=True)
+            page = self._process.web_page(
+                path, self._studio.name_of(path), self._base(key, Scheme.LIGHT), folder
+            )
+        text = text_of(path)
+        return {
+            "address": page.address,
+            "findings": [finding_json(found, text, path) for found in page.findings],
+        }
+
+    def file(self, key: str, name: str, scheme: Scheme) -> SiteFile | None:
+        """A file of the site built for `key`; None where there is none."""
+        root = self._place(key) / "site"
+        wanted = (root / name.lstrip("/")).resolve()
+        if not wanted.is_relative_to(root.resolve()):
+            return None
+        if wanted.is_dir():
+            wanted /= "index.html"
+        try:
+            content = wanted.read_bytes()
+        except OSError:
+            return None
+        if wanted.suffix in {".html", ".css"}:
+            text = content.decode("utf-8", "replace")
+            if scheme is not Scheme.LIGHT:
+                ours, theirs = (
+                    self._base(key, one).partition("//")[2].partition("/")[2]
+                    for one in (Scheme.LIGHT, scheme)
+                )
+                text = text.replace(f"/{ours}/", f"/{theirs}/")
+            if wanted.suffix == ".css":
+                text = fixed_scheme(text, dark=scheme is Scheme.DARK)
+            content = text.encode()
+        return SiteFile(content, _TYPES.get(wanted.suffix, "application/octet-stream"))
+
+    def close(self) -> None:
+        """End the process, and remove what it built."""
+        self._process.close()
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self._folder)
+
+    def _place(self, key: str) -> Path:
+        # A key is a file's name, and may be anything a file may be called.
+        return self._folder / hashlib.sha256(key.encode()).hexdigest()[:16]
