@@ -1,0 +1,90 @@
+"""What does a reader search for? Their words as an FTS5 expression that no word of theirs can break."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# What is longer is cut: nobody types it, and each word costs a look into the index.
+MOST_CHARACTERS = 300
+MOST_TERMS = 24
+# Stands between characters of scripts written without spaces, so that each is a word to the index; not seen.
+BETWEEN = "\u200b"
+_UNSPACED = re.compile(
+    r"([\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+# Names that are nothing but a letter to a tokenizer: C++, C#, F#.
+_SIGNED = re.compile(r"(?<![^\W_])([a-zA-Z][a-zA-Z0-9]*)(\+\+|#)(?![\w+#])")
+_SIGNS = {"++": "plusplus", "#": "sharp"}
+_TERM = re.compile(r'(-?)"([^"]*)"?|(\S+)')
+_QUOTES = str.maketrans(dict.fromkeys("“”„«»", '"'))
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class Term(NamedTuple):
+    """A word, or several that have to stand beside each other.
+
+    Attributes:
+        text: as typed, without quotes and sign.
+        phrase: whether it was in quotes.
+        unfinished: whether it may be the beginning of a word: the last one, while it is typed.
+    """
+
+    text: str
+    phrase: bool = False
+    unfinished: bool = False
+
+
+class Query(NamedTuple):
+    """What is wanted, and what isn't."""
+
+    wanted: tuple[Term, ...]
+    unwanted: tuple[Term, ...]
+
+    def expression(self, *, every: bool) -> str:
+        """For `MATCH` (https://www.sqlite.org/fts5.html, section 3): every wanted term, or any of them."""
+        wanted = (" AND " if every else " OR ").join(map(_expression, self.wanted))
+        unwanted = " OR ".join(map(_expression, self.unwanted))
+        return f"({wanted}) NOT ({unwanted})" if unwanted else wanted
+
+
+def parse_query(words: str) -> Query:
+    """The terms of what a reader typed; `"words in quotes"` stand together, `-word` is unwanted.
+
+    What has no letter and no digit is left out; nothing is wanted where nothing else is left.
+    """
+    words = _CONTROLS.sub(" ", words[:MOST_CHARACTERS]).translate(_QUOTES)
+    wanted: list[Term] = []
+    unwanted: list[Term] = []
+    for found in list(_TERM.finditer(words))[:MOST_TERMS]:
+        sign, phrase, word = found.groups()
+        text = phrase if word is None else word
+        minus = sign == "-" or (word is not None and len(word) > 1 and word.startswith("-"))
+        text = text.lstrip("-") if minus else text
+        if not any(map(str.isalnum, text)):
+            continue
+        unfinished = word is not None and not minus and found.end() == len(words)
+        (unwanted if minus else wanted).append(Term(text.strip(), word is None, unfinished))
+    return Query(tuple(wanted), tuple(unwanted))
+
+
+def for_index(text: str) -> str:
+    """`text` as the index stores it: nothing that is not seen but what parts unspaced words."""
+    text = _CONTROLS.sub(lambda found: found[0] if found[0] in "\n\t" else " ", text)
+    return _UNSPACED.sub(rf"{BETWEEN}\1{BETWEEN}", text) if not text.isascii() else text
+
+
+def signed_names(text: str) -> str:
+    """The names in `text` that a tokenizer can't tell from a letter, spelled out: `cplusplus`, `csharp`."""
+    names = {f"{name.lower()}{_SIGNS[sign]}" for name, sign in _SIGNED.findall(text)}
+    return " ".join(sorted(names))
+
+
+def _expression(term: Term) -> str:
+    signed = None if term.phrase else _SIGNED.fullmatch(term.text.rstrip(".,;:!?)"))
+    text = f"{signed[1]}{_SIGNS[signed[2]]}" if signed else for_index(term.text)
+    quoted = '"' + text.replace('"', '""') + '"'
+    if signed or not term.unfinished or not text[-1].isalnum():
+        return quoted
+    # The whole word as well: who has it ranks above who has only its beginning.
+    return f"({quoted} OR {quoted} *)"
