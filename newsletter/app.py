@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from newsletter.providers.base import Provider
     from newsletter.render.dkim import DkimSigner
     from newsletter.render.email import EmailRenderer
+    from newsletter.render.workshop import Workshop
     from newsletter.send.plan import Preparation
     from newsletter.send.run import Desk
     from newsletter.site.passage import ArchiveFiles
@@ -301,7 +302,16 @@ class Workspace:
             template_dirs=self.template_dirs,
             images=images,
             answer_in_email=self.settings.interview.answer_in_email,
+            workshop=self.workshop,
         )
+
+    @cached_property
+    def workshop(self) -> Workshop:
+        """What fits pictures and draws diagrams, and keeps them in `.newsletter/pictures`."""
+        from newsletter.render.images import COLUMN
+        from newsletter.render.workshop import Workshop
+
+        return Workshop(self.state_dir / "pictures", self.settings.look, COLUMN)
 
     def preparation(self, issues: Sequence[Path]) -> Preparation:
         """What an issue of this newsletter is prepared with, to be sent; `issues` as findings shall call the files."""

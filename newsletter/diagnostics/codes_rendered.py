@@ -88,5 +88,77 @@ RENDERED_CODES: dict[str, Code] = {
             "Lists or quotes stand inside each other so often that they can't be read as Markdown, so the source "
             "itself would be shown. Write them with less nesting.",
         ),
+        Code(
+            "NL460",
+            "diagram left as code",
+            Severity.WARNING,
+            "A `mermaid` or `dot` block becomes a picture, since mail runs no JavaScript and shows no SVG. What would "
+            "draw it isn't installed here, so readers would see its source. For Mermaid: "
+            "`pip install 'newsletter-toolkit[diagrams]'` (Linux on x86-64, macOS on Arm, Windows on x86-64); for dot: "
+            "Graphviz, such as `apt install graphviz`.",
+        ),
+        Code(
+            "NL461",
+            "diagram without alternative text",
+            Severity.ERROR,
+            "Who doesn't see the picture, because images are off or because they can't see, reads its alternative text "
+            "instead (WCAG 2.2, success criterion 1.1.1), and so does the plain-text part. Say in a sentence what the "
+            "diagram shows: `%% alt: …` on a line of a `mermaid` block, `// alt: …` in a `dot` block.",
+        ),
+        Code(
+            "NL462",
+            "diagram that can't be read",
+            Severity.ERROR,
+            "The block is called `mermaid` or `dot`, but its source has a mistake, so there is no picture and readers "
+            "would see the source. The finding names the line. Mermaid is drawn without a browser, and a kind of diagram "
+            "that is newer than what draws it isn't known: `newsletter preview` shows what comes out.",
+        ),
+        Code(
+            "NL463",
+            "diagram too large to draw",
+            Severity.ERROR,
+            "Drawing a diagram is ended after ten seconds, or when it takes two gigabytes of memory, and one of more "
+            "than 20,000 characters isn't begun: nobody reads such a picture in a mail. Draw the part that matters.",
+        ),
+        Code(
+            "NL464",
+            "diagram too wide for a telephone",
+            Severity.WARNING,
+            "A mail is some 375 pixels wide on a telephone, and a wider diagram is made smaller until it fits: its words "
+            "would be less than 11 pixels high. Most diagrams read better from top to bottom: `flowchart TD` instead of "
+            "`LR`, `rankdir=TB` in dot.",
+        ),
+        Code(
+            "NL465",
+            "diagram in colours that can't be read",
+            Severity.WARNING,
+            "Diagrams are drawn in the theme's colours on a ground of their own, which reads in light and dark schemes "
+            "alike. Colours in the source win over those, and these have a contrast below 4.5 : 1 (WCAG 2.2, 1.4.3), "
+            "or come with a theme that nobody checked. Leave them out, or choose a darker text or a lighter fill.",
+        ),
+        Code(
+            "NL466",
+            "picture too large",
+            Severity.ERROR,
+            "A file above 32 MB or a picture above 40 million pixels is not even opened: decoding it would take "
+            "gigabytes. Readers see at most 1,200 pixels across. Make it smaller before you put it beside the issue.",
+        ),
+        Code(
+            "NL467",
+            "heavy pictures",
+            Severity.WARNING,
+            "All pictures of an issue together should stay below 1 MB: attached, they are sent anew to each reader; "
+            "linked, a telephone loads them before it shows them. Photographs belong in JPEG, drawings in PNG with "
+            "few colours.",
+        ),
+        Code(
+            "NL468",
+            "picture as it is",
+            Severity.INFO,
+            "Pictures are made at most 1,200 pixels wide, turned upright and brought into screen colours on the way out, "
+            "which takes Pillow. It isn't installed, so this picture leaves as it is: "
+            "`pip install 'newsletter-toolkit[site]'`. Where it was taken and by whom is removed in any case, "
+            "unless that would turn the picture.",
+        ),
     )
 }

@@ -30,6 +30,7 @@ from newsletter.render.sections import Content, SectionView, duration, heading_o
 from newsletter.render.slots import SlotTable
 from newsletter.render.templates import Templates
 from newsletter.render.text import COLUMNS, Links, heading
+from newsletter.render.workshop import Workshop
 
 # An inbox shows this much after the subject, and goes on with the body unless it is filled.
 _PREHEADER_LENGTH = 200
@@ -41,6 +42,8 @@ _MONTHS = (
 )
 # Where our templates print the title: `<title>` and the heading.
 _TITLE_PLACES = 2
+# Bytes: a few seconds on a telephone's connection, and as much in each copy of the mail where they travel along.
+_PICTURE_BUDGET = 1_000_000
 # Sections filled earlier that are kept.
 _KEPT = 128
 _WHOLE_ISSUE = frozenset({"sections", "intro", "intro_text", "intro_links"})
@@ -74,6 +77,7 @@ class RenderedIssue:
         text: the plain-text part.
         slots: what the tokens stand for.
         images: pictures to attach, each once; empty where they are linked.
+        linked: pictures to publish under `assets/`, each once; empty where they are attached.
         web_url: the issue's address in the archive, or empty.
         diagnostics: what was found while rendering; a send refuses on errors.
     """
@@ -86,6 +90,7 @@ class RenderedIssue:
     images: tuple[InlineImage, ...]
     web_url: str
     diagnostics: tuple[Diagnostic, ...]
+    linked: tuple[InlineImage, ...] = ()
 
 
 class EmailRenderer:
@@ -98,6 +103,7 @@ class EmailRenderer:
         template_dirs: searched in order for each template.
         images: pictures travel with the message, or are linked under `{base_url}/assets/`.
         answer_in_email: show the answer of a question instead of a link to it.
+        workshop: fits pictures and draws diagrams; without it, the former stay as they are and the latter code.
     """
 
     def __init__(
@@ -109,11 +115,13 @@ class EmailRenderer:
         template_dirs: Sequence[Path],
         images: Literal["attach", "link"],
         answer_in_email: bool,
+        workshop: Workshop | None = None,
     ) -> None:
         self._publication = publication
         self._kinds = kinds
         self._mode: Literal["attach", "link"] = images
         self._answer_in_email = answer_in_email
+        self._workshop = workshop
         self._palette = palette(theme)
         self._templates = Templates(template_dirs, FILTERS)
         self._pieces = PieceStore()
@@ -140,7 +148,7 @@ class EmailRenderer:
         base_url = self._publication.base_url
         web_url = f"{base_url}/{issue.slug}/" if base_url else ""
         domain = self._publication.from_email.rpartition("@")[2] or "newsletter.invalid"
-        pictures = Pictures(Path(issue.path), self._mode, base_url, domain)
+        pictures = Pictures(Path(issue.path), self._mode, base_url, domain, self._workshop)
         convert = IssueConverter(issue, Place(pictures, base_url, web_url), self._pieces)
         title = convert.slots.mark(issue.front.title)
         preheader = convert.slots.mark(issue.front.preheader or issue.front.description)
@@ -168,15 +176,26 @@ class EmailRenderer:
                 f"`theme.{key}` {colour} has a contrast of {ratio:.1f} as text, less than 4.5; links use {used}",
                 f'set `{key} = "{used}"`, or another colour that reads',
             )
+        pictures_of_issue = tuple(convert.images.values())
+        weight = sum(len(image.data) for image in pictures_of_issue)
+        if weight > _PICTURE_BUDGET:
+            heaviest = max(pictures_of_issue, key=lambda image: len(image.data))
+            convert.note(
+                "NL467",
+                f"the pictures of this issue weigh {weight / 1e6:.1f} MB together, more than {_PICTURE_BUDGET / 1e6:.0f}",
+                f"{heaviest.filename} has {len(heaviest.data) / 1e6:.1f} MB: save it as a JPEG, or with fewer colours",
+            )
+        attached = self._mode == "attach"
         return RenderedIssue(
             subject=title,
             preheader=preheader,
             html=html,
             text=text,
             slots=convert.slots,
-            images=tuple(convert.images.values()),
+            images=pictures_of_issue if attached else (),
             web_url=web_url,
             diagnostics=tuple(dict.fromkeys(convert.diagnostics)),
+            linked=() if attached else pictures_of_issue,
         )
 
     def _html(self, values: dict[str, Any], convert: IssueConverter) -> str:

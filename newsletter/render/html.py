@@ -10,6 +10,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -22,6 +23,7 @@ from markdown.treeprocessors import Treeprocessor
 from markupsafe import escape
 
 from newsletter.model.template import InlineImage
+from newsletter.render.diagrams.source import alternative_text, is_diagram
 from newsletter.render.dialect import SEPARATOR, to_python_markdown
 from newsletter.render.images import Picture, Pictures, Problem
 from newsletter.render.slots import TOKEN
@@ -32,6 +34,8 @@ ALERTS = {"NOTE": "Note", "TIP": "Tip", "IMPORTANT": "Important", "WARNING": "Wa
 _ALERT = re.compile(r"^\[!(" + "|".join(ALERTS) + r")\][ \t]*\n?")
 # The marks of lists and quotes that begin a line.
 _NESTING = re.compile(r"(?:[ >*+-]|\d{1,9}[.)] )*")
+_DIAGRAM_MARKS = ('"language-mermaid"', '"language-dot"')
+_DIAGRAM = re.compile(r'<pre><code class="language-(mermaid|dot)">(.*?)</code></pre>', re.DOTALL)
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # GFM 6.9, without an address already inside a link, quotes or brackets.
 _BARE_URL = r"(?<![\w\"'=/])(https?://[^\s<>\[\]`\x02\x03]+)"
@@ -107,10 +111,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A problem and the piece of source that has it."""
+    """A problem and the piece of source that has it.
+
+    Attributes:
+        line: of a block of code, the line in it that has the problem, from 1; 0 for the fence above it; None where
+            `source` is all that is meant.
+    """
 
     problem: Problem
     source: str
+    line: int | None = None
 
 
 @dataclass(slots=True)
@@ -131,7 +141,7 @@ class Fragment:
 
     @property
     def images(self) -> tuple[InlineImage, ...]:
-        """The pictures that travel with the message."""
+        """The pictures of our own, whether they travel with the message or are linked."""
         return tuple(picture.image for picture in self.pictures if picture.image is not None)
 
 
@@ -177,8 +187,30 @@ class MarkdownConverter:
             self._begin()  # its state was left in the middle
             problem = Problem("NL411", "this is nested too deeply to be read", "nest lists and quotes less")
             return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, _deepest(text))])
-        fragment.html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
+        html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
+        if place.pictures.workshop is not None and any(mark in html for mark in _DIAGRAM_MARKS):
+            html = _with_diagrams(html, place.pictures, fragment)
+        fragment.html = html
         return fragment
+
+
+def _with_diagrams(html: str, pictures: Pictures, fragment: Fragment) -> str:
+    """`html` with the pictures of diagrams in the place of their source, where there are any."""
+
+    def drawn(block: re.Match[str]) -> str:
+        language, source = block[1], unescape(block[2])
+        if not is_diagram(language):
+            return block[0]
+        picture, problems = pictures.draw(language, source)
+        fragment.findings += [Finding(problem, source, line) for problem, line in problems]
+        if picture is None:
+            return block[0]
+        fragment.pictures.append(picture)
+        words = escape(alternative_text(language, source) or "Diagram")
+        size = f'width="{picture.width}" height="{picture.height}"'
+        return f'<figure><img alt="{words}" src="{picture.src}" {size}></figure>'
+
+    return _DIAGRAM.sub(drawn, html)
 
 
 def _deepest(text: str) -> str:
@@ -291,6 +323,7 @@ class _Shape(Treeprocessor):
             image.set("src", picture.src)
             if picture.width:
                 image.set("width", str(picture.width))
+                image.set("height", str(picture.height))
         else:
             # Never a broken path: the words stand in for the picture.
             image.tag, image.text = "em", image.get("alt") or "[picture]"

@@ -1,20 +1,25 @@
 """Which file is this picture, how wide is it shown, and how does it travel?
 
-A local picture travels with the message (`cid:`) or is linked under `assets/`; its name holds a
-hash of its content, so that a changed picture never hides behind a cached one.
+A local picture travels with the message (`cid:`) or is linked under `assets/`; its name holds a hash of
+the author's file (of its source, for a diagram), so that a changed picture never hides behind a cached one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import stat
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
 
 from newsletter.model.template import InlineImage
+from newsletter.render import fitting
+from newsletter.render.diagrams import source as diagrams
+from newsletter.render.diagrams.outcome import Undrawn
+from newsletter.render.workshop import SMALLEST_TEXT, Fitted, Workshop
 
 COLUMN = 536  # CSS pixels of the text column: 600 less 32 on each side
 
@@ -37,17 +42,21 @@ class Picture:
 
     Attributes:
         src: what `src` says; empty where there is nothing to show.
-        width: CSS pixels; 0 where it isn't known.
-        image: the bytes, where they travel with the message.
+        width: CSS pixels in a mail; 0 where it isn't known.
+        height: ditto.
+        image: the bytes, whether they travel or are linked; None where they aren't here.
         problem: what is wrong with it, if anything.
-        file: the local file it was read from, to notice when it changes.
+        file: the local file it was read from, to notice when it changes; None for a diagram.
+        made: where the bytes are kept that stand for `file`; None where they are the file's own.
     """
 
     src: str = ""
     width: int = 0
+    height: int = 0
     image: InlineImage | None = None
     problem: Problem | None = None
     file: Path | None = None
+    made: Path | None = None
 
 
 def image_size(data: bytes) -> tuple[str, int, int] | None:
@@ -104,12 +113,14 @@ class Pictures:
         mode: travel with the message, or be linked.
         base_url: where `assets/` is; wanted for linking.
         domain: right side of the content ids (RFC 2392 wants them to be unique in the world).
+        workshop: what fits pictures and draws diagrams; without it, the former are as they are and the latter code.
     """
 
     issue_path: Path
     mode: Literal["attach", "link"]
     base_url: str
     domain: str
+    workshop: Workshop | None = None
 
     def find(self, source: str) -> Picture:
         """The picture an author means by `source`: a path from the issue's folder, or a web address."""
@@ -134,8 +145,14 @@ class Pictures:
                         "copy it next to the issue",
                     )
                 )
-            data = file.read_bytes()
+            status = file.stat()
+            if status.st_size > fitting.MOST_BYTES:
+                return Picture(problem=_too_large(source, f"{status.st_size / 1e6:,.0f} MB"), file=file)
+            # A pipe would be read without end; a folder is none of the formats.
+            data = file.read_bytes() if stat.S_ISREG(status.st_mode) else None
         except (OSError, ValueError):
+            data = None
+        if file is None or data is None:
             return Picture(
                 problem=Problem(
                     "NL403",
@@ -157,20 +174,119 @@ class Pictures:
                 ),
                 file=file,
             )
-        form, natural, _ = found
+        form, natural, high = found
+        if natural * high > fitting.MOST_PIXELS:
+            return Picture(problem=_too_large(source, f"{natural:,} by {high:,} pixels"), file=file)
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-") or "image"
         filename = f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}.{_EXTENSIONS[form]}"
+        fitted = self.workshop.fit(data, form, natural) if self.workshop is not None else Fitted(data)
+        if fitted.broken:
+            return Picture(
+                problem=Problem(
+                    "NL405",
+                    f"`{source}` begins like a picture, but can't be read as one",
+                    "save it again, or export it anew",
+                ),
+                file=file,
+            )
+        _, natural, high = image_size(fitted.data) or found
+        problem = _as_it_is(source, fitted.lacking) if fitted.lacking else None
         width = shown_width(natural)
+        height = max(1, round(high * width / natural)) if natural else 0
+        picture = self._shown(source, filename, form, fitted.data, (width, height))
+        return replace(picture, file=file, made=fitted.file, problem=picture.problem or problem)
+
+    def draw(
+        self, language: diagrams.Language, source: str
+    ) -> tuple[Picture | None, list[tuple[Problem, int]]]:
+        """A diagram as a picture, None where it stays code; and what is wrong with it, each with the line of `source`.
+
+        Lines count from 1; 0 is that of the fence above it.
+        """
+        assert self.workshop is not None
+        drawn = self.workshop.draw(language, source)
+        if isinstance(drawn, Undrawn):
+            return None, [_undrawn(language, drawn)]
+        found: list[tuple[Problem, int]] = []
+        if not diagrams.alternative_text(language, source):
+            found.append((_without_words(language), 0))
+        if drawn.text_on_telephone < SMALLEST_TEXT:
+            found.append((_too_wide(language, source, drawn.text_on_telephone), 0))
+        look = self.workshop.look
+        found += [
+            (Problem("NL465", faint.message, "leave its colours out: the theme's are readable"), line)
+            for faint in diagrams.faint(language, source, text=look.text, fill=look.box)
+            for line in [source.count("\n", 0, faint.start) + 1]
+        ]
+        width = min(COLUMN, round(drawn.width))
+        height = round(drawn.height * width / drawn.width)
+        picture = self._shown(drawn.name, drawn.name, "png", drawn.data, (width, height))
+        if picture.problem is not None:
+            return None, [(picture.problem, 0)]
+        return replace(picture, made=drawn.file), found
+
+    def _shown(self, source: str, filename: str, form: str, data: bytes, size: tuple[int, int]) -> Picture:
+        """The picture as the HTML refers to it: by content id, or by its address on the site."""
+        image = InlineImage(f"{filename}@{self.domain}", filename, _MEDIA_TYPES[form], data)
         if self.mode == "attach":
-            image = InlineImage(f"{filename}@{self.domain}", filename, _MEDIA_TYPES[form], data)
-            return Picture(f"cid:{image.content_id}", width, image, file=file)
+            return Picture(f"cid:{image.content_id}", *size, image)
         if not self.base_url:
             return Picture(
                 problem=Problem(
                     "NL408",
                     f"`{source}` is to be linked, but `base_url` isn't set",
                     'set `base_url`, or `images = "attach"` in [sending]',
-                ),
-                file=file,
+                )
             )
-        return Picture(f"{self.base_url}/assets/{filename}", width, file=file)
+        return Picture(f"{self.base_url}/assets/{filename}", *size, image)
+
+
+def _too_large(source: str, size: str) -> Problem:
+    return Problem(
+        "NL466",
+        f"the picture `{source}` has {size}, which nobody waits for",
+        f"make it at most {fitting.WIDEST} pixels wide",
+    )
+
+
+def _as_it_is(source: str, lacking: str) -> Problem:
+    return Problem(
+        "NL468",
+        f"the picture `{source}` is {lacking}, and Pillow isn't there to mend that",
+        "pip install 'newsletter-toolkit[site]'",
+    )
+
+
+def _undrawn(language: diagrams.Language, undrawn: Undrawn) -> tuple[Problem, int]:
+    match undrawn.reason:
+        case "missing":
+            way_out = (
+                "pip install 'newsletter-toolkit[diagrams]'"
+                if language == "mermaid"
+                else "install Graphviz, such as with apt install graphviz"
+            )
+            message = f"the diagram stays code: {undrawn.message} would draw it, and can't be found"
+            return Problem("NL460", message, way_out), 0
+        case "mistake":
+            message = f"this is no diagram: {undrawn.message}"
+            return Problem("NL462", message, "mend the source, or call the block `text`"), undrawn.line
+        case "ended":
+            return Problem(
+                "NL463", f"the diagram can't be drawn: {undrawn.message}", "draw less in one diagram"
+            ), 0
+
+
+def _without_words(language: diagrams.Language) -> Problem:
+    return Problem(
+        "NL461", "the diagram has no alternative text", f"add the line `{diagrams.ALT_LINE[language]}`"
+    )
+
+
+def _too_wide(language: diagrams.Language, source: str, text: float) -> Problem:
+    sideways = diagrams.sideways(language, source)
+    way_out = "put fewer things side by side, or shorten their labels"
+    if sideways and language == "mermaid":
+        way_out = f"let it run down: `TD` instead of `{sideways}`"
+    elif sideways:
+        way_out = f"let it run down: `rankdir=TB` instead of `{sideways}`"
+    return Problem("NL464", f"on a telephone the diagram's words are {text:.0f} pixels high", way_out)

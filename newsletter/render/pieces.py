@@ -20,6 +20,7 @@ from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.model.issue import Issue, Prose
 from newsletter.model.template import InlineImage
 from newsletter.render.blocks import for_email
+from newsletter.render.diagrams.source import place_in
 from newsletter.render.dialect import stretches, take_definitions, with_definitions
 from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
 from newsletter.render.kept import Kept
@@ -84,7 +85,7 @@ class IssueConverter:
         store: pieces kept between renderings.
         slots: numbers the slots on the way.
         written: how often each slot is to appear in what these pieces make up.
-        images: pictures that travel, by content id.
+        images: pictures of our own, by content id.
         diagnostics: findings so far.
     """
 
@@ -125,7 +126,7 @@ class IssueConverter:
                 self.images.setdefault(image.content_id, image)
             for finding in fragment.findings:
                 problem = finding.problem
-                self.note(problem.code, problem.message, problem.help, prose, finding.source)
+                self.note(problem.code, problem.message, problem.help, prose, finding.source, line=finding.line)
         semantic = tuple(piece.fragment.html for piece in pieces)
         return Content("\n".join(semantic), html, semantic)
 
@@ -165,11 +166,20 @@ class IssueConverter:
         self._add(code, f"`{{{{ {slot[0]} }}}}` {what}", way_out, prose, span)
 
     def note(
-        self, code: str, message: str, way_out: str = "", prose: Prose | None = None, source: str = ""
+        self,
+        code: str,
+        message: str,
+        way_out: str = "",
+        prose: Prose | None = None,
+        source: str = "",
+        *,
+        line: int | None = None,
     ) -> None:
-        """Add a finding about `source`, a piece of `prose`, or about the whole file."""
+        """Add a finding about `source`, a piece of `prose` (or a line of it, for a diagram), or about the whole file."""
         span = None
-        if source:
+        if source and line is not None:
+            span = place_in(*self._text(prose), source, line)
+        elif source:
             text, start = self._text(prose)
             # The words of a link may be the same as its address.
             address = re.compile(rf"(?:\]\(\s*<?|\]:\s*<?|<){re.escape(source)}")

@@ -10,20 +10,16 @@ import struct
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from newsletter.render import fonts
-from newsletter.render.diagrams.look import Look, dot_attributes, mermaid_variables
+from newsletter.render.diagrams.look import SHARPNESS, Look, dot_attributes, mermaid_variables
+from newsletter.render.diagrams.outcome import Drawn, Undrawn
 from newsletter.render.diagrams.source import MOST_CHARACTERS, Language
 
 SECONDS: Final = 10
-# Pixels of the picture for one of the screen.
-SHARPNESS: Final = 2
-# Raised when the same source is drawn otherwise than before.
-VERSION: Final = 1
 
 # CSS pixels, of a picture that nobody scrolls through.
 _MOST_PIXELS = 4_000_000
@@ -36,30 +32,6 @@ _FONTS_CONF = """\
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig><dir>{folder}</dir><cachedir>{cache}</cachedir></fontconfig>
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """A diagram as a picture; `width` and `height` in CSS pixels, as its text is meant to be read."""
-
-    png: bytes
-    width: float
-    height: float
-
-
-@dataclass(frozen=True, slots=True)
-class Undrawn:
-    """Why there is no picture.
-
-    Attributes:
-        reason: nothing here can draw it; it is no diagram; or it was ended.
-        message: what is wrong, in words.
-        line: of the source, from 1; 0 where it isn't known.
-    """
-
-    reason: Literal["missing", "mistake", "ended"]
-    message: str
-    line: int = 0
 
 
 def draw(language: Language, source: str, look: Look, widest: int) -> Drawn | Undrawn:
@@ -185,8 +157,3 @@ def _run(
         return Undrawn("ended", f"drawing it took longer than {SECONDS} seconds")
     except OSError as error:
         return Undrawn("ended", f"nothing could be started to draw it: {error.strerror}")
-
-
-def described(look: Look) -> str:
-    """All that decides how a source is drawn, for the name of the picture."""
-    return json.dumps([VERSION, SHARPNESS, asdict(look)], sort_keys=True)

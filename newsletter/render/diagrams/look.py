@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from typing import Final
 
 from newsletter.model.publication import Theme
 from newsletter.render.colour import palette, readable
+
+# Pixels of the picture for one of the screen.
+SHARPNESS: Final = 2
+# Raised when the same source is drawn otherwise than before.
+_VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,11 @@ def _mixed(colour: str, ground: str, share: float) -> str:
         for at in (1, 3, 5)
     )
     return "#" + "".join(f"{channel:02x}" for channel in channels)
+
+
+def described(look: Look) -> str:
+    """All that decides how a source is drawn, for the name of the picture."""
+    return json.dumps([_VERSION, SHARPNESS, asdict(look)], sort_keys=True)
 
 
 def mermaid_variables(look: Look, family: str) -> dict[str, str]:

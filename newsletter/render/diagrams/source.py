@@ -74,6 +74,29 @@ def faint(language: Language, source: str, *, text: str, fill: str) -> list[Fain
     return found
 
 
+def place_in(text: str, start: int, source: str, line: int) -> tuple[int, int] | None:
+    """Where line `line` of a block stands in a file's text, from offset `start`; 0 is the fence above it.
+
+    Offsets of the line without the space around it; None where the block isn't there.
+    """
+    at = text.find(source.rstrip("\n"), start)
+    if at < 0:
+        # Its tabs became spaces on the way.
+        first = next((words for words in map(str.strip, source.split("\n")) if words), "")
+        at = text.find(first, start) if first else -1
+    if at < 0:
+        return None
+    begin = text.rfind("\n", 0, at) + 1
+    if line == 0:
+        begin = text.rfind("\n", 0, max(0, begin - 1)) + 1
+    for _ in range(line - 1):
+        begin = text.find("\n", begin) + 1 or len(text)
+    end = text.find("\n", begin)
+    written = text[begin : end if end >= 0 else len(text)]
+    indent = len(written) - len(written.lstrip())
+    return begin + indent, begin + max(indent + 1, len(written.rstrip()))
+
+
 def _long(colour: str) -> str:
     """`#abc` as `#aabbcc`."""
     return colour.lower() if len(colour) == 7 else "#" + "".join(2 * digit for digit in colour[1:].lower())

@@ -1,0 +1,183 @@
+"""What of a picture's file do readers need? Not who took it where, no more pixels than they see, and nothing that a dark page swallows."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from importlib.util import find_spec
+from io import BytesIO
+from typing import Final
+
+# Twice a mail's 600 pixels.
+WIDEST: Final = 1200
+# A file, and a picture, that no camera's or screen's: decoding takes four bytes a pixel.
+MOST_BYTES: Final = 32 << 20
+MOST_PIXELS: Final = 40_000_000
+# Raised when the same file is fitted otherwise than before.
+VERSION: Final = 1
+
+# PNG (ISO/IEC 15948, 11.3): comments, times and Exif; none of it changes what is shown.
+_PNG_REMARKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf"))
+# JPEG (ITU-T T.81, B.2.4): what tells how colours are meant stays: JFIF, an ICC profile, Adobe's transform.
+_JPEG_KEPT = frozenset((0xE0, 0xE2, 0xEE))
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What should be done to a picture, as its first bytes tell.
+
+    Attributes:
+        narrower: it is wider than `WIDEST`.
+        turned: it stands upright only for who reads Exif.
+        recoloured: its colours are a press's (CMYK), which many mail programs show inverted or not at all.
+        grounded: it may be see-through.
+    """
+
+    narrower: bool = False
+    turned: int = 1
+    recoloured: bool = False
+    grounded: bool = False
+
+    @property
+    def needed(self) -> bool:
+        """Whether readers would notice if nobody did it."""
+        return self.narrower or self.turned > 1 or self.recoloured
+
+    @property
+    def words(self) -> str:
+        """What is wrong with the picture as it is."""
+        said = {
+            f"wider than {WIDEST} pixels": self.narrower,
+            "turned by its Exif only": self.turned > 1,
+            "in a press's colours (CMYK)": self.recoloured,
+        }
+        return " and ".join(words for words, true in said.items() if true)
+
+
+def wants(data: bytes, form: str, width: int) -> Wants:
+    """What a `png` or `jpeg` of so many pixels' width wants; an animation is left alone, since a frame is not it."""
+    if form == "png":
+        kinds = {kind for kind, _ in _chunks(data)}
+        if b"acTL" in kinds:
+            return Wants()
+        return Wants(width > WIDEST, grounded=data[25] in {4, 6} or b"tRNS" in kinds)
+    if form == "jpeg":
+        turned, components = 1, 3
+        for marker, body in _segments(data):
+            if marker == 0xE1 and body.startswith(b"Exif\0\0"):
+                turned = _orientation(body[6:])
+            elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC} and len(body) > 5:
+                components = body[5]
+        return Wants((width > WIDEST), turned, components == 4)
+    return Wants()
+
+
+def without_remarks(data: bytes, form: str) -> bytes:
+    """The same picture, bit for bit, without Exif, comments and times: no place, no name, no camera."""
+    if form == "png":
+        chunks = list(_chunks(data))
+        if not chunks or chunks[-1][0] != b"IEND":
+            return data
+        return data[:8] + b"".join(whole for kind, whole in chunks if kind not in _PNG_REMARKS)
+    if form == "jpeg":
+        kept, end = [data[:2]], 2
+        for marker, body in _segments(data):
+            whole = data[end : end + 4 + len(body)]
+            end += len(whole)
+            if not (marker == 0xFE or 0xE0 <= marker <= 0xEF) or marker in _JPEG_KEPT:
+                kept.append(whole)
+        return b"".join([*kept, data[end:]])
+    return data
+
+
+def can_fit() -> bool:
+    """Whether Pillow is there."""
+    return find_spec("PIL") is not None
+
+
+def fitted(data: bytes, form: str, ground: str) -> bytes:
+    """A `png` or `jpeg` upright, at most `WIDEST` wide, in screen colours, and on `ground` where it is see-through.
+
+    The bytes as they are where nothing of that has to be done.
+
+    Raises:
+        ValueError: it can't be decoded.
+    """
+    from PIL import Image, ImageColor, ImageOps
+
+    try:
+        with Image.open(BytesIO(data)) as opened:
+            opened.load()
+            profile = opened.info.get("icc_profile")
+            picture: Image.Image = ImageOps.exif_transpose(opened)
+            changed = opened.getexif().get(_ORIENTATION, 1) != 1
+            if picture.mode in {"CMYK", "YCCK"}:
+                picture, profile, changed = picture.convert("RGB"), None, True
+            if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
+                picture = picture.convert("RGBA")
+                if picture.getchannel("A").histogram()[255] < picture.width * picture.height:
+                    behind = Image.new("RGBA", picture.size, ImageColor.getrgb(ground))
+                    picture, changed = Image.alpha_composite(behind, picture), True
+                picture = picture.convert("RGB")
+            if picture.width > WIDEST:
+                height = max(1, round(picture.height * WIDEST / picture.width))
+                picture = picture.convert("RGB") if picture.mode == "P" else picture
+                picture, changed = picture.resize((WIDEST, height), Image.Resampling.LANCZOS), True
+            if not changed:
+                return data
+            into = BytesIO()
+            if form == "jpeg":
+                picture.save(
+                    into, "JPEG", quality=85, optimize=True, progressive=True, icc_profile=profile, exif=b""
+                )
+            else:
+                picture.save(into, "PNG", optimize=True, icc_profile=profile)
+            return into.getvalue()
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        msg = "it can't be decoded"
+        raise ValueError(msg) from error
+
+
+def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The chunks of a PNG as (type, whole bytes), as far as the file goes."""
+    found: list[tuple[bytes, bytes]] = []
+    at = 8
+    while at + 12 <= len(data):
+        length = int(struct.unpack(">I", data[at : at + 4])[0])
+        end = at + 12 + length
+        if end > len(data):
+            break
+        found.append((data[at + 4 : at + 8], data[at:end]))
+        at = end
+    return found
+
+
+def _segments(data: bytes) -> list[tuple[int, bytes]]:
+    """The segments of a JPEG before its first scan as (marker, body), as far as they can be read."""
+    found: list[tuple[int, bytes]] = []
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int(struct.unpack(">H", data[at + 2 : at + 4])[0])
+        if marker in {0xDA, 0xD9, 0xFF} or length < 2 or at + 2 + length > len(data):
+            break
+        found.append((marker, data[at + 4 : at + 2 + length]))
+        at += 2 + length
+    return found
+
+
+def _orientation(tiff: bytes) -> int:
+    """Exif's orientation, 1 to 8; 1, which is upright, where it isn't said (TIFF 6.0, page 36)."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    try:
+        if order is None:
+            return 1
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        for at in range(start + 2, start + 2 + 12 * min(count, 256), 12):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", tiff, at)
+            if tag == _ORIENTATION:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        return 1
+    return 1
