@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from newsletter.render.workshop import Workshop
     from newsletter.send.plan import Preparation
     from newsletter.send.run import Desk
+    from newsletter.site.index import SearchIndex
     from newsletter.site.passage import ArchiveFiles
     from newsletter.store.sqlite import SqliteDatabase
 
@@ -260,6 +261,13 @@ class Workspace:
             sent=self.sent_slugs(),
             drafts=drafts,
         )
+
+    def search_index(self, *, drafts: bool = False) -> SearchIndex:
+        """The index of the archive as the last update left it, with or without what isn't published; close it when done."""
+        from newsletter.site.index import SearchIndex
+
+        path = self.state_dir / ("search-drafts.db" if drafts else "search.db")
+        return SearchIndex(path, self.settings.language)
 
     def find_issue(self, name: str) -> Path:
         """The file an author means by a path, a number (`2`, `002`) or a slug.

@@ -32,6 +32,7 @@ COMMANDS = {
     "worker": "worker",
     "serve": "serve",
     "site": "site",
+    "search": "search",
     "export": "export",
     "webhooks": "webhooks",
     "stats": "stats",

@@ -7,6 +7,8 @@ written. Readers see the state before an update until that is complete.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -22,6 +24,8 @@ MATCH_BEGINS, MATCH_ENDS = "\x01", "\x02"
 # titles found no more answers, and stems found a quarter more of them than words as they are (tests/benchmarks/search.py).
 _WEIGHTS = (2.0, 6.0, 2.0, 1.0, 1.0)
 _SNIPPET_WORDS = 28
+# Of a word that may be mistyped: a shorter one is close to too many others.
+_SHORTEST = 5
 
 
 class Hit(NamedTuple):
@@ -89,7 +93,7 @@ class SearchIndex:
         """Whether there is anything to search: an update was completed."""
         try:
             return bool(about(self._db, "key"))
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:
             return False
 
     def search(self, words: str, limit: int = 10, offset: int = 0, *, every: bool = True) -> Results:
@@ -108,27 +112,42 @@ class SearchIndex:
         query = parse_query(words)
         if not query.wanted:
             return Results()
-        try:
+        with self._reading():
             if every and (total := self._count(query, every=True)):
                 return Results(self._hits(query, limit, offset, every=True), total)
             total = self._count(query, every=False)
             instead = self._instead(query) if every else ""
             hits = self._hits(query, limit, offset, every=False) if total else ()
-            return Results(hits, total, every and len(query.wanted) > 1 and total > 0, instead)
-        except sqlite3.DatabaseError as error:
-            raise NewsletterError(
-                f"{self._path} can't be searched: {error}", hint='newsletter search "words" makes it anew'
-            ) from None
+        return Results(hits, total, every and len(query.wanted) > 1 and total > 0, instead)
 
     def passage(self, id_: str) -> Passage | None:
-        """The passage of that id."""
-        rows = self._db.execute(f"SELECT {COLUMNS} FROM passages WHERE id = ? LIMIT 1", (id_,))  # noqa: S608 - constants
-        return next(map(passage_of, rows), None)
+        """The passage of that id.
+
+        Raises:
+            NewsletterError: as `search`.
+        """
+        with self._reading():
+            rows = self._db.execute(f"SELECT {COLUMNS} FROM passages WHERE id = ? LIMIT 1", (id_,))  # noqa: S608 - constants
+            return next(map(passage_of, rows), None)
 
     def passages(self) -> tuple[Passage, ...]:
-        """All of them, issues oldest first."""
-        rows = self._db.execute(f"SELECT {COLUMNS} FROM passages ORDER BY page, position, rowid")  # noqa: S608 - constants
-        return tuple(map(passage_of, rows))
+        """All of them, issues oldest first.
+
+        Raises:
+            NewsletterError: as `search`.
+        """
+        with self._reading():
+            rows = self._db.execute(f"SELECT {COLUMNS} FROM passages ORDER BY page, position, rowid")  # noqa: S608 - constants
+            return tuple(map(passage_of, rows))
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise NewsletterError(
+                f"{self._path} can't be read: {error}", hint='newsletter search "words" makes it anew'
+            ) from None
 
     def _count(self, query: Query, *, every: bool) -> int:
         expression = query.expression(every=every)
@@ -166,7 +185,11 @@ class SearchIndex:
         for term in query.wanted:
             known = self._known(term)
             word = term.text.strip(".,;:!?()")
-            near = nearest(word, self._like(word.lower())) if word.isalnum() and not known else ""
+            near = (
+                nearest(word, self._like(word.lower()))
+                if word.isalnum() and len(word) >= _SHORTEST and not known
+                else ""
+            )
             words.append(near or (f'"{term.text}"' if term.phrase else term.text))
         asked = [f'"{term.text}"' if term.phrase else term.text for term in query.wanted]
         return " ".join(words) if words != asked else ""
