@@ -38,6 +38,7 @@ COMMANDS = {
     "stats": "stats",
     "bounces": "bounces",
     "keys": "keys",
+    "doctor": "doctor",
     "demo": "demo",
 }
 

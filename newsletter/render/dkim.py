@@ -101,6 +101,18 @@ class DkimSigner:
         self._prefixes: dict[tuple[str, ...], bytes] = {}
         self.algorithm = "rsa-sha256" if isinstance(self._key, rsa.RSAPrivateKey) else "ed25519-sha256"
 
+    @property
+    def public_key(self) -> str:
+        """What `p=` of the key record has to be (RFC 6376 §3.6.1; RFC 8463 §4.2: Ed25519 keys are bare)."""
+        public = self._key.public_key()
+        if isinstance(public, rsa.RSAPublicKey):
+            data = public.public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        else:
+            data = public.public_bytes_raw()
+        return base64.b64encode(data).decode("ascii")
+
     def sign(self, headers: Sequence[tuple[str, bytes]], body: bytes, at: int) -> bytes:
         """The `DKIM-Signature` header, with its CRLF, to stand before a message's headers.
 

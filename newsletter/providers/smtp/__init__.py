@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from newsletter.errors import UsageError
 from newsletter.providers.base import Capabilities, ContentForm, ProviderOptions
-from newsletter.providers.smtp.connect import Timeouts
-from newsletter.providers.smtp.options import SmtpOptions, read_options
+from newsletter.providers.smtp.connect import Timeouts, connect
+from newsletter.providers.smtp.options import Security, SmtpOptions, read_options
 from newsletter.providers.smtp.pool import Pool
 from newsletter.providers.smtp.session import SmtpSession
 
@@ -32,7 +32,20 @@ class SmtpProvider:
         """
         if options.sandbox:
             raise UsageError("SMTP has no sandbox", hint="leave it out and use --test with your own address")
-        self._pool = Pool(read_options(options), timeouts or Timeouts())
+        self._options = read_options(options)
+        self._pool = Pool(self._options, timeouts or Timeouts())
+
+    def try_login(self, timeouts: Timeouts) -> str:
+        """Connect, start TLS, log in and say goodbye, as a send does before its first message; returns what happened.
+
+        Raises:
+            Unreachable: it didn't work, and why.
+        """
+        link = connect(self._options, timeouts, reached_before=False)
+        link.close()
+        protected = {Security.TLS: "TLS", Security.STARTTLS: "STARTTLS", Security.CLEAR: "in clear text"}
+        login = f", logged in as {self._options.username}" if self._options.username else ", without a login"
+        return f"{protected[self._options.security]}{login}"
 
     def session(self) -> SmtpSession:
         """A session that connects when it first sends."""
