@@ -235,5 +235,8 @@ def suggested_code(code: str) -> str:
     from newsletter.content.suggest import nearest
     from newsletter.diagnostics import CODES
 
-    near = nearest(re.sub(r"\W", "", code).upper(), CODES)
+    written = re.sub(r"\W", "", code).upper()
+    # Most often the last digit is missing.
+    near = next((known for known in sorted(CODES) if known.startswith(written)), "") if len(written) > 3 else ""
+    near = near or nearest(written, CODES)
     return f"did you mean {near} ({CODES[near].title})?" if near else "newsletter explain lists all codes"

@@ -14,7 +14,7 @@ from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.app import Workspace
-    from newsletter.diagnostics import Code
+    from newsletter.diagnostics import Code, Diagnostic
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -34,8 +34,13 @@ def check(
     ),
     format_: str = typer.Option("text", "--format", help="text, concise, json, sarif or github."),
     fix: bool = typer.Option(False, "--fix", help="First make the replacements that are safe to make."),
+    render: bool = typer.Option(
+        True,
+        "--render/--no-render",
+        help="Look at the finished mail as well, or at the text of the files alone.",
+    ),
 ) -> None:
-    """Check issues and guides: structure, tables, slots, links, images.
+    """Check issues and guides: structure, tables, slots, links, images, and the mail each issue becomes.
 
     Leaves with 0 where nothing is to be done, 1 where there are errors or warnings, 2 where it couldn't check.
 
@@ -67,12 +72,27 @@ def check(
     beside = [path for path in _newsletter_files(workspace) if path.resolve() not in named]
     today = workspace.clock.now().astimezone(ZoneInfo(settings.timezone)).date()
     found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside, today=today)
+    if render:
+        found = _with_output(workspace, files, found)
     guides = sum(path.parent.name == FOLDER for path in files)
     sys.stdout.write(formatted(found, format_, len(files), guides))
     if not files and format_ in {"text", "concise"}:
         print('there are no issues yet: make one with newsletter new "Title"', file=sys.stderr)
     if any(diagnostic.severity != "info" for diagnostic in found):
         raise typer.Exit(1)
+
+
+def _with_output(workspace: Workspace, files: list[Path], found: list[Diagnostic]) -> list[Diagnostic]:
+    """`found` and what is wrong with the messages, by path and place; what both say is said once."""
+    from newsletter.checks.output.repeats import without_repeats
+    from newsletter.checks.run import settled
+    from newsletter.cli.check_output import output_findings
+    from newsletter.content.source import by_place
+
+    table = workspace.settings.checks
+    more = settled(output_findings(workspace, files), table.off, table.errors)
+    # A fault of a template shows in every issue.
+    return sorted(dict.fromkeys([*found, *without_repeats(more, found)]), key=by_place)
 
 
 def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:

@@ -295,4 +295,16 @@ _DUTIES = (
     ),
 )
 
-OUTPUT: dict[str, Code] = {code.code: code for code in (*_MARKUP, *_CLIENTS, *_TEXT, *_SIZE, *_DUTIES)}
+_RENDERING = (
+    Code(
+        "NL760",
+        "issue can't be rendered",
+        _ERROR,
+        "A template of your own has a mistake, or asks for something there isn't, so there is no message. The finding names "
+        "the template's line. Mend it there, or delete the file to use ours.",
+    ),
+)
+
+OUTPUT: dict[str, Code] = {
+    code.code: code for code in (*_MARKUP, *_CLIENTS, *_TEXT, *_SIZE, *_DUTIES, *_RENDERING)
+}

@@ -34,15 +34,16 @@ def check_message(
         origin: what it was made of; without it findings are about `message`.
         off: codes nobody wants to hear of; a rule that has no other is not run.
     """
-    return _checked(read_mail(raw, publication), origin or Origin(), off)
+    return check_mail(read_mail(raw, publication), origin or Origin(), off)
 
 
 def check_html(html: str, origin: Origin | None = None, off: Collection[str] = ()) -> list[Diagnostic]:
     """The same for an HTML part alone, whoever made it: the rules that hold for any mail."""
-    return _checked(mail_of_html(html), origin or Origin(), off)
+    return check_mail(mail_of_html(html), origin or Origin(), off)
 
 
-def _checked(mail: OutgoingMail, origin: Origin, off: Collection[str]) -> list[Diagnostic]:
+def check_mail(mail: OutgoingMail, origin: Origin, off: Collection[str] = ()) -> list[Diagnostic]:
+    """The same for a message that was taken apart already."""
     report = Report(origin)
     for rule in RULES:
         if (rule.of_any or mail.headers) and any(code not in off for code in rule.codes):

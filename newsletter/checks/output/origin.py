@@ -40,6 +40,7 @@ class Origin:
         settings: the file of the settings, where there is one.
         path: what findings are said of where nothing else is known, such as `message.eml`.
         named: what a file is called in findings.
+        personal: values that stand in for those of a reader, which nobody wrote anywhere.
     """
 
     issue: Issue | None = None
@@ -47,6 +48,7 @@ class Origin:
     settings: Path | None = None
     path: str = "message"
     named: Callable[[Path], str] = field(default=str)
+    personal: tuple[str, ...] = ()
 
     @property
     def whole(self) -> Place:
@@ -56,7 +58,7 @@ class Origin:
     def of(self, element: Element) -> Place:
         """Where the author wrote what became `element`."""
         if self.issue is not None:
-            for pattern in _traces(element):
+            for pattern in self._traces(element):
                 place = self._in_issue(pattern, element)
                 if place is not None:
                     return place
@@ -87,7 +89,7 @@ class Origin:
     def of_template(self, element: Element) -> Place | None:
         """The template that prints `element` or the nearest one around it that can be told."""
         for one in (element, *element.ancestors()):
-            for pattern in _marks(one):
+            for pattern in self._marks(one):
                 place = self._in_templates(pattern)
                 if place is not None:
                     return place
@@ -170,23 +172,43 @@ class Origin:
         shown = match[0].split("\n")[0]
         return Place(name, line, match.start() - starts[line - 1] + 1, max(1, len(shown)))
 
+    def _traces(self, element: Element) -> Iterator[str]:
+        """Patterns that find `element` in Markdown: its address, its alternative text, its words."""
+        href = element.attributes.get("href", "").strip()
+        if element.tag == "a" and href not in {"", "#", "/"}:
+            yield re.escape(href)
+            # An address that was made absolute was written without its beginning.
+            path = href.partition("://")[2].partition("/")[2].partition("?")[0].partition("#")[0].strip("/")
+            if len(path) > 2:
+                yield rf"(?<=\]\()[./]*[\w/-]*{re.escape(unquote(path.rpartition('/')[2]))}[^)\s]*"
+        if element.tag == "img":
+            alt, source = element.attributes.get("alt", "").strip(), element.attributes.get("src", "")
+            if alt:
+                yield rf"(?<=!\[){re.escape(alt)}"
+            if (name := source.rpartition("/")[2].partition("?")[0]) and "://" in source:
+                yield re.escape(name)
+        yield from _words_pattern(self._written(element))
 
-def _traces(element: Element) -> Iterator[str]:
-    """Patterns that find `element` in Markdown: its address, its alternative text, its words."""
-    href = element.attributes.get("href", "").strip()
-    if element.tag == "a" and href not in {"", "#", "/"}:
-        yield re.escape(href)
-        # An address that was made absolute was written without its beginning.
-        path = href.partition("://")[2].partition("/")[2].partition("?")[0].partition("#")[0].strip("/")
-        if len(path) > 2:
-            yield rf"(?<=\]\()[./]*[\w/-]*{re.escape(unquote(path.rpartition('/')[2]))}[^)\s]*"
-    if element.tag == "img":
-        alt, source = element.attributes.get("alt", "").strip(), element.attributes.get("src", "")
-        if alt:
-            yield rf"(?<=!\[){re.escape(alt)}"
-        if (name := source.rpartition("/")[2].partition("?")[0]) and "://" in source:
-            yield re.escape(name)
-    yield from _words_pattern(element.words)
+    def _written(self, element: Element) -> str:
+        """The longest run of words in `element` that isn't a reader's own."""
+        runs = [element.words]
+        for value in self.personal:
+            runs = [piece for run in runs for piece in run.split(value)]
+        return max(runs, key=len)
+
+    def _marks(self, element: Element) -> Iterator[str]:
+        """Patterns that find `element` in a template: its words, its classes, its address, its id, its own tag."""
+        yield from (
+            _words_pattern(element.words)
+            if element.tag not in {"body", "html", "table", "tr", "tbody"}
+            else ()
+        )
+        for name in ("id", "href", "src", "class", "style"):
+            value = element.attributes.get(name, "").strip()
+            if value and not value.startswith("cid:"):
+                yield rf"<{element.tag}\b[^>]*\b{name}=[\"']{re.escape(value)}[\"']"
+        if element.tag not in {"p", "a", "td", "tr", "table", "tbody", "div", "span", "img", "th", "li"}:
+            yield rf"<{element.tag}\b"
 
 
 def _words_pattern(text: str) -> Iterator[str]:
@@ -195,16 +217,3 @@ def _words_pattern(text: str) -> Iterator[str]:
         yield rf"(?<!\w){_BETWEEN.join(map(re.escape, words[:_MOST_WORDS]))}(?!\w)"
         if len(words) > _MOST_WORDS // 2:
             yield rf"(?<!\w){_BETWEEN.join(map(re.escape, words[: _MOST_WORDS // 2]))}(?!\w)"
-
-
-def _marks(element: Element) -> Iterator[str]:
-    """Patterns that find `element` in a template: its words, its classes, its address, its id, its own tag."""
-    yield from (
-        _words_pattern(element.words) if element.tag not in {"body", "html", "table", "tr", "tbody"} else ()
-    )
-    for name in ("id", "href", "src", "class", "style"):
-        value = element.attributes.get(name, "").strip()
-        if value and not value.startswith("cid:"):
-            yield rf"<{element.tag}\b[^>]*\b{name}=[\"']{re.escape(value)}[\"']"
-    if element.tag not in {"p", "a", "td", "tr", "table", "tbody", "div", "span", "img", "th", "li"}:
-        yield rf"<{element.tag}\b"

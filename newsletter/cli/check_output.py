@@ -1,0 +1,89 @@
+"""What is wrong with the messages that issues become? Rendered where they changed since the last look, else remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from newsletter.app import Workspace
+from newsletter.checks.output.kept import KeptFindings
+from newsletter.cli.output import from_here
+from newsletter.cli.progress_bar import ProgressBar
+from newsletter.content.guide_files import is_guide
+from newsletter.content.source import read_text
+from newsletter.diagnostics import Diagnostic
+
+if TYPE_CHECKING:
+    # Rendering is imported for an issue that nobody has looked at yet.
+    from newsletter.checks.output.rendered import Rendering
+
+CACHE = "check.cache"
+
+
+def output_findings(workspace: Workspace, files: Sequence[Path]) -> list[Diagnostic]:
+    """What rendering and the rules on the finished message say of each issue in `files`; guides are no mail.
+
+    What was found is kept in `.newsletter/`, so that an issue costs its rendering once, also where this is interrupted.
+
+    Raises:
+        NewsletterError: a file can't be read, or the sender can't be expressed in a message.
+    """
+    settings = workspace.settings
+    kept = KeptFindings(
+        workspace.state_dir / CACHE, workspace.home.absolute(), repr(settings), workspace.template_dirs
+    )
+    rendering: Rendering | None = None
+    found: list[Diagnostic] = []
+    try:
+        with ProgressBar() as progress:
+            for done, path in enumerate(files):
+                text = read_text(path).text
+                if text is None or is_guide(path, text):
+                    continue
+                known = kept.find(path, text, str(path))
+                if known is None:
+                    progress("rendering", done, len(files))
+                    rendering = rendering or rendering_of(workspace)
+                    known = _rendered_findings(path, rendering, workspace)
+                    kept.keep(path, text, str(path), known)
+                found += known
+    finally:
+        # Where there is no newsletter, checking a file leaves nothing behind.
+        if workspace.issues_dir.is_dir() or workspace.state_dir.is_dir():
+            kept.write([*files, *workspace.issue_files()])
+    return found
+
+
+def _rendered_findings(path: Path, rendering: Rendering, workspace: Workspace) -> list[Diagnostic]:
+    from newsletter.checks.output.rendered import check_rendered
+    from newsletter.content.issue import read_issue
+
+    issue = read_issue(path, workspace.settings.kinds).issue
+    # The checks of the source say why there is none.
+    return check_rendered(issue, rendering) if issue is not None else []
+
+
+def rendering_of(workspace: Workspace) -> Rendering:
+    """How this newsletter's issues leave, as far as its settings and keys tell."""
+    from newsletter.checks.output.rendered import Rendering
+    from newsletter.preview.reader import outgoing_of
+
+    outgoing = outgoing_of(workspace)
+    return Rendering(
+        publication=workspace.settings.publication,
+        make_renderer=lambda: workspace.renderer("attach" if outgoing.attach else "link"),
+        attach=outgoing.attach,
+        templates=workspace.template_dirs,
+        settings=settings_file(workspace.home),
+        named=lambda path: str(from_here(path)),
+        tracking=workspace.settings.tracking.wishes,
+        dkim=outgoing.dkim,
+    )
+
+
+def settings_file(home: Path) -> Path | None:
+    """The file of the settings, where the newsletter has one."""
+    from newsletter.config.load import CONFIG_NAME
+
+    return next((home / name for name in (CONFIG_NAME, "pyproject.toml") if (home / name).is_file()), None)
