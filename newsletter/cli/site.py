@@ -152,6 +152,7 @@ def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
         guides=[(path, from_here(path)) for path in guides],
         sent=workspace.sent_slugs(),
         cache=workspace.state_dir / ("site-drafts.cache" if drafts else "site.cache"),
+        workshop=workspace.workshop,
     )
 
 

@@ -71,6 +71,7 @@ def _inputs(workspace: Workspace, path: Path, base: str, folder: Path) -> SiteIn
         guides=[(file, Path(shown_name(workspace.home, file))) for file in guide_files(workspace.issues_dir)],
         sent=_sent(workspace) | frozenset(read_claims(path).slugs),
         cache=folder / "site.cache",
+        workshop=workspace.workshop,
     )
 
 

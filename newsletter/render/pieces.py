@@ -126,7 +126,9 @@ class IssueConverter:
                 self.images.setdefault(image.content_id, image)
             for finding in fragment.findings:
                 problem = finding.problem
-                self.note(problem.code, problem.message, problem.help, prose, finding.source, line=finding.line)
+                self.note(
+                    problem.code, problem.message, problem.help, prose, finding.source, line=finding.line
+                )
         semantic = tuple(piece.fragment.html for piece in pieces)
         return Content("\n".join(semantic), html, semantic)
 

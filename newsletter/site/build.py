@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from newsletter import __version__
 from newsletter.diagnostics import Diagnostic, Severity
@@ -15,6 +16,9 @@ from newsletter.site.cache import Cache, digest, unchanged
 from newsletter.site.entry import PictureFile, SiteOptions
 from newsletter.site.folder import as_written, refuse_foreign
 from newsletter.store.only_one import only_one
+
+if TYPE_CHECKING:
+    from newsletter.render.workshop import Workshop
 
 _PACKAGE = Path(__file__).parent.parent
 
@@ -33,6 +37,8 @@ class SiteInputs:
         guides: the same of the guides.
         sent: slugs of issues that went out to people.
         cache: the file in which work is kept between builds.
+        workshop: fits pictures and draws diagrams as it does for mails; without it, the former stay as they are and
+            the latter code.
     """
 
     publication: Publication
@@ -44,6 +50,7 @@ class SiteInputs:
     guides: Sequence[tuple[Path, Path]]
     sent: frozenset[str]
     cache: Path
+    workshop: Workshop | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,11 @@ def _made(inputs: SiteInputs, out: Path, cache: Cache, stamp: str) -> Built:
     if not built.failed:
         kept = {
             "stamp": stamp,
-            "pictures": [tuple(p.__dict__.values()) for entry in sources.entries for p in entry.pictures],
+            "pictures": [
+                tuple(picture.__dict__.values())
+                for pictures in (*(entry.pictures for entry in sources.entries), sources.waiting)
+                for picture in pictures
+            ],
             "findings": [asdict(found) for found in built.findings],
             "counts": [built.issues, built.guides, built.pages],
         }
@@ -162,5 +173,6 @@ def _key(inputs: SiteInputs) -> str:
         str(asdict(inputs.theme)),
         str(inputs.options),
         inputs.consent,
+        inputs.workshop.signature if inputs.workshop else "",
     ]
     return digest(__version__, *settings, *templates, *modules)

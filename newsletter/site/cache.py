@@ -110,6 +110,8 @@ def unchanged(pictures: Iterable[PictureFile]) -> bool:
             return False
         if (status.st_mtime_ns, status.st_size) != (picture.changed, picture.size):
             return False
+        if picture.made and not Path(picture.made).is_file():
+            return False
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from newsletter.model.issue import SectionKind
@@ -38,12 +39,18 @@ class Link:
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture of the page: its name below `assets/`, its file, and what tells that it changed."""
+    """A picture of the page: its name below `assets/`, its file, what tells that it changed, and what is copied instead."""
 
     name: str
     file: str
     changed: int
     size: int
+    made: str = ""
+
+    @property
+    def copied(self) -> Path:
+        """The file whose bytes the site has."""
+        return Path(self.made or self.file)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,14 @@ class _Making:
     def run(self) -> tuple[Sources, Built]:
         """All of it."""
         inputs = self._inputs
-        reader = Reader(inputs.publication, inputs.options, self._templates, self._cache, self._root)
+        reader = Reader(
+            inputs.publication,
+            inputs.options,
+            self._templates,
+            self._cache,
+            self._root,
+            workshop=inputs.workshop,
+        )
         sources = reader.read(inputs.issues, inputs.guides, inputs.sent)
         made = Pages(sources, inputs.publication, inputs.options, self._root)
         pages = made.all()
@@ -115,9 +122,9 @@ class _Making:
 
     def _assets(self, sources: Sources, css_name: str, css: str) -> dict[str, Path | Callable[[], bytes]]:
         pictures = {
-            f"assets/{picture.name}": Path(picture.file)
-            for entry in sources.entries
-            for picture in entry.pictures
+            f"assets/{picture.name}": picture.copied
+            for pictures in (*(entry.pictures for entry in sources.entries), sources.waiting)
+            for picture in pictures
         }
         return {f"assets/{css_name}": css.encode, **pictures}
 

@@ -11,28 +11,47 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from markupsafe import Markup, escape
 
-from newsletter.diagnostics import Diagnostic, Severity
+from newsletter.diagnostics import Diagnostic
+from newsletter.diagnostics.codes_rendered import RENDERED_CODES
+from newsletter.errors import NewsletterError
 from newsletter.model.issue import Prose
+from newsletter.render.diagrams.source import place_in
 from newsletter.render.dialect import take_definitions, with_definitions
 from newsletter.render.highlight import highlight_with_classes, language_name
 from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
 from newsletter.render.images import Picture, Pictures, Problem, image_size
 from newsletter.render.sections import Content
 from newsletter.render.slots import TOKEN, SlotTable
+from newsletter.render.workshop import Workshop
 from newsletter.site.entry import Link, PictureFile
 
 # Stands before the address of a picture until the site's root is known.
 _ASSETS = "site:"
 _LINK = "link"
 # What is wrong on a page as well; the others are about mail programs.
-_CODES = frozenset(("NL403", "NL404", "NL405", "NL410", "NL411"))
+_CODES = frozenset(
+    (
+        "NL403",
+        "NL404",
+        "NL405",
+        "NL410",
+        "NL411",
+        "NL460",
+        "NL461",
+        "NL462",
+        "NL463",
+        "NL465",
+        "NL466",
+        "NL468",
+    )
+)
 _CODE = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
 _ASIDE = re.compile(r'<aside class="([a-z]+)">(.*?)</aside>', re.DOTALL)
 _TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
 _HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 _IMAGE = re.compile(r'<img ([^>]*?)src="site:/assets/([^"]+)"([^>]*?)>')
 _TAG = re.compile(r"<[^>]+>")
-_WIDTH = re.compile(r' width="\d+"')
+_SIZE = re.compile(r' (?:width|height)="\d+"')
 _MARKDOWN_IMAGE = re.compile(r"(!\[[^\]]*\]\(\s*<?)([^)\s>]+)")
 
 
@@ -151,25 +170,25 @@ class WebConverter:
                     Link(finding.problem.message, finding.problem.help, finding.source, line, column)
                 )
             elif finding.problem.code in _CODES:
-                self._add(finding.problem, prose, finding.source)
+                self._add(finding.problem, prose, finding.source, finding.line)
 
     def _keep(self, picture: Picture) -> None:
-        if picture.file is None or not picture.src.startswith(_ASSETS):
+        kept = picture_file(picture)
+        if kept is None or kept.name in self.pictures:
             return
-        name = picture.src.rpartition("/")[2]
-        if name not in self.pictures:
-            status = picture.file.stat()
-            self.pictures[name] = PictureFile(name, str(picture.file), status.st_mtime_ns, status.st_size)
-            size = image_size(picture.file.read_bytes())
-            if size is not None:
-                self._sizes[name] = size[1:]
+        self.pictures[kept.name] = kept
+        size = image_size(picture.image.data) if picture.image else None
+        if picture.file is None:
+            self._sizes[kept.name] = (picture.width, picture.height)
+        elif size is not None:
+            self._sizes[kept.name] = size[1:]
 
-    def _add(self, problem: Problem, prose: Prose, source: str) -> None:
-        line, column, length = self._where(prose, source)
+    def _add(self, problem: Problem, prose: Prose, source: str, block_line: int | None = None) -> None:
+        line, column, length = self._where(prose, source, block_line)
         self.findings.append(
             Diagnostic(
                 problem.code,
-                Severity.ERROR,
+                RENDERED_CODES[problem.code].severity,
                 problem.message,
                 self.display,
                 line,
@@ -179,10 +198,13 @@ class WebConverter:
             )
         )
 
-    def _where(self, prose: Prose, source: str) -> tuple[int, int, int]:
+    def _where(self, prose: Prose, source: str, block_line: int | None = None) -> tuple[int, int, int]:
         start = 0
         for _ in range(prose.line - 1):
             start = self.text.find("\n", start) + 1
+        if block_line is not None and (span := place_in(self.text, start, source, block_line)):
+            at, end = span
+            return self.text.count("\n", 0, at) + 1, at - self.text.rfind("\n", 0, at), end - at
         # The words of a link may be the same as its address.
         match = re.compile(rf"(?:\]\(\s*<?|\]:\s*<?|<){re.escape(source)}").search(self.text, start)
         at = match.end() - len(source) if match else self.text.find(source, start)
@@ -226,16 +248,41 @@ class WebConverter:
         width, height = self._sizes.get(match[2], (0, 0))
         size = f' width="{width}" height="{height}"' if width else ""
         before, after = (
-            _WIDTH.sub("", f" {part.strip()}" if part.strip() else "") for part in match.group(1, 3)
+            _SIZE.sub("", f" {part.strip()}" if part.strip() else "") for part in match.group(1, 3)
         )
         return (
             f'<img{before} src="{self.root}/assets/{match[2]}"{after}{size} loading="lazy" decoding="async">'
         )
 
 
-def site_pictures(path: Path) -> Pictures:
-    """The pictures of a file, named as the mails name them."""
-    return Pictures(path, "link", _ASSETS, "")
+def site_pictures(path: Path, workshop: Workshop | None = None) -> Pictures:
+    """The pictures of a file, named as the mails name them; without a `workshop`, diagrams are code."""
+    return Pictures(path, "link", _ASSETS, "", workshop)
+
+
+def sources_of_pictures(text: str) -> list[str]:
+    """What the Markdown images of a file say they show, code and all."""
+    return [match[2] for match in _MARKDOWN_IMAGE.finditer(text)] if "![" in text else []
+
+
+def picture_file(picture: Picture) -> PictureFile | None:
+    """A picture of a page as the site keeps it; None for one that is elsewhere on the web, or can't be shown.
+
+    Raises:
+        NewsletterError: it was made and could not be kept, so that there is nothing to copy.
+    """
+    if picture.image is None or not picture.src.startswith(_ASSETS):
+        return None
+    origin = picture.file or picture.made
+    if origin is None:
+        raise NewsletterError(
+            f"{picture.image.filename} can't be kept in .newsletter/pictures",
+            hint="make room on the disk, or let the folder be written to",
+        )
+    status = origin.stat()
+    name = picture.src.rpartition("/")[2]
+    made = str(picture.made) if picture.made else ""
+    return PictureFile(name, str(origin), status.st_mtime_ns, status.st_size, made)
 
 
 def scroll_region(table: str, label: str) -> str:

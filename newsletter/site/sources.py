@@ -14,12 +14,15 @@ from newsletter.content.issue import ParseResult, read_issue
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_site import SITE
 from newsletter.model.publication import Publication
+from newsletter.render.diagrams.source import blocks
 from newsletter.render.html import MarkdownConverter
+from newsletter.render.images import Picture
 from newsletter.render.templates import Templates
+from newsletter.render.workshop import Workshop
 from newsletter.site.bodies import guide_entry, issue_entry
 from newsletter.site.cache import Cache, unchanged
-from newsletter.site.entry import Entry, SiteOptions
-from newsletter.site.prose import SitePlace, WebConverter, site_pictures
+from newsletter.site.entry import Entry, PictureFile, SiteOptions
+from newsletter.site.prose import SitePlace, WebConverter, picture_file, site_pictures, sources_of_pictures
 
 # The pages of the site and of the service: no issue may stand there.
 RESERVED = frozenset(
@@ -49,6 +52,7 @@ RESERVED = frozenset(
     ]
 )
 
+_READY = re.compile(r"^status[ \t]*:[ \t]*[\"']?ready\b", re.MULTILINE)
 # A part of an address that is a name in the site's folder, and in no other.
 _PART = re.compile(r"[^./\\\x00-\x20\x7f?#%\"<>&][^/\\\x00-\x20\x7f?#%\"<>&]{0,120}")
 
@@ -62,12 +66,14 @@ class Sources:
         findings: what is wrong with them.
         unpublished: the files that have no page yet.
         converted: how many files were read.
+        waiting: pictures of issues that are ready but not sent: a mail that links them finds them there.
     """
 
     entries: list[Entry] = field(default_factory=list)
     findings: list[Diagnostic] = field(default_factory=list)
     unpublished: set[str] = field(default_factory=set)
     converted: int = 0
+    waiting: list[PictureFile] = field(default_factory=list)
 
     @property
     def issues(self) -> list[Entry]:
@@ -89,12 +95,21 @@ class Reader:
         templates: what bodies are made with.
         cache: what is kept of earlier builds.
         root: the path of the site's address; empty for none.
+        workshop: makes pictures of what authors hand in.
     """
 
     def __init__(
-        self, publication: Publication, options: SiteOptions, templates: Templates, cache: Cache, root: str
+        self,
+        publication: Publication,
+        options: SiteOptions,
+        templates: Templates,
+        cache: Cache,
+        root: str,
+        *,
+        workshop: Workshop | None = None,
     ) -> None:
         self._options, self._templates, self._cache, self._root = options, templates, cache, root
+        self._workshop = workshop
         self._markdown = MarkdownConverter()
         self._reader_links = {
             "unsubscribe_url": f"{publication.base_url}/u",
@@ -133,6 +148,7 @@ class Reader:
             if form == "issue" and not self._options.drafts and not sent & set(claims.slugs):
                 result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
                 others.append(claims)
+                result.waiting += self._waiting(path)
                 continue
             if before is not None and before[0] == found and unchanged(before[1].pictures):
                 others.append(claims)
@@ -178,8 +194,19 @@ class Reader:
         self._cache.keep(found, entry, body)
         return entry, result
 
+    def _waiting(self, path: Path) -> list[PictureFile]:
+        """The pictures of an issue that is ready: they are published before it is sent, since its mail may link them."""
+        text = path.read_text("utf-8", "replace")
+        if not _READY.search(text.partition("\n---")[0]):
+            return []
+        pictures = site_pictures(path, self._workshop)
+        found: list[Picture | None] = [pictures.find(source) for source in sources_of_pictures(text)]
+        if self._workshop is not None:
+            found += [pictures.draw(language, source)[0] for language, source in blocks(text)]
+        return [file for picture in found if picture is not None and (file := picture_file(picture))]
+
     def _converter(self, path: Path, display: str, text: str, address: str) -> WebConverter:
-        place = SitePlace(site_pictures(path), self._root, self._root + address)
+        place = SitePlace(site_pictures(path, self._workshop), self._root, self._root + address)
         return WebConverter(text, display, place, self._markdown, self._root, self._reader_links)
 
 

@@ -18,6 +18,10 @@ _ALT: Final[dict[str, re.Pattern[str]]] = {
     "dot": re.compile(r"^[ \t]*(?://|#)[ \t]*alt[ \t]*:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE),
 }
 ALT_LINE: Final = {"mermaid": "%% alt: what it shows", "dot": "// alt: what it shows"}
+_BLOCK = re.compile(
+    r"^(?P<mark>`{3,}|~{3,})[ ]*(?P<language>mermaid|dot)[ ]*\n(?P<source>.*?)^(?P=mark)[ ]*$",
+    re.MULTILINE | re.DOTALL,
+)
 _SIDEWAYS = re.compile(r"^\s*(?:flowchart|graph)\s+(LR|RL)\b|\bdirection\s+(LR|RL)\b", re.MULTILINE)
 _RANKED_SIDEWAYS = re.compile(r"\brankdir\s*=\s*\"?(LR|RL)\b")
 _OWN_THEME = re.compile(r"%%\{\s*(?:init|initialize)\b[^\n]*\btheme\w*\b")
@@ -38,6 +42,18 @@ class Faint(NamedTuple):
 def is_diagram(language: str) -> TypeGuard[Language]:
     """Whether a block in this language is drawn."""
     return language in _ALT
+
+
+def blocks(text: str) -> list[tuple[Language, str]]:
+    """The diagrams of a file's Markdown, each with its language, as they are handed over to be drawn."""
+    if "mermaid" not in text and "dot" not in text:
+        return []
+    found: list[tuple[Language, str]] = []
+    for match in _BLOCK.finditer(text.expandtabs(4)):
+        language = match["language"]
+        if is_diagram(language):
+            found.append((language, match["source"]))
+    return found
 
 
 def alternative_text(language: Language, source: str) -> str:
