@@ -3,6 +3,7 @@
 Nothing below this package imports it: settings reach the other parts as arguments.
 """
 
+from newsletter.config.asking import AskSettings
 from newsletter.config.content import ChecksSettings, InterviewSettings, SiteSettings, ThemeSettings
 from newsletter.config.delivery import ProviderSettings, SendingSettings
 from newsletter.config.environment import Secrets
@@ -12,6 +13,7 @@ from newsletter.config.settings import Settings
 
 __all__ = [
     "CONFIG_NAME",
+    "AskSettings",
     "BouncesSettings",
     "ChecksSettings",
     "InterviewSettings",

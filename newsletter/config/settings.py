@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from newsletter.config.asking import AskSettings
 from newsletter.config.content import ChecksSettings, InterviewSettings, SiteSettings, ThemeSettings
 from newsletter.config.delivery import ProviderSettings, SendingSettings
 from newsletter.config.readers import BouncesSettings, PrivacySettings, TrackingSettings, WebSettings
@@ -42,6 +43,7 @@ class Settings(Table):
     bounces: BouncesSettings = BouncesSettings.model_construct()
     privacy: PrivacySettings = PrivacySettings.model_construct()
     checks: ChecksSettings = ChecksSettings.model_construct()
+    ask: AskSettings = AskSettings.model_construct()
 
     @field_validator("from_", "reply_to", "postal_address", "name", "tagline")
     @classmethod

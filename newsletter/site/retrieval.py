@@ -1,0 +1,109 @@
+"""Which passages answer a question asked in whole sentences, and does any? Ranked by BM25, judged by what they hold of it."""
+
+from __future__ import annotations
+
+import math
+import re
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+from newsletter.site.index import Hit, SearchIndex
+from newsletter.site.passage import Passage
+from newsletter.site.query import Query, Term, for_index, parse_query, signed_names
+
+# A question longer than this is cut: the index looks at no more words than a search has.
+LONGEST_QUESTION: Final = 2_000
+# A passage answers where it holds so much of what is rare in the question, and more than one word of several;
+# chosen on issues/eval.jsonl (newsletter eval) such that hardly a question is turned away that has an answer.
+ENOUGH: Final = 0.18
+# Words that ask rather than name: what is left of a question is what it is about.
+_ASKING: Final = """
+a about after all also am an and any are as at be because been before being but by can cannot could did do does
+doing done each either else ever every few for from further get gets give gives go goes got had has have having he
+her here him his how i if in into is isn it its itself just let like made make makes many may me might mine more
+most much must my need needs neither no nor not of off on once one only or other our out over own per quite rather
+really s same say says shall she should since so some still such t take than that the their them then there these
+they thing things this those though through to too under until up us use used uses using very want wants was way
+we well were what when where whether which while who whom whose why will with without won would yes yet you your
+"""
+_QUESTION_WORDS: Final = frozenset(_ASKING.split())
+_WORD: Final = re.compile(r"[^\W_](?:[\w+#.'’-]*[\w+#])?")
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """What was found for a question.
+
+    Attributes:
+        hits: best first; also where none is good enough.
+        coverage: how much of what is rare in the question the best of them holds, from 0 to 1.
+        answers: whether that one is about the question, rather than sharing a word with it.
+    """
+
+    hits: tuple[Hit, ...]
+    coverage: float
+    answers: bool
+
+
+class Retriever:
+    """Asks one index questions.
+
+    Args:
+        index: brought up to date by whoever made it.
+        language: of the newsletter; in English, words that only ask are left out.
+    """
+
+    def __init__(self, index: SearchIndex, language: str) -> None:
+        self._index, self._english = index, language.lower().startswith("en")
+        self._number = len(index.passages())
+
+    def retrieve(self, question: str, limit: int = 5) -> Retrieved:
+        """The passages that have most of what a question names.
+
+        Raises:
+            NewsletterError: the index is damaged; an update mends it.
+        """
+        words = self._words(question)
+        # The space says that the last word is whole.
+        asked = " ".join(words) + " "
+        hits = self._index.search(asked, limit, every=False).hits
+        terms = parse_query(asked).wanted
+        coverage, shared = self._coverage(terms, [hit.passage for hit in hits])
+        return Retrieved(hits, coverage, coverage >= ENOUGH and shared >= min(2, len(terms)))
+
+    def _words(self, question: str) -> list[str]:
+        words = list(dict.fromkeys(_WORD.findall(question[:LONGEST_QUESTION].replace("’", "'"))))
+        if not self._english:
+            return words
+        return [word for word in words if word.lower().partition("'")[0] not in _QUESTION_WORDS] or words
+
+    def _coverage(self, terms: Sequence[Term], passages: Sequence[Passage]) -> tuple[float, int]:
+        """The largest share of the terms' weight that one of the passages holds, and how many terms it holds."""
+        weights = [self._weight(term) for term in terms]
+        if not passages or not sum(weights):
+            return 0.0, 0
+        held: list[list[float]] = [[] for _ in passages]
+        # The passages alone, cut into words as the index cuts them: which of the words does each hold?
+        with closing(sqlite3.connect(":memory:")) as db:
+            stems = "porter " if self._english else ""
+            db.execute(
+                f"CREATE VIRTUAL TABLE held USING fts5(words, tokenize = '{stems}unicode61 remove_diacritics 2')"
+            )
+            for place, passage in enumerate(passages):
+                text = " ".join((passage.title, passage.heading, *passage.tags, passage.text))
+                words = f"{for_index(text)} {signed_names(text)}"
+                db.execute("INSERT INTO held (rowid, words) VALUES (?, ?)", (place, words))
+            for term, weight in zip(terms, weights, strict=True):
+                expression = Query((term,), ()).expression(every=True)
+                for (place,) in db.execute("SELECT rowid FROM held WHERE held MATCH ?", (expression,)):
+                    held[place].append(weight)
+        best = max(held, key=sum)
+        return sum(best) / sum(weights), len(best)
+
+    def _weight(self, term: Term) -> float:
+        """How rare it is (inverse document frequency, as BM25 has it)."""
+        found = self._index.search(f"{term.text} ", 0, every=False).total
+        return math.log(1 + (self._number - found + 0.5) / (found + 0.5))
