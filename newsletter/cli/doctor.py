@@ -35,6 +35,9 @@ def doctor(
     timeout: float = typer.Option(
         8.0, "--timeout", min=1, max=60, help="Seconds after which what hasn't answered is left unknown."
     ),
+    verbose: bool = typer.Option(
+        False, "--verbose", "-v", help="Say of each check what came back, passed or not."
+    ),
     format_: str = typer.Option("text", "--format", help="text, json or markdown."),
 ) -> None:
     """Check what a send depends on, and say what to publish or mend: the DNS as Gmail, Yahoo and Microsoft read it,
@@ -67,7 +70,7 @@ def doctor(
         case "markdown":
             print(as_markdown(lines))
         case _:
-            print(as_text(lines))
+            print(as_text(lines, verbose=verbose))
     if worst(line.status for line in lines) is Status.FAIL:
         raise typer.Exit(1)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from newsletter.checks.setup.line import Area, DnsRecord, Line, Status, worst
+from newsletter.checks.setup.line import Area, DnsRecord, Line, Status
 from newsletter.cli.output import counted, paint
 from newsletter.cli.terminal_text import printable
 
@@ -16,45 +17,65 @@ _TITLES = {
     Area.SERVICE: "Public service",
     Area.MACHINE: "This machine",
 }
-_MARKS = {Status.OK: ("✓", 32), Status.WARN: ("!", 33), Status.FAIL: ("✗", 31), Status.UNKNOWN: ("?", 36)}
+_MARKS = {Status.WARN: ("!", 33), Status.FAIL: ("✗", 31), Status.UNKNOWN: ("?", 36)}
 _WORDS = {Status.OK: "ok", Status.WARN: "warning", Status.FAIL: "fails", Status.UNKNOWN: "unknown"}
 _WIDEST = 100
 _INDENT = "    "
 
 
-def as_text(lines: Sequence[Line]) -> str:
-    """The lines for a terminal: an area's passes in one paragraph, everything else in full."""
+def as_text(lines: Sequence[Line], *, verbose: bool = False) -> str:
+    """The lines for a terminal: problems in full, and an area's passes in one list of words unless `verbose`."""
     width = min(shutil.get_terminal_size((_WIDEST, 24)).columns, _WIDEST)
     parts: list[str] = []
     for area in Area:
         found = [line for line in lines if line.area is area]
         if found:
-            parts += [_area(area, found, width), ""]
+            parts += [_area(area, found, width, verbose=verbose), ""]
     parts.append(_summary(lines))
     return "\n".join(parts)
 
 
-def _area(area: Area, lines: Sequence[Line], width: int) -> str:
-    mark, colour = _MARKS[worst(line.status for line in lines)]
-    shown = [f"{paint(mark, 1, colour)} {paint(_TITLES[area], 1)}"]
-    for line in sorted(lines, key=lambda line: line.status is Status.OK):
-        if line.status is not Status.OK:
-            shown += _problem(line, width)
+def _area(area: Area, lines: Sequence[Line], width: int, *, verbose: bool) -> str:
+    shown = [paint(_TITLES[area], 1)]
+    for line in _together([line for line in lines if line.status is not Status.OK]):
+        shown += _problem(line, width)
     passed = [line for line in lines if line.status is Status.OK]
-    for line in passed:
-        shown += _pass(line, width)
+    extras = [line for line in passed if line.optional and line.answer.startswith("not ")]
+    if verbose:
+        for line in passed:
+            shown += _pass(line, width)
+        return "\n".join(shown)
+    good = ", ".join(line.label for line in passed if line not in extras)
+    if good:
+        first, *rest = _wrapped(good, width, _INDENT)
+        shown += [f"  {paint('✓', 32)} {first.strip()}", *rest]
+    if extras:
+        words = f"optional, and not there: {', '.join(line.label for line in extras)} (--verbose)"
+        shown += [paint(text, 2) for text in _wrapped(words, width, _INDENT)]
     return "\n".join(shown)
 
 
+def _together(lines: Sequence[Line]) -> list[Line]:
+    """The lines, those that are unknown for the same reason made one: without a network that is nearly all."""
+    kept: list[Line] = []
+    for line in lines:
+        same = next((one for one in kept if _same_reason(one, line)), None)
+        if same is None:
+            kept.append(line)
+        else:
+            named = same.asked if "," in same.asked else same.label
+            kept[kept.index(same)] = replace(same, asked=f"{named}, {line.label}")
+    return kept
+
+
+def _same_reason(one: Line, other: Line) -> bool:
+    return one.status is other.status is Status.UNKNOWN and other.answer.endswith(one.answer)
+
+
 def _pass(line: Line, width: int) -> list[str]:
-    if line.optional and line.answer.startswith("not "):
-        return [
-            paint(text, 2) for text in _wrapped(f"· {printable(line.advice or line.answer)}", width, "  ")
-        ]
-    said = f"{printable(line.asked)}: {printable(line.answer)}"
-    shown = textwrap.wrap(said, max(20, width - 4), break_long_words=False, break_on_hyphens=False)
-    first, rest = shown[0], shown[1:]
-    return [f"  {paint('✓', 32)} {first}", *(f"{_INDENT}{text}" for text in rest)]
+    first, *rest = _wrapped(f"{printable(line.asked)}: {printable(line.answer)}", width, _INDENT)
+    advice = _wrapped(f"→ {printable(line.advice)}", width, _INDENT, after="  ") if line.advice else []
+    return [f"  {paint('✓', 32)} {first.strip()}", *rest, *(paint(text, 2) for text in advice)]
 
 
 def _problem(line: Line, width: int) -> list[str]:

@@ -93,7 +93,8 @@ class FakeDns:
             entries = self.zone.get(key)
             if entries is None:
                 # A name that others are below exists, without records (RFC 8020).
-                below = any(other.endswith(f".{key}") for other in self.zone)
+                # So does `com`, unless there is nothing at all: that is a name server without a network.
+                below = any(other.endswith(f".{key}") for other in self.zone) or (key == "com" and self.zone)
                 response.set_rcode(dns.rcode.NOERROR if below else dns.rcode.NXDOMAIN)
                 break
             records = [entry for entry in entries if not isinstance(entry, str) and entry[0] == kind]

@@ -32,6 +32,29 @@ class Area(StrEnum):
 _GRAVITY: Final = (Status.OK, Status.UNKNOWN, Status.WARN, Status.FAIL)
 
 
+_LABELS: Final = {
+    "mx": "MX",
+    "mx.envelope": "MX of the envelope",
+    "mx.reply": "MX of Reply-To",
+    "spf": "SPF",
+    "spf.address": "SPF of our address",
+    "dmarc": "DMARC",
+    "dmarc.alignment": "alignment",
+    "ptr": "reverse DNS",
+    "mta_sts": "MTA-STS",
+    "tls_rpt": "TLS reports",
+    "bimi": "BIMI",
+    "name": "the outbox, where nothing leaves",
+    "one_click": "one-click",
+    "headers": "List-Unsubscribe",
+    "extras": "optional parts",
+    "lock": "lock for writing",
+    "disk": "room on the disk",
+    "python": "Python",
+    "timezone": "time zone",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class DnsRecord:
     """A record to publish.
@@ -76,6 +99,14 @@ class Line:
     advice: str = ""
     publish: tuple[DnsRecord, ...] = ()
     optional: bool = False
+
+    @property
+    def label(self) -> str:
+        """What it is about in a word or two, for a list of what is well."""
+        part = self.id.partition(".")[2]
+        if part.startswith("dkim."):
+            return f"DKIM {part.removeprefix('dkim.')}"
+        return _LABELS.get(part.rstrip("0123456789").rstrip("."), part.replace("_", " "))
 
     def as_json(self) -> dict[str, Any]:
         """The line as `--format json` has it; the shape is a contract."""

@@ -37,21 +37,21 @@ _CLOCK_WARNS: Final = 30.0
 _made = partial(Line, area=Area.MACHINE)
 
 
-def judge_clock(dates: Mapping[str, tuple[str, datetime]], newest: datetime | None, now: datetime) -> Line:
+def judge_clock(dates: Mapping[str, tuple[str, datetime]], newest: datetime, now: datetime) -> Line:
     """Whether the time is right, by the answers of others and by what was written here before.
 
     Args:
         dates: of each server that answered, its `Date` header and our time when it came.
-        newest: when the store was last written; None where there is none.
+        newest: when the store, or what is installed, was last written.
         now: our time.
     """
     made = partial(_made, id="machine.clock")
     set_it = "set the clock by the network: timedatectl set-ntp true"
-    if newest is not None and (newest - now).total_seconds() > 3600:
+    if (newest - now).total_seconds() > 3600:
         return made(
             status=Status.FAIL,
             asked="this machine's clock",
-            answer=f"it says {now:%Y-%m-%d %H:%M} UTC, and the store was written at {newest:%Y-%m-%d %H:%M}: it was set back",
+            answer=f"it says {now:%Y-%m-%d %H:%M} UTC, and something here was written at {newest:%Y-%m-%d %H:%M}: it was set back",
             advice=set_it,
         )
     for who, (header, at) in dates.items():
@@ -59,10 +59,9 @@ def judge_clock(dates: Mapping[str, tuple[str, datetime]], newest: datetime | No
             off = (at - parsedate_to_datetime(header)).total_seconds()
             return _judge_offset(made, who, off, set_it)
     return made(
-        status=Status.OK if newest is not None else Status.UNKNOWN,
+        status=Status.OK,
         asked="this machine's clock",
-        answer=f"{now:%Y-%m-%d %H:%M} UTC; nobody else's was asked",
-        advice="" if newest is not None else "compare it with the time elsewhere",
+        answer=f"{now:%Y-%m-%d %H:%M} UTC, later than anything written here; nobody else's was asked",
     )
 
 
@@ -294,10 +293,10 @@ def judge_time_zone(name: str, now: datetime) -> Line:
     )
 
 
-def written_at(path: Path) -> datetime | None:
-    """When the store was last written; None where there is none."""
-    times = []
+def written_at(path: Path) -> datetime:
+    """When the store was last written; where there is none, when this program was."""
+    times = [Path(__file__).stat().st_mtime]
     for file in (path, path.with_name(f"{path.name}-wal")):
         with suppress(OSError):
             times.append(file.stat().st_mtime)
-    return datetime.fromtimestamp(max(times), UTC) if times else None
+    return datetime.fromtimestamp(max(times), UTC)

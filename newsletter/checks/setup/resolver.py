@@ -18,6 +18,8 @@ import dns.reversename
 # One question's share of the time: a name server that is silent leaves room to ask about the rest.
 _LONGEST_QUESTION: Final = 3.0
 _TRY_AGAIN: Final = 1.0
+# A name server that is cut off from the world denies every name; this one is there as long as the DNS is.
+_KNOWN: Final = ("com", "SOA")
 
 
 class Found(Enum):
@@ -108,6 +110,10 @@ class DnsResolver:
                 asked, kind, lifetime=min(left, _LONGEST_QUESTION), raise_on_no_answer=False, search=False
             )
         except dns.resolver.NXDOMAIN:
+            if kind != _KNOWN[1] and self.lookup(*_KNOWN).found in (Found.NO_NAME, Found.FAILED):
+                return Answer(
+                    Found.FAILED, reason="the name server doesn't even know .com: there is no network"
+                )
             return Answer(Found.NO_NAME)
         except (dns.name.LabelTooLong, dns.name.EmptyLabel, dns.name.NameTooLong, UnicodeError):
             return Answer(Found.NO_NAME, reason="this can't be a name")
