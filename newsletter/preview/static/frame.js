@@ -2,11 +2,12 @@
 // Another head, issue or view: the frame loads again while the sheet keeps its height.
 
 export class Mail {
-  constructor(frame, sheet, { onLink, onKey }) {
+  constructor(frame, sheet, { onLink, onKey, onShown }) {
     this.frame = frame;
     this.sheet = sheet;
     this.onLink = onLink;
     this.onKey = onKey;
+    this.onShown = onShown;
     this.loaded = null; // { address, shell } of what the frame holds
     this.wanted = null; // { address, shell, body, version }
     this.loading = null;
@@ -21,6 +22,7 @@ export class Mail {
     if (body && wanted.body && this.loaded?.address === wanted.address && this.loaded.shell === wanted.shell) {
       body.innerHTML = wanted.body;
       this.fit();
+      this.onShown();
     } else {
       this.load(wanted);
     }
@@ -57,6 +59,7 @@ export class Mail {
       doc.addEventListener("keydown", (event) => this.onKey(event));
     }
     this.fit();
+    this.onShown();
     if (this.wanted && this.wanted !== held) this.show(this.wanted);
   }
 

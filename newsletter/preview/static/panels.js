@@ -1,4 +1,4 @@
-// What stands in the Text, Message and Findings panels, and in the overlay of a broken file.
+// What stands in the Message and Findings panels, and in the overlay of a broken file.
 
 export function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);

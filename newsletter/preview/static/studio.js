@@ -1,43 +1,28 @@
-// The page: one state, one event stream, and what the reader presses. The address keeps the state.
+// The page: one event stream, what it says shown, and what the reader presses.
 
+import { CLIENTS, PANELS, SCHEMES, WIDTHS, address, readAddress, state, viewQuery } from "./address.js";
+import { setUpReaders, setUpTrial } from "./dialogs.js";
 import { Mail } from "./frame.js";
+import { showInboxes } from "./inboxes.js";
 import { el, icon, showFindings, showMessage, showOverlay, summed, worst } from "./panels.js";
+import { Site } from "./site.js";
+import { Width } from "./width.js";
 
-const PANELS = ["email", "text", "message", "findings"];
-const SCHEMES = ["light", "dark", "inverted"];
 const THEMES = ["auto", "light", "dark"];
 const $ = (id) => document.getElementById(id);
 
-const state = { key: "", panel: "email", width: "600", scheme: "light", images: true };
 const known = { index: null, picture: null, message: null, findings: null, selected: 0, broken: [] };
 let stream = null;
 let streamed = "";
 let shown = "";
+let reading = "";
+let looked = "";
 
-const mail = new Mail($("frame"), $("sheet"), { onLink: follow, onKey: press });
-
-/* Address ------------------------------------------------------------------------------- */
-
-function readAddress() {
-  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  const [key, panel] = path.split("/").map(decodeURIComponent);
-  const given = new URLSearchParams(query);
-  state.key = key || "";
-  state.panel = PANELS.includes(panel) ? panel : "email";
-  state.width = given.get("width") === "375" ? "375" : "600";
-  state.scheme = SCHEMES.includes(given.get("scheme")) ? given.get("scheme") : "light";
-  state.images = given.get("images") !== "off";
-}
-
-function address(changes = {}) {
-  const { key, panel, width, scheme, images } = { ...state, ...changes };
-  const query = new URLSearchParams();
-  if (width !== "600") query.set("width", width);
-  if (scheme !== "light") query.set("scheme", scheme);
-  if (!images) query.set("images", "off");
-  const tail = query.toString();
-  return `#/${encodeURIComponent(key)}/${panel}${tail ? `?${tail}` : ""}`;
-}
+const mail = new Mail($("frame"), $("sheet"), { onLink: follow, onKey: press, onShown: () => ready("email") });
+const site = new Site($("web-frame"), $("web-sheet"), $("web-notes"), { onLink: follow, onKey: press, onShown: () => ready("web") });
+const width = new Width($("sheet"), $("handle"), $("handle-width"), { onChange: (chosen) => go({ width: chosen }, { replace: true }) });
+const openReaders = setUpReaders({ chosen: () => state.as, choose: (name) => go({ as: name }) });
+const openTrial = setUpTrial({ issue: () => state.key, identity: () => known.index ?? {} });
 
 function go(changes, { replace = false } = {}) {
   const target = address(changes);
@@ -50,7 +35,8 @@ function go(changes, { replace = false } = {}) {
 /* Stream -------------------------------------------------------------------------------- */
 
 function connect() {
-  const query = new URLSearchParams({ issue: state.key, scheme: state.scheme, images: state.images ? "on" : "off" });
+  const query = viewQuery();
+  query.set("issue", state.key);
   const wanted = `events?${query}`;
   if (wanted === streamed && stream?.readyState !== EventSource.CLOSED) return;
   stream?.close();
@@ -65,11 +51,13 @@ function connect() {
   on("message", (data) => {
     known.message = data;
     showParts();
+    if (state.panel === "web") site.show(state.key, state.scheme);
   });
   on("findings", (data) => {
     known.findings = data.findings;
     known.selected = Math.min(known.selected, Math.max(0, data.findings.length - 1));
     showFound();
+    announce();
   });
   on("gone", ({ key }) => {
     toast(`${key} is no longer there`);
@@ -77,6 +65,18 @@ function connect() {
   });
   stream.onopen = () => live("live", "Live");
   stream.onerror = () => live("lost", "Preview stopped");
+}
+
+// What a save changed, for who listens rather than looks.
+function announce() {
+  const counts = counted(known.findings ?? []);
+  const words = known.broken.length ? "This can't be shown as it is" : `Updated. ${summed(counts) || "Nothing found"}`;
+  if ($("said").textContent !== words) $("said").textContent = words;
+}
+
+// For whoever takes pictures of this page: the panel is painted.
+function ready(panel) {
+  if (panel === state.panel) requestAnimationFrame(() => (document.documentElement.dataset.ready = panel));
 }
 
 function live(mode, words) {
@@ -87,40 +87,56 @@ function live(mode, words) {
 /* What is shown ------------------------------------------------------------------------- */
 
 function apply() {
-  const { panel, width, scheme, images } = state;
+  const { panel, scheme, client, images, as } = state;
   for (const name of PANELS) {
     const tab = $(`tab-${name}`);
     tab.setAttribute("aria-selected", String(name === panel));
     tab.tabIndex = name === panel ? 0 : -1;
     $(`panel-${name}`).hidden = name !== panel;
-    const controls = $(`${name}-controls`);
-    if (controls) controls.hidden = name !== panel;
   }
-  document.querySelector(`input[name=width][value="${width}"]`).checked = true;
-  document.querySelector(`input[name=scheme][value="${scheme}"]`).checked = true;
+  for (const control of document.querySelectorAll("[data-for]")) control.hidden = !control.dataset.for.split(" ").includes(panel);
+  // A row without a control would leave an empty line.
+  $("controls").hidden = !$("controls").querySelector(":scope > :not([hidden])");
+  const webScheme = panel === "web" && scheme !== "dark" ? "light" : scheme;
+  for (const [name, value] of Object.entries({ width: state.width, scheme: webScheme, client })) {
+    for (const input of document.querySelectorAll(`input[name=${name}]`)) input.checked = input.value === value;
+  }
   $("images").checked = images;
-  $("sheet").dataset.width = width;
   $("sheet").dataset.scheme = scheme;
-  $("download").href = `message/${encodeURIComponent(state.key)}`;
+  $("web-sheet").dataset.scheme = webScheme;
+  $("web-sheet").style.width = state.width === "wide" ? "100%" : `${state.width}px`;
+  width.set(state.width);
+  $("download").href = `message/${encodeURIComponent(state.key)}?${viewQuery()}`;
+  delete document.documentElement.dataset.ready;
+  if (as !== reading) {
+    // Another reader's message: what is shown belongs to the last one until it arrives.
+    reading = as;
+    Object.assign(known, { picture: null, message: null });
+  }
   const other = known.picture && known.picture.key !== state.key;
   if (other) {
     Object.assign(known, { picture: null, message: null, findings: null, selected: 0, broken: [] });
-    $("panel-email").scrollTop = 0;
+    $("panel-email").scrollTop = $("panel-web").scrollTop = 0;
+    site.clear();
     showFound();
   }
+  const shownBefore = shown;
   if (other || panel !== shown) showParts();
   shown = panel;
   markCurrent();
   showBroken();
   connect();
   if (panel === "email") mail.fit();
+  const look = `${state.key} ${webScheme}`;
+  if (panel === "web" && state.key && (other || shownBefore !== "web" || look !== looked)) site.show(state.key, webScheme);
+  looked = look;
 }
 
 function showIndex() {
   const { name, tagline, issues, reader } = known.index;
   $("publication").textContent = name;
   $("tagline").textContent = tagline;
-  $("inbox-as").textContent = reader ? `as ${reader}` : "";
+  if (!known.picture?.reader) $("who-label").textContent = `As ${reader}`;
   if (!state.key && issues.length) return go({ key: issues[0].key }, { replace: true });
   const focused = document.activeElement?.dataset?.key;
   $("issues").replaceChildren(...issues.map(row));
@@ -169,10 +185,8 @@ function showPicture(data) {
   known.picture = data;
   known.broken = data.broken ?? [];
   if (data.shell !== undefined) {
-    const query = new URLSearchParams();
-    if (state.scheme !== "light") query.set("scheme", state.scheme);
-    if (!state.images) query.set("images", "off");
-    mail.show({ address: `email/${encodeURIComponent(data.key)}?${query}`, shell: data.shell, body: data.body, version: data.version });
+    $("who-label").textContent = `As ${data.reader}`;
+    mail.show({ address: `email/${encodeURIComponent(data.key)}?${viewQuery()}`, shell: data.shell, body: data.body, version: data.version });
     const [, name, address] = /^(.*?)\s*<([^<>]*)>$/.exec(data.sender) ?? [null, data.sender, ""];
     const shown = name.replace(/^"|"$/g, "");
     $("inbox-sender").replaceChildren(el("b", {}, shown), address ? ` ${address}` : "");
@@ -204,18 +218,27 @@ function showBroken() {
 
 // A long message is thousands of nodes: they are made when somebody looks, never before a picture is painted.
 function showParts() {
-  if (state.panel === "text") $("plain").textContent = known.message?.text ?? "";
-  if (state.panel !== "message") return;
-  const { provider, provider_writes_mime: theirs } = known.index ?? {};
-  const note = theirs ? `${provider} is given the subject, the headers and both parts, and writes the MIME itself. This is the same message as we would write it.` : "";
-  if (known.message) showMessage($("message"), known.message, note);
-  else $("message").replaceChildren();
+  const { panel } = state;
+  if (panel === "text") $("plain").textContent = known.message?.text ?? "";
+  if (panel === "inbox") showInboxes($("inboxes"), known.message?.inbox ?? []);
+  if (panel === "message") {
+    const { provider, provider_writes_mime: theirs } = known.index ?? {};
+    const note = theirs ? `${provider} is given the subject, the headers and both parts, and writes the MIME itself. This is the same message as we would write it.` : "";
+    if (known.message) showMessage($("message"), known.message, note);
+    else $("message").replaceChildren();
+  }
+  if (known.message && ["text", "inbox", "message"].includes(panel)) ready(panel);
+}
+
+function counted(findings) {
+  const counts = {};
+  for (const { severity } of findings) counts[severity] = (counts[severity] ?? 0) + 1;
+  return counts;
 }
 
 function showFound() {
   const findings = known.findings ?? [];
-  const counts = {};
-  for (const { severity } of findings) counts[severity] = (counts[severity] ?? 0) + 1;
+  const counts = counted(findings);
   const badge = $("findings-count");
   badge.hidden = findings.length === 0;
   badge.textContent = String(findings.length);
@@ -223,6 +246,7 @@ function showFound() {
   if (known.findings === null) return $("findings").replaceChildren();
   const status = known.index?.issues.find((issue) => issue.key === state.key)?.status;
   showFindings($("findings"), findings, known.selected, status, { select, copy: copyPlace, editor: editorAddress });
+  ready("findings");
 }
 
 function select(index) {
@@ -282,6 +306,9 @@ function theme(next) {
 
 const after = (list, item, step = 1) => list[(list.indexOf(item) + step + list.length) % list.length];
 
+// Widths and colours are for the panels with a page in them.
+const framed = () => (state.panel === "web" ? "web" : "email");
+
 function step(by) {
   if (state.panel === "findings" && known.findings?.length) {
     const target = known.selected + by;
@@ -296,8 +323,11 @@ function step(by) {
 const KEYS = {
   j: () => step(1),
   k: () => step(-1),
-  w: () => go({ panel: "email", width: state.width === "600" ? "375" : "600" }),
-  d: () => go({ panel: "email", scheme: after(SCHEMES, state.scheme) }),
+  w: () => go({ panel: framed(), width: after(WIDTHS, state.width) }),
+  d: () => go({ panel: framed(), scheme: after(state.panel === "web" ? ["light", "dark"] : SCHEMES, state.scheme) }),
+  r: () => go({ panel: "email", client: after(CLIENTS, state.client) }),
+  a: () => openReaders(),
+  s: () => openTrial(),
   i: () => go({ panel: "email", images: !state.images }),
   c: () => copyPlace(known.findings?.[known.selected]),
   o: () => {
@@ -311,7 +341,7 @@ const KEYS = {
 };
 
 function press(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open || !$("keys-on").checked) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") || !$("keys-on").checked) return;
   if (event.target?.matches?.("input:not([type=radio], [type=checkbox]), textarea, select")) return;
   const panel = PANELS[Number(event.key) - 1];
   const act = panel ? () => go({ panel }) : KEYS[event.key];
@@ -345,12 +375,14 @@ document.querySelector(".tabs").addEventListener("keydown", (event) => {
   go({ panel: to });
   $(`tab-${to}`).focus();
 });
-for (const name of ["width", "scheme"]) {
+for (const name of ["width", "scheme", "client"]) {
   for (const input of document.querySelectorAll(`input[name=${name}]`)) {
     input.addEventListener("change", () => go({ [name]: input.value }));
   }
 }
 $("images").addEventListener("change", (event) => go({ images: event.target.checked }));
+$("open-who").addEventListener("click", openReaders);
+$("open-trial").addEventListener("click", openTrial);
 $("open-help").addEventListener("click", () => $("help").showModal());
 $("copy-text").addEventListener("click", () => copy(known.message?.text ?? "", "Text copied"));
 $("keys-on").checked = localStorage.getItem("keys") !== "off";
