@@ -5,7 +5,6 @@ Whatever can be known before the first message is refused here, with the way out
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,13 +12,15 @@ from pathlib import Path
 from typing import Literal, assert_never
 from urllib.parse import urlsplit
 
+from newsletter.checks.output.rendered import Rendering, check_compiled
+from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import Recipient
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
 from newsletter.model.publication import Publication
-from newsletter.model.template import Template
+from newsletter.model.template import CompiledIssue, Template
 from newsletter.providers.base import Capabilities, ContentForm
 from newsletter.render.compile import compile_rendered
 from newsletter.render.email import EmailRenderer
@@ -27,12 +28,11 @@ from newsletter.render.message import MessageWriter
 from newsletter.render.slots import TOKEN
 from newsletter.render.tracked import NOTHING_TRACKED, TrackingWishes, track
 from newsletter.send.frozen import Frozen
+from newsletter.send.linked import LinkedPictures
 from newsletter.send.sizes import require_size
 from newsletter.store.send_records import SendRecord
 from newsletter.store.sends import SendLedger
 
-# Gmail shows the first 102 KB of the HTML and hides the rest behind "View entire message".
-GMAIL_CLIPS_AT = 102 * 1024
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -59,6 +59,10 @@ class Preparation:
         errors: codes that count as errors.
         issues: the newsletter's files, which the issue must not contradict.
         tracking: what is counted of its readers; nothing unless they say so.
+        pictures: where linked pictures are found.
+        templates: the folders of the templates, in which findings have places.
+        settings: the file of the settings, for the same.
+        named: what a file is called in findings.
     """
 
     publication: Publication
@@ -69,6 +73,10 @@ class Preparation:
     errors: tuple[str, ...] = ()
     issues: tuple[Path, ...] = ()
     tracking: TrackingWishes = NOTHING_TRACKED
+    pictures: LinkedPictures | None = None
+    templates: tuple[Path, ...] = ()
+    settings: Path | None = None
+    named: Callable[[Path], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +164,16 @@ def prepare(
     publication = preparation.publication
     frozen = Frozen(track(compiled.issue, preparation.tracking, publication.base_url), publication)
     _try_out(frozen, capabilities)
+    found += without_repeats(_message_findings(compiled.issue, issue, preparation, attach=attach), found)
+    _refuse_errors(name, found)
     html_bytes = sum(len(part.encode()) for part in compiled.issue.html.parts if isinstance(part, str))
-    warnings = _linked_pictures(rendered.html, preparation.publication.base_url)
-    if html_bytes > GMAIL_CLIPS_AT:
-        warnings.append(
-            f"the HTML is {html_bytes / 1024:.0f} KB: Gmail hides what follows the first 102 KB, the footer first"
-        )
+    warnings: list[str] = []
+    if rendered.linked and preparation.pictures is not None:
+        missing = preparation.pictures.missing(rendered.linked, name)
+        found += settled(missing, preparation.off, preparation.errors)
+        _refuse_errors(name, found)
+        preparation.pictures.publish(rendered.linked)
+        warnings.append(preparation.pictures.said(rendered.linked, publication.base_url))
     return Prepared(
         issue=issue,
         frozen=frozen,
@@ -171,6 +183,22 @@ def prepare(
         findings=tuple(found),
         warnings=tuple(warnings),
     )
+
+
+def _message_findings(
+    compiled: CompiledIssue, issue: Issue, preparation: Preparation, *, attach: bool
+) -> list[Diagnostic]:
+    """What the rules on the finished message say."""
+    rendering = Rendering(
+        publication=preparation.publication,
+        make_renderer=lambda: preparation.renderer("attach" if attach else "link"),
+        attach=attach,
+        templates=preparation.templates,
+        settings=preparation.settings,
+        named=preparation.named,
+        tracking=preparation.tracking,
+    )
+    return settled(check_compiled(compiled, issue, rendering), preparation.off, preparation.errors)
 
 
 def require_identity(publication: Publication, *, local: bool = False) -> None:
@@ -315,21 +343,11 @@ def _try_out(frozen: Frozen, capabilities: Capabilities) -> None:
     require_size(write(reader, datetime(2000, 1, 1, tzinfo=UTC)), capabilities, shared)
 
 
-def _linked_pictures(html: str, base_url: str) -> list[str]:
-    """Pictures are linked where a provider can't carry them: then they must be there when the first mail is read."""
-    names = sorted(set(re.findall(re.escape(base_url) + r"/assets/([\w.-]+)", html)))
-    if not names:
-        return []
-    return [f"pictures are linked: publish them under {base_url}/assets/ before you send: {', '.join(names)}"]
-
-
 def _refuse_errors(name: str, found: Sequence[Diagnostic]) -> None:
     errors = [diagnostic for diagnostic in found if diagnostic.severity is Severity.ERROR]
     if errors:
-        # `check` doesn't render.
-        shower = "preview" if any("NL400" <= error.code < "NL500" for error in errors) else "check"
         raise FindingsError(
             f"{name} has {len(errors)} error{'s' if len(errors) > 1 else ''}; nothing was sent",
             found,
-            hint=f"newsletter {shower} {name} shows them again; newsletter explain CODE says more",
+            hint=f"newsletter check {name} shows them again; newsletter explain CODE says more",
         )

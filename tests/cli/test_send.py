@@ -187,12 +187,13 @@ def test_what_must_not_leave_is_refused_with_the_way_out(
 
 def test_what_only_rendering_finds_is_refused_at_its_place_and_names_what_shows_it_again(home: Home) -> None:
     home.edit(
-        home.issue, r"^## Concept", '[Vote](https://example.com/ "{{ subscriber.name }}")\n\n## Concept'
+        home.issue, r"^## Concept", '[Vote](https://vote.ranked.dev/ "{{ subscriber.name }}")\n\n## Concept'
     )
-    home.run("check")
+    assert "NL401" in home.run("check", code=1)[0]
+    home.run("check", "--no-render")
     out, err = home.run("send", "1", "--dry-run", code=1)
-    assert re.search(rf"--> {re.escape(home.issue)}:\d+:30$", out + err, re.MULTILINE)
-    assert f"newsletter preview {home.issue} shows them again" in err
+    assert re.search(rf"--> {re.escape(home.issue)}:\d+:34$", out + err, re.MULTILINE)
+    assert f"newsletter check {home.issue} shows them again" in err
     assert home.outbox() == []
 
 
