@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from newsletter.render.dkim import DkimSigner
     from newsletter.render.email import EmailRenderer
     from newsletter.render.workshop import Workshop
+    from newsletter.send.linked import LinkedPictures
     from newsletter.send.plan import Preparation
     from newsletter.send.run import Desk
     from newsletter.site.index import SearchIndex
@@ -321,6 +322,16 @@ class Workspace:
 
         return Workshop(self.state_dir / "pictures", self.settings.look, COLUMN)
 
+    @property
+    def linked_pictures(self) -> LinkedPictures:
+        """Where pictures are that mails link: in the built site, or in `.newsletter/published`, from where they are served."""
+        from newsletter.send.linked import LinkedPictures
+        from newsletter.site.folder import MARK
+
+        site = self.home / self.settings.site.out
+        elsewhere = not self.settings.web.site and (site / MARK).is_file()
+        return LinkedPictures(self.state_dir / "published", site if elsewhere else None)
+
     def preparation(self, issues: Sequence[Path]) -> Preparation:
         """What an issue of this newsletter is prepared with, to be sent; `issues` as findings shall call the files."""
         from newsletter.send.plan import Preparation
@@ -335,6 +346,7 @@ class Workspace:
             errors=settings.checks.errors,
             issues=tuple(issues),
             tracking=settings.tracking.wishes,
+            pictures=self.linked_pictures,
         )
 
     def desk(self, database: SqliteDatabase) -> Desk:

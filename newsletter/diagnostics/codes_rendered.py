@@ -160,5 +160,14 @@ RENDERED_CODES: dict[str, Code] = {
             "`pip install 'newsletter-toolkit[site]'`. Where it was taken and by whom is removed in any case, "
             "unless that would turn the picture.",
         ),
+        Code(
+            "NL469",
+            "linked picture that isn't published",
+            Severity.ERROR,
+            'This provider can\'t carry pictures, or `images = "link"` in `[sending]` wants them linked, and the site '
+            "that was built here hasn't this one yet: readers would see a gap. `newsletter site build` publishes the "
+            "pictures of each issue that is `ready`; put the site on its host, then send. Where another machine builds "
+            "the site, turn this code off in `[checks]`; where `newsletter serve` shows the site, set `[web] site`.",
+        ),
     )
 }

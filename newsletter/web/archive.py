@@ -83,15 +83,17 @@ class _File:
 
 
 def routes(service: Service, pages: Sequence[Route]) -> list[BaseRoute]:
-    """`pages`, and the site at every address nothing else is at; `pages` alone where `[web] site` is empty.
+    """`pages`, and the site at every address nothing else is at; where `[web] site` is empty, without the site.
 
-    The pages of issues outside `/view/` share their addresses with the site's: there the site comes first,
+    Pictures that mails link are shown in any case. The pages of issues outside `/view/` share their addresses with the site's: there the site comes first,
     and an issue that isn't built yet is shown all the same.
 
     Raises:
         UsageError: there is no such folder.
     """
     folder = service.workspace.served_site
+    mailed = Archive(service.workspace.linked_pictures.folder)
+    pages = [*pages, Route("/assets/{name}", mailed.page, methods=["GET"])]
     if folder is None:
         return list(pages)
     archive = Archive(folder)
