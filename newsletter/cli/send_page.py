@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from newsletter.checks.output.duties import CLIPPED_AT
 from newsletter.cli.output import paint
 from newsletter.providers.base import Provider
 from newsletter.send.forecast import Forecast
-from newsletter.send.plan import Audience, Prepared
+from newsletter.send.plan import GMAIL_CLIPS_AT, Audience, Prepared
 from newsletter.send.rates import duration_in_words
 from newsletter.send.run import Desk, sample_mime
 from newsletter.store.base import utc_text
@@ -106,5 +105,5 @@ def _hold(outlook: Forecast) -> str:
 
 def _size(prepared: Prepared) -> str:
     pictures = sum(len(image.data) for image in prepared.frozen.compiled.images)
-    text = f"{prepared.html_bytes / 1024:.0f} KB of HTML (Gmail clips at {CLIPPED_AT // 1024})"
+    text = f"{prepared.html_bytes / 1024:.0f} KB of HTML (Gmail clips at {GMAIL_CLIPS_AT // 1024})"
     return text + (f", {pictures / 1024:.0f} KB of pictures" if pictures else "")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, assert_never
 from urllib.parse import urlsplit
 
+from newsletter.checks.output.duties import CLIPPED_AT
 from newsletter.checks.output.rendered import Rendering, check_compiled
 from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
@@ -33,6 +34,8 @@ from newsletter.send.sizes import require_size
 from newsletter.store.send_records import SendRecord
 from newsletter.store.sends import SendLedger
 
+# What the size is compared with wherever it is shown.
+GMAIL_CLIPS_AT = CLIPPED_AT
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
