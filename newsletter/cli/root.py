@@ -33,12 +33,16 @@ COMMANDS = {
     "serve": "serve",
     "site": "site",
     "search": "search",
+    "ask": "ask",
+    "eval": "evaluate",
+    "mcp": "mcp",
     "export": "export",
     "webhooks": "webhooks",
     "stats": "stats",
     "bounces": "bounces",
     "keys": "keys",
     "doctor": "doctor",
+    "lsp": "lsp",
     "demo": "demo",
 }
 

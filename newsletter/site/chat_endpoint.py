@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import SecretStr
 
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.providers.api import (
@@ -44,6 +45,20 @@ class Reply:
 
     text: str
     cut: bool
+
+
+def chat_endpoint(base_url: str, model: str, key: SecretStr | None) -> ChatEndpoint:
+    """The model of that name at `base_url`.
+
+    Raises:
+        UsageError: there is no address, it is none, the key is missing, or it would travel in clear text.
+    """
+    if not base_url:
+        raise UsageError(
+            f"there is no address for the model `{model}`",
+            hint="set base_url under [ask], or --base-url, such as https://api.openai.com/v1 or http://127.0.0.1:11434/v1",
+        )
+    return ChatEndpoint(base_url, model, key.get_secret_value().strip() if key else "")
 
 
 class ChatEndpoint:

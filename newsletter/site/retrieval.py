@@ -21,13 +21,14 @@ LONGEST_QUESTION: Final = 2_000
 ENOUGH: Final = 0.18
 # Words that ask rather than name: what is left of a question is what it is about.
 _ASKING: Final = """
-a about after all also am an and any are as at be because been before being but by can cannot could did do does
-doing done each either else ever every few for from further get gets give gives go goes got had has have having he
-her here him his how i if in into is isn it its itself just let like made make makes many may me might mine more
-most much must my need needs neither no nor not of off on once one only or other our out over own per quite rather
-really s same say says shall she should since so some still such t take than that the their them then there these
-they thing things this those though through to too under until up us use used uses using very want wants was way
-we well were what when where whether which while who whom whose why will with without won would yes yet you your
+a about across after against all also am among an and any are as at be because been before being between but
+by can cannot could did do does doing done each either else ever every few for from further get gets give
+gives go goes got had has have having he her here him his how i if in into is isn it its itself just let
+like made make makes many may me might mine more most much must my need needs neither no nor not of off on
+once one only or other our out over own per quite rather really s same say says shall she should since so
+some still such t take than that the their them then there these they thing things this those though through
+to too under until up us use used uses using very want wants was way we well were what when where whether
+which while who whom whose why will with without won would yes yet you your
 """
 _QUESTION_WORDS: Final = frozenset(_ASKING.split())
 _WORD: Final = re.compile(r"[^\W_](?:[\w+#.'’-]*[\w+#])?")

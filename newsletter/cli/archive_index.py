@@ -1,0 +1,36 @@
+"""The index of the archive for commands that ask it questions: up to date, or told why a part of it isn't."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from newsletter.errors import NewsletterError
+
+if TYPE_CHECKING:
+    from newsletter.app import Workspace
+    from newsletter.site.index import SearchIndex
+
+
+@contextmanager
+def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex]:
+    """The index with every published passage in it, for the length of the block.
+
+    Raises:
+        NewsletterError: a file can't be read.
+    """
+    files = workspace.archive_files(drafts=drafts)
+    with workspace.search_index(drafts=drafts) as index:
+        updated = index.update(files)
+        try:
+            index.passages()
+        except (NewsletterError, sqlite3.DatabaseError):
+            # Damage that only a look into it shows.
+            index.begin_anew()
+            updated = index.update(files)
+        for path in sorted({finding.path for finding in updated.findings}):
+            print(f"{path} has errors and counts as it was before: newsletter check {path}", file=sys.stderr)
+        yield index

@@ -1,0 +1,180 @@
+"""`newsletter ask`: the passages of the archive that answer a question, and, where a model is named, its answer from them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from newsletter.app import open_workspace
+from newsletter.cli.output import paint, print_json
+from newsletter.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from newsletter.site.chat_endpoint import ChatEndpoint
+    from newsletter.site.cited_answer import CheckedAnswer
+    from newsletter.site.passage import Passage
+    from newsletter.site.retrieval import Retrieved
+
+app = typer.Typer()
+
+# To be read by a person, and by a model; see `newsletter eval` for what is found among so many.
+_SHOWN, _GIVEN = 3, 6
+_WIDEST, _INDENT = 92, "    "
+
+
+@app.command()
+def ask(
+    words: list[str] = typer.Argument(..., metavar="QUESTION", help="A question, best in quotes."),
+    limit: int = typer.Option(
+        0,
+        "--limit",
+        min=0,
+        max=50,
+        help=f"How many passages; {_SHOWN}, or {_GIVEN} for a model, unless given.",
+    ),
+    model: str = typer.Option("", "--model", metavar="NAME", help="Have this model answer; `[ask] model`."),
+    no_model: bool = typer.Option(
+        False, "--no-model", help="Passages alone, even if the settings name a model."
+    ),
+    base_url: str = typer.Option(
+        "", "--base-url", metavar="URL", help="What /chat/completions is appended to; `[ask] base_url`."
+    ),
+    drafts: bool = typer.Option(False, "--drafts", help="Ask what isn't published as well."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Find the passages that answer a question, each with its address and date.
+
+    With a model (any OpenAI-compatible address; the key is NEWSLETTER_ASK_API_KEY) its answer from these passages is
+    printed, with their numbers. An answer that cites what it wasn't given, or nothing, is flagged, and leaves with 1.
+
+    Example: newsletter ask "when does fine-tuning pay?"
+    Example: newsletter ask "when does fine-tuning pay?" --model llama3.2 --base-url http://127.0.0.1:11434/v1
+    """
+    from newsletter.cli.archive_index import current_index
+    from newsletter.site.retrieval import LONGEST_QUESTION, Retriever
+
+    question = " ".join(" ".join(words).split())
+    if not any(map(str.isalnum, question)) or len(question) > LONGEST_QUESTION:
+        raise UsageError(
+            f"a question has a word, and at most {LONGEST_QUESTION:,} characters",
+            hint='write it in quotes: newsletter ask "when does fine-tuning pay?"',
+        )
+    workspace = open_workspace()
+    settings = workspace.settings
+    name = "" if no_model else model or settings.ask.model
+    endpoint = None
+    if name:
+        from newsletter.site.chat_endpoint import KEY_VARIABLE, chat_endpoint
+
+        endpoint = chat_endpoint(base_url or settings.ask.base_url, name, workspace.secrets.get(KEY_VARIABLE))
+    with current_index(workspace, drafts=drafts) as index:
+        found = Retriever(index, settings.language).retrieve(
+            question, limit or (_GIVEN if endpoint else _SHOWN)
+        )
+        empty = not index.passages()
+    passages = [hit.passage for hit in found.hits] if found.answers else []
+    answer = _answer(endpoint, question, passages) if endpoint and passages else None
+    if as_json:
+        print_json(_as_json(question, found, name, answer))
+    elif not passages:
+        print("nothing in the archive answers this", file=sys.stderr)
+        if empty:
+            print(
+                "nothing is published yet" + ("" if drafts else "; --drafts asks what was not sent"),
+                file=sys.stderr,
+            )
+    elif answer is None:
+        print("\n\n".join(_passage(number, passage) for number, passage in enumerate(passages, 1)))
+    else:
+        _print_answer(answer, passages)
+    if answer is not None and answer.faults:
+        raise typer.Exit(1)
+
+
+def _answer(endpoint: ChatEndpoint, question: str, passages: Sequence[Passage]) -> CheckedAnswer:
+    import secrets
+
+    from newsletter.site.cited_answer import check_answer, messages_for
+
+    # Nobody who wrote a passage could know it: no text can end the quotation it stands in.
+    fence = f"=={secrets.token_hex(8)}=="
+    reply = endpoint.reply(messages_for(question, passages, fence))
+    return check_answer(reply.text, passages, cut=reply.cut)
+
+
+def _print_answer(answer: CheckedAnswer, passages: Sequence[Passage]) -> None:
+    if answer.declined:
+        print("the passages found don't contain the answer", file=sys.stderr)
+        return
+    print(_wrapped(answer.text, ""))
+    cited = [number for number in answer.cited if 1 <= number <= len(passages)]
+    if cited:
+        print()
+    for number in sorted(cited):
+        print(_head(number, passages[number - 1]))
+    for fault in answer.faults:
+        from newsletter.cli.terminal_text import printable
+
+        print(f"{paint('not to be trusted', 1, 31, stream=sys.stderr)}: {printable(fault)}", file=sys.stderr)
+
+
+def _passage(number: int, passage: Passage) -> str:
+    return f"{_head(number, passage)}\n\n{_wrapped(passage.text, _INDENT)}"
+
+
+def _head(number: int, passage: Passage) -> str:
+    from newsletter.cli.terminal_text import printable
+
+    of = f" · {printable(passage.title)}" if passage.heading else ""
+    name = paint(printable(passage.heading or passage.title), 1)
+    return f"[{number}] {name}{of} ({passage.date})\n{_INDENT}{paint(passage.url, 4)}"
+
+
+def _wrapped(text: str, indent: str) -> str:
+    """`text` as a terminal shows it: prose wrapped, code and tables as they are, nothing in it obeyed."""
+    from newsletter.cli.terminal_text import printable
+    from newsletter.render.columns import wrap
+
+    columns = max(20, min(_WIDEST, shutil.get_terminal_size().columns) - len(indent))
+    lines: list[str] = []
+    for line in text.split("\n"):
+        shown = printable(line.rstrip())
+        lines += [shown] if shown.startswith("    ") or "  " in shown.strip() else wrap(shown, columns)
+    return "\n".join(f"{indent}{line}".rstrip() for line in lines)
+
+
+def _as_json(question: str, found: Retrieved, model: str, answer: CheckedAnswer | None) -> dict[str, Any]:
+    return {
+        "question": question,
+        "answered": found.answers,
+        "coverage": round(found.coverage, 3),
+        "passages": [
+            {
+                "number": number,
+                "id": hit.passage.id,
+                "url": hit.passage.url,
+                "title": hit.passage.title,
+                "heading": hit.passage.heading,
+                "kind": hit.passage.kind,
+                "date": hit.passage.date,
+                "tags": list(hit.passage.tags),
+                "text": hit.passage.text,
+                "score": round(hit.score, 4),
+            }
+            for number, hit in enumerate(found.hits if found.answers else (), 1)
+        ],
+        "answer": None
+        if answer is None
+        else {
+            "model": model,
+            "text": answer.text,
+            "declined": answer.declined,
+            "cited": list(answer.cited),
+            "faults": list(answer.faults),
+        },
+    }
