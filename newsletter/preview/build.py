@@ -5,7 +5,6 @@ The panels are read back from the finished MIME message, so that nothing can be 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Sequence
@@ -22,11 +21,12 @@ from newsletter.errors import NewsletterError
 from newsletter.model.issue import FrontMatter
 from newsletter.model.template import InlineImage
 from newsletter.preview.files import shown_name, text_of
-from newsletter.preview.message import MessageView, read_message
+from newsletter.preview.message import read_message
 from newsletter.preview.picture import Broken, Picture, Summary
 from newsletter.preview.process import unforeseen
 from newsletter.preview.reader import Reader, outgoing_of, presentable, reader_named, signer_for
 from newsletter.render.compile import compile_rendered
+from newsletter.render.email import RenderedIssue
 from newsletter.render.slots import TOKEN, SlotTable
 from newsletter.render.tracked import track
 from newsletter.send.frozen import Frozen, freeze
@@ -178,7 +178,7 @@ class Builder:
             summary=_summary(issue.front),
             message=message,
             preheader=self._filled(rendered.preheader, rendered.slots, reader),
-            assets=self._assets(message, rendered.images),
+            assets=self._assets(rendered),
             took=time.perf_counter() - started,
             reader=reader.label,
         )
@@ -201,17 +201,13 @@ class Builder:
 
         return TOKEN.sub(value, text)
 
-    def _assets(self, message: MessageView, attached: Sequence[InlineImage]) -> dict[str, InlineImage]:
-        found = {f"cid:{image.content_id}": image for image in attached}
-        html = message.first("text/html")
-        base = self._publication.base_url
-        if not attached and html is not None and base:
-            # Linked pictures are on a site that may not be built yet: their files are here.
-            for name in set(re.findall(re.escape(f"{base}/assets/") + r"([\w.-]+)", html.text)):
-                image = _local_asset(self.workspace.issues_dir, name)
-                if image is not None:
-                    found[f"{base}/assets/{name}"] = image
-        return found
+    def _assets(self, rendered: RenderedIssue) -> dict[str, InlineImage]:
+        """Pictures by what `src` says; linked ones are on a site that may not be built yet, so they come from here."""
+        linked = f"{self._publication.base_url}/assets/"
+        return {
+            **{f"cid:{image.content_id}": image for image in rendered.images},
+            **{f"{linked}{image.filename}": image for image in rendered.linked},
+        }
 
 
 def wait_until_written(path: Path) -> None:
@@ -228,17 +224,3 @@ def wait_until_written(path: Path) -> None:
 def _summary(front: FrontMatter) -> Summary:
     date = f"{front.date.day} {front.date:%b %Y}"
     return Summary(front.number, front.title, date, front.status)
-
-
-def _local_asset(folder: Path, name: str) -> InlineImage | None:
-    """The file below `folder` that a content-hashed name was made of."""
-    match = re.fullmatch(r"(.+)-([0-9a-f]{8})\.(png|jpg|gif)", name)
-    if match is None:
-        return None
-    for file in sorted(folder.rglob("*")):
-        if file.suffix.lower() in {".png", ".jpg", ".jpeg", ".gif"} and file.is_file():
-            data = file.read_bytes()
-            if hashlib.sha256(data).hexdigest().startswith(match[2]):
-                kind = {"png": "png", "jpg": "jpeg", "gif": "gif"}[match[3]]
-                return InlineImage(name, name, f"image/{kind}", data)
-    return None

@@ -52,6 +52,10 @@ _HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 _IMAGE = re.compile(r'<img ([^>]*?)src="site:/assets/([^"]+)"([^>]*?)>')
 _TAG = re.compile(r"<[^>]+>")
 _SIZE = re.compile(r' (?:width|height)="\d+"')
+# An address in brackets may have spaces in it, one without them a pair of parentheses (CommonMark 6.3).
+_ADDRESS = r"(?:<([^<>\n]+)>|((?:[^()\s]|\([^()\s]*\))+))"
+_ANY_IMAGE = re.compile(rf"!\[[^\]]*\]\(\s*{_ADDRESS}")
+_IMAGE_DEFINITION = re.compile(rf"^ {{0,3}}\[[^\]\n^][^\]\n]*\]:[ \t]*{_ADDRESS}", re.MULTILINE)
 _MARKDOWN_IMAGE = re.compile(r"(!\[[^\]]*\]\(\s*<?)([^)\s>]+)")
 
 
@@ -262,7 +266,10 @@ def site_pictures(path: Path, workshop: Workshop | None = None) -> Pictures:
 
 def sources_of_pictures(text: str) -> list[str]:
     """What the Markdown images of a file say they show, code and all."""
-    return [match[2] for match in _MARKDOWN_IMAGE.finditer(text)] if "![" in text else []
+    if "![" not in text:
+        return []
+    found = [*_ANY_IMAGE.finditer(text), *_IMAGE_DEFINITION.finditer(text)]
+    return [next(filter(None, match.groups())) for match in found]
 
 
 def picture_file(picture: Picture) -> PictureFile | None:
