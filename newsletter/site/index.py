@@ -96,6 +96,14 @@ class SearchIndex:
         except sqlite3.DatabaseError:
             return False
 
+    @property
+    def file_number(self) -> int:
+        """Tells the file from another that took its place; 0 where there is none."""
+        try:
+            return self._path.stat().st_ino
+        except OSError:
+            return 0
+
     def search(self, words: str, limit: int = 10, offset: int = 0, *, every: bool = True) -> Results:
         """The passages that have the words of a reader, best first; those that have some where none has all.
 

@@ -24,6 +24,7 @@ from newsletter.web.metrics import Metrics, RequestCounts
 from newsletter.web.observe import Answered, Observe
 from newsletter.web.protect import Protect
 from newsletter.web.retention import forget_in_time
+from newsletter.web.search import Search
 from newsletter.web.service import Service
 from newsletter.web.webhooks import Reports
 
@@ -35,6 +36,7 @@ def make_app(service: Service) -> Starlette:
     reports = Reports(service)
     mailer = Mailer(service)
     counts = RequestCounts()
+    search = Search(service)
 
     async def healthz(_: Request) -> Response:
         service.database.query("SELECT 1")
@@ -55,6 +57,7 @@ def make_app(service: Service) -> Starlette:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            await asyncio.to_thread(search.close)
             service.close()
 
     routes: list[BaseRoute] = [
@@ -68,6 +71,7 @@ def make_app(service: Service) -> Starlette:
         *reports.routes(),
         *Clicks(service).routes(),
         *Metrics(service, counts).routes(),
+        *search.routes(),
         *api.routes(service, mailer),
         *archive.routes(service, [page for page in view.routes(service) if isinstance(page, Route)]),
     ]

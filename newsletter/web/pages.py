@@ -85,9 +85,11 @@ class Pages:
         """A page as an answer; what every answer carries is added by `protect`."""
         return HTMLResponse(self.render(template, values), status, headers)
 
-    def message(self, heading: str, *paragraphs: str, status: int = 200) -> HTMLResponse:
+    def message(
+        self, heading: str, *paragraphs: str, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> HTMLResponse:
         """A page that says one thing."""
-        return self.page("message.html", status, heading=heading, paragraphs=paragraphs)
+        return self.page("message.html", status, headers, heading=heading, paragraphs=paragraphs)
 
     def routes(self) -> list[BaseRoute]:
         """The style sheet, under a name that changes with its content."""
