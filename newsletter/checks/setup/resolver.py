@@ -144,7 +144,8 @@ def _value(record: dns.rdata.Rdata) -> str:
 
 
 def _name(name: dns.name.Name) -> str:
-    return name.to_text(omit_final_dot=True).lower()
+    # The root, which a null MX names, is left empty.
+    return name.to_text().rstrip(".").lower()
 
 
 def reverse_name(address: str) -> str:
