@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 
 from newsletter.cli.output import paint, print_json
-from newsletter.cli.scaffold import first_issue, ignore_state, settings_text, write_new
+from newsletter.cli.scaffold import first_issue, ignore_state, settings_text, workflow_text, write_new
 from newsletter.config import CONFIG_NAME, settings_from_table
 from newsletter.errors import UsageError
 
@@ -60,6 +60,10 @@ def init(
     if not any((directory / "issues").glob("*.md")):
         write_new(directory / "issues" / "001-hello.md", first_issue(dt.datetime.now().astimezone().date()))
         made.append("issues/001-hello.md")
+    workflow = directory / ".github" / "workflows" / "newsletter.yml"
+    workflow.parent.mkdir(parents=True, exist_ok=True)
+    if write_new(workflow, workflow_text()):
+        made.append(str(workflow.relative_to(directory)))
     ignore_state(directory)
     # Last: with it the folder counts as a newsletter, and an interrupted init can be run again.
     write_new(directory / CONFIG_NAME, text)

@@ -94,12 +94,12 @@ class Block(NamedTuple, Generic[Model]):
     diagnostics: list[Diagnostic]
 
 
-_ISSUE = Form(FrontMatter, "number, title, date and description", _EXAMPLES, SYNONYMS)
+ISSUE_FORM = Form(FrontMatter, "number, title, date and description", _EXAMPLES, SYNONYMS)
 
 
 def parse_front_matter(document: Document) -> tuple[FrontMatter | None, list[Diagnostic]]:
     """The front matter of an issue and what is wrong with it; None where it isn't valid."""
-    front, _, diagnostics = read_block(document, _ISSUE)
+    front, _, diagnostics = read_block(document, ISSUE_FORM)
     if front is not None and not front.slug:
         front = front.model_copy(update={"slug": slug_of_file(document.path, front.number)})
     return front, diagnostics

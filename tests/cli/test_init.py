@@ -8,7 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
+from newsletter import __version__
 from newsletter.providers.registry import PROVIDERS
 from tests.cli.conftest import Run
 
@@ -32,6 +34,22 @@ def test_a_new_folder_checks_clean_and_sends_at_once(tmp_path: Path, run: Run) -
     assert sent.returncode == 0, sent.stderr
     assert json.loads(sent.stdout)["accepted"] == 1
     assert len(list((home / ".newsletter" / "outbox").glob("*/*.eml"))) == 1
+
+
+def test_pull_requests_are_checked_by_a_workflow_that_runs(tmp_path: Path, run: Run) -> None:
+    made = run("init", "letter", *FLAGS, "--json")
+    file = ".github/workflows/newsletter.yml"
+    assert file in json.loads(made.stdout)["files"]
+    workflow = yaml.safe_load((tmp_path / "letter" / file).read_text("utf-8"))
+    steps = workflow["jobs"]["check"]["steps"]
+    assert f"=={__version__}" in steps[-2]["run"]
+    assert steps[-1]["run"].startswith("newsletter ")
+    checked = run(*steps[-1]["run"].split()[1:], cwd=tmp_path / "letter")
+    assert (checked.returncode, checked.stdout) == (0, "")
+    (tmp_path / "letter/issues/002-broken.md").write_text("---\nnumber: 2\n---\n")
+    broken = run(*steps[-1]["run"].split()[1:], cwd=tmp_path / "letter")
+    assert broken.returncode == 1
+    assert "::error file=issues/002-broken.md,line=" in broken.stdout
 
 
 def test_what_exists_is_left_alone(tmp_path: Path, run: Run) -> None:

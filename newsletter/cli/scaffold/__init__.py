@@ -29,6 +29,28 @@ base_url = {base_url}
 # accent = "#1f5fbf"
 """
 _IGNORED = (".newsletter/", ".env")
+_WORKFLOW = """\
+# Checks every pull request; findings stand beside the lines they are about.
+name: Newsletter
+on:
+  pull_request:
+  push:
+    branches: [main]
+permissions:
+  contents: read
+jobs:
+  check:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+      - uses: actions/setup-python@v6
+        with:
+          python-version: "3.13"
+          cache: pip
+          cache-dependency-path: newsletter.toml
+      - run: pip install "newsletter-toolkit[diagrams]=={version}"
+      - run: newsletter check --format github
+"""
 
 
 def settings_text(*, name: str, sender: str, postal_address: str, base_url: str, tagline: str = "") -> str:
@@ -41,6 +63,13 @@ def settings_text(*, name: str, sender: str, postal_address: str, base_url: str,
         postal_address=json.dumps(postal_address, ensure_ascii=False),
         base_url=json.dumps(base_url, ensure_ascii=False),
     )
+
+
+def workflow_text() -> str:
+    """A GitHub Actions workflow that checks pull requests with the version that wrote it."""
+    from newsletter import __version__
+
+    return _WORKFLOW.replace("{version}", __version__)
 
 
 def first_issue(date: dt.date) -> str:

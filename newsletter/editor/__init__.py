@@ -1,0 +1,1 @@
+"""The checker inside an editor: findings, completions and explanations by the Language Server Protocol."""
