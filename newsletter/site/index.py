@@ -6,6 +6,7 @@ written. Readers see the state before an update until that is complete.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,8 +23,10 @@ from newsletter.site.query import BETWEEN, Query, Term, parse_query
 MATCH_BEGINS, MATCH_ENDS = "\x01", "\x02"
 # Of what bm25 counts in title, heading, tags, text and signed names: on the questions of the archive, more weight for
 # titles found no more answers, and stems found a quarter more of them than words as they are (tests/benchmarks/search.py).
-_WEIGHTS = (2.0, 6.0, 2.0, 1.0, 1.0)
+_WEIGHTS = (1.0, 6.0, 1.0, 1.0, 1.0)
 _SNIPPET_WORDS = 28
+_LIST_MARK = re.compile(r"(?:^|\n)[ \t]*[-*] ")
+_RULE = re.compile(r"-{3,}")
 # Of a word that may be mistyped: a shorter one is close to too many others.
 _SHORTEST = 5
 
@@ -182,9 +185,7 @@ class SearchIndex:
                 query.expression(every=every),
             ),
         )
-        return tuple(
-            Hit(passage_of(row), " ".join(row[-2].replace(BETWEEN, "").split()), -row[-1]) for row in rows
-        )
+        return tuple(Hit(passage_of(row), _on_one_line(row[-2]), -row[-1]) for row in rows)
 
     def _instead(self, query: Query) -> str:
         from newsletter.content.suggest import nearest
@@ -249,3 +250,9 @@ class SearchIndex:
             # Another process may have done it while this one waited.
             stale = stale_files(self._db, files)
             return bring_up_to_date(self._db, files, stale) if stale.any else Updated()
+
+
+def _on_one_line(snippet: str) -> str:
+    """A snippet without what only shapes lines: marks of lists, rules of tables, the columns of code."""
+    text = _LIST_MARK.sub(" · ", _RULE.sub(" ", snippet.replace(BETWEEN, "")))
+    return " ".join(text.split()).removeprefix("· ")

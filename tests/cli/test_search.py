@@ -24,7 +24,7 @@ def test_drafts_are_found_only_when_asked_for(archive: Path) -> None:
     done = run(archive, "search", "top_k", "--drafts")
     assert done.stdout == (
         "Ideas · The second (2026-01-02)\nhttps://notes.example.com/second/#concept\n"
-        "  About top_k. - one Takeaway: Remember this.\n\n"
+        "  About top_k. · one Takeaway: Remember this.\n\n"
     )
     assert done.stderr == "1 passage\n"
     assert not (archive / ".newsletter" / "newsletter.db").exists()
