@@ -114,12 +114,13 @@ def test_our_questions_are_in_a_readers_words_not_in_those_of_the_headings(index
     passages = {passage.id: passage for passage in index.passages()}
     cases = read_cases(OWN)
     assert len([case for case in cases if case.anchors]) >= 30
+
+    def named(text: str) -> set[str]:
+        return set(re.findall(r"\w{4,}", text.lower())) - {"does", "when", "which"}
+
     for case in cases:
-        asked = set(re.findall(r"\w{4,}", case.question.lower()))
         for anchor in case.anchors:
-            heading = passages[anchor].heading
-            shared = asked & set(re.findall(r"\w{4,}", heading.lower()))
-            assert len(shared) * 2 <= len(set(re.findall(r"\w{4,}", heading.lower()))), (case, heading)
+            assert not named(case.question) & named(passages[anchor].heading), case
 
 
 def test_most_answers_are_among_the_first_passages(index: SearchIndex, retriever: Retriever) -> None:
