@@ -176,7 +176,7 @@ def test_the_issue_of_the_readme_has_no_fault_but_its_missing_picture(tmp_path: 
     assert [d.code for d in found if d.severity is Severity.ERROR] == ["NL306"], found
     picture = tmp_path / "images" / "lanes.png"
     picture.parent.mkdir()
-    picture.write_bytes(b"")
+    picture.write_bytes((ROOT / "issues/images/001-two-loops.png").read_bytes())
     _, found = check_file(path)
     assert [d for d in found if d.severity is not Severity.INFO] == []
 
