@@ -9,6 +9,7 @@ from newsletter.diagnostics.codes_compiled import COMPILED_CODES
 from newsletter.diagnostics.codes_front_matter import FRONT_MATTER
 from newsletter.diagnostics.codes_guide import GUIDE
 from newsletter.diagnostics.codes_newsletter import NEWSLETTER
+from newsletter.diagnostics.codes_output import OUTPUT
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.diagnostics.codes_site import SITE
 from newsletter.diagnostics.codes_structure import STRUCTURE
@@ -27,6 +28,7 @@ CODES: dict[str, Code] = {
         COMPILED_CODES.values(),
         GUIDE,
         SITE.values(),
+        OUTPUT.values(),
         NEWSLETTER,
     )
     for code in group

@@ -198,14 +198,14 @@ class Origin:
 
     def _marks(self, element: Element) -> Iterator[str]:
         """Patterns that find `element` in a template: its words, its classes, its address, its id, its own tag."""
-        yield from (
-            _words_pattern(element.words)
-            if element.tag not in {"body", "html", "table", "tr", "tbody"}
-            else ()
-        )
-        for name in ("id", "href", "src", "class", "style"):
+        address = element.attributes.get("href" if element.tag == "a" else "src", "").strip()
+        if address and address != "#" and not address.startswith("cid:"):
+            yield rf"(?<==[\"']){re.escape(address)}(?=[\"'])"
+        if element.tag not in {"body", "html", "table", "tr", "tbody"}:
+            yield from _words_pattern(self._written(element))
+        for name in ("id", "href", "class", "style"):
             value = element.attributes.get(name, "").strip()
-            if value and not value.startswith("cid:"):
+            if value:
                 yield rf"<{element.tag}\b[^>]*\b{name}=[\"']{re.escape(value)}[\"']"
         if element.tag not in {"p", "a", "td", "tr", "table", "tbody", "div", "span", "img", "th", "li"}:
             yield rf"<{element.tag}\b"
@@ -213,7 +213,8 @@ class Origin:
 
 def _words_pattern(text: str) -> Iterator[str]:
     words = re.findall(r"\w+", text)
-    if sum(map(len, words)) >= 3:
+    # A single short word stands in many places.
+    if sum(map(len, words)) >= 6 or (len(words) > 1 and sum(map(len, words)) >= 4):
         yield rf"(?<!\w){_BETWEEN.join(map(re.escape, words[:_MOST_WORDS]))}(?!\w)"
         if len(words) > _MOST_WORDS // 2:
             yield rf"(?<!\w){_BETWEEN.join(map(re.escape, words[: _MOST_WORDS // 2]))}(?!\w)"
