@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
+from newsletter.checks.rule import place_of
 from newsletter.content.document import Document, Findings
 from newsletter.content.front_matter import slug_of_file
 from newsletter.content.guide_files import guide_slug, is_guide
@@ -107,7 +108,7 @@ def _check_number(document: Document, number: int, numbers: dict[int, str], find
         findings.add(
             "NL901",
             f"issue number {number} is taken by {first}",
-            *_place(document, "number"),
+            *place_of(document, "number"),
             help="give one of them another number",
         )
 
@@ -124,7 +125,7 @@ def _check_addresses(
             findings.add(
                 "NL902",
                 f"the address `{slug}` is taken by {first}",
-                *_place(document, key),
+                *place_of(document, key),
                 help="write another `slug`" if key == "slug" else f"remove it from `{key}`",
             )
 
@@ -160,16 +161,6 @@ def _check_file_name(document: Document, front: FrontMatter, findings: Findings)
         findings.add(
             "NL903",
             f"the file name says issue {int(named[0])}, the front matter {front.number}",
-            *_place(document, "number"),
+            *place_of(document, "number"),
             help="rename the file or change the number",
         )
-
-
-def _place(document: Document, key: str) -> tuple[int, int]:
-    """Where the value of a front matter key stands; the first line where the key isn't written."""
-    assert document.front is not None
-    start, end = document.front
-    match = re.compile(
-        rf"^(?:{key}|\"{key}\"|'{key}')[ \t]*:[ \t]*(?P<value>[^\n]*?)[ \t]*$", re.MULTILINE
-    ).search(document.text, start, end)
-    return match.span("value") if match else (0, 3)

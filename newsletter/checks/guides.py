@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
-from newsletter.checks.links import Target, check_file, targets_of
+from newsletter.checks.links import check_file
 from newsletter.checks.rule import Rule, Subject
+from newsletter.checks.targets import Target
 from newsletter.content.document import Findings
 from newsletter.content.front_matter import slugify
 from newsletter.content.guide import GuideResult, parse_guide_source
@@ -74,7 +75,7 @@ def _check_anchors(subject: Subject, findings: Findings) -> None:
     if "#" not in subject.document.masked:
         return
     pages: dict[Path, Collection[str] | None] = {}
-    for target in targets_of(subject.document):
+    for target in subject.targets:
         address, hash_, fragment = target.address.partition("#")
         if target.image or not hash_ or not fragment or _SCHEME.match(address):
             continue

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newsletter.checks import layout, links, text
+from newsletter.checks import addresses, inbox_line, layout, links, narrow, pictures, text, words
 from newsletter.checks.rule import Rule, Subject
 from newsletter.content.document import Findings
 from newsletter.content.issue import ParseResult
@@ -17,7 +17,16 @@ from newsletter.diagnostics import Diagnostic
 if TYPE_CHECKING:
     from newsletter.content.guide import GuideResult
 
-RULES: tuple[Rule, ...] = (*text.RULES, *links.RULES, *layout.RULES)
+RULES: tuple[Rule, ...] = (
+    *text.RULES,
+    *links.RULES,
+    *layout.RULES,
+    *inbox_line.RULES,
+    *addresses.RULES,
+    *pictures.RULES,
+    *words.RULES,
+    *narrow.RULES,
+)
 
 
 def check_issue(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from newsletter.checks.targets import Target, targets_of
 from newsletter.content.document import Document, Findings
 from newsletter.model.issue import FrontMatter, Issue
 
@@ -47,6 +49,35 @@ class Subject:
     def is_ready(self) -> bool:
         """Whether the author calls it finished."""
         return self.front is not None and self.front.status == "ready"
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """The links and images of the text, code aside, in no order."""
+        return tuple(targets_of(self.document))
+
+    @cached_property
+    def body(self) -> str:
+        """The Markdown after the front matter, code replaced by fill characters."""
+        return self.document.masked[self.document.body_start :]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """`body` parted at white space."""
+        return self.body.split()
+
+    def place_of(self, key: str) -> tuple[int, int]:
+        """Where the value of a front matter key stands; the first line where the key isn't written."""
+        return place_of(self.document, key)
+
+
+def place_of(document: Document, key: str) -> tuple[int, int]:
+    """Where the value of a front matter key stands; the first line where the key isn't written."""
+    if document.front is None:
+        return 0, 3
+    match = re.compile(
+        rf"^(?:{key}|\"{key}\"|'{key}')[ \t]*:[ \t]*(?P<value>[^\n]*?)[ \t]*$", re.MULTILINE
+    ).search(document.text, *document.front)
+    return match.span("value") if match else (0, 3)
 
 
 class Rule(NamedTuple):

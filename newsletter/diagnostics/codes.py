@@ -8,12 +8,14 @@ from __future__ import annotations
 from newsletter.diagnostics.codes_compiled import COMPILED_CODES
 from newsletter.diagnostics.codes_front_matter import FRONT_MATTER
 from newsletter.diagnostics.codes_guide import GUIDE
+from newsletter.diagnostics.codes_links import LINKS
 from newsletter.diagnostics.codes_newsletter import NEWSLETTER
 from newsletter.diagnostics.codes_output import OUTPUT
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.diagnostics.codes_site import SITE
 from newsletter.diagnostics.codes_structure import STRUCTURE
 from newsletter.diagnostics.codes_text import TEXT
+from newsletter.diagnostics.codes_words import WORDS
 from newsletter.diagnostics.types import Code
 
 __all__ = ["CODES", "Code"]
@@ -29,6 +31,8 @@ CODES: dict[str, Code] = {
         GUIDE,
         SITE.values(),
         OUTPUT.values(),
+        LINKS,
+        WORDS,
         NEWSLETTER,
     )
     for code in group

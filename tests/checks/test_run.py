@@ -26,7 +26,7 @@ def write(folder: Path, name: str, text: str) -> Path:
 
 
 def test_settings_turn_codes_off_and_raise_them_to_errors(tmp_path: Path) -> None:
-    path = write(tmp_path, "001-a.md", GOOD.replace("Hello.", "[a](http://example.com/) TODO"))
+    path = write(tmp_path, "001-a.md", GOOD.replace("Hello.", "[a](http://field-notes.dev/) TODO"))
     assert [(d.code, d.severity) for d in check_file(path)[1]] == [
         ("NL309", Severity.WARNING),
         ("NL310", Severity.WARNING),
@@ -61,9 +61,9 @@ def test_claims_are_read_without_parsing(tmp_path: Path) -> None:
 
 def test_an_image_is_looked_for_beside_the_issue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "issues" / "img").mkdir(parents=True)
-    (tmp_path / "issues" / "img" / "a b.png").write_bytes(b"x")
+    (tmp_path / "issues" / "img" / "a b.gif").write_bytes(b"GIF89a")
     path = write(
-        tmp_path / "issues", "001-a.md", GOOD.replace("Hello.", "![A](<img/a b.png>) ![B](img/a%20b.png)")
+        tmp_path / "issues", "001-a.md", GOOD.replace("Hello.", "![A](<img/a b.gif>) ![B](img/a%20b.gif)")
     )
     monkeypatch.chdir(tmp_path)
     assert check_file(path)[1] == []

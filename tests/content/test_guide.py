@@ -355,7 +355,7 @@ def test_a_link_into_another_page_is_followed_to_its_anchor(tmp_path: Path) -> N
         "#choose": False,
         "#": None,
         "broken.md#x": True,
-        "https://example.com/#x": True,
+        "https://field-notes.dev/#x": True,
     }
     for link, good in links.items():
         path = guides / "this.md"

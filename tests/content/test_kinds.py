@@ -62,7 +62,7 @@ Fast.
 uv tool install ruff
 
 ## Links: Elsewhere
-- [a](https://example.com/)
+- [a](https://field-notes.dev/)
 """
 
 

@@ -1,0 +1,314 @@
+"""Do the words themselves hold: nothing doubled, invisible, stale, unkind, or harder to read than it need be?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import compress, islice
+from operator import eq
+
+from newsletter.checks.rule import Rule, Subject
+from newsletter.content.document import SPAN_FILL, Findings
+from newsletter.diagnostics import Fix
+
+# What a long read takes; most newsletters stay below a third.
+MOST_WORDS = 4_000
+WORDS_PER_MINUTE = 238
+# Scientific papers reach about 17; adults read with ease up to 12.
+HARDEST_GRADE = 18
+# Below this, one long sentence decides.
+_LEAST_WORDS = 150
+# Japanese, Chinese and Thai part no words by spaces, and the index says nothing of them.
+_LONGEST_MEAN = 12
+
+# Phrases that word-based filters score, without a first letter that may be a capital; single words are innocent.
+_SPAM = (
+    "00% free",
+    "ct now",
+    "arn extra cash",
+    "ake money fast",
+    "nce in a lifetime",
+    "isk-free",
+    "his is not spam",
+    "hile supplies last",
+    "ou have been selected",
+)
+# Doubled by grammar ("that that is", "had had"), by name or for effect.
+_MAY_DOUBLE = frozenset(
+    [
+        "blah",
+        "bye",
+        "can",
+        "had",
+        "her",
+        "ha",
+        "haha",
+        "hear",
+        "knock",
+        "log",
+        "no",
+        "so",
+        "that",
+        "very",
+        "yes",
+        "yo",
+        "is",
+        "boo",
+        "bora",
+        "chi",
+        "duran",
+        "fur",
+        "long",
+        "mau",
+        "new",
+        "pago",
+        "paris",
+        "win",
+        "wagga",
+        "walla",
+        "well",
+        "york",
+        "dum",
+        "tut",
+        "there",
+        "sing",
+        "tsk",
+        "wee",
+    ]
+)
+# No article, preposition, pronoun or auxiliary stands twice: these are mended without asking.
+_NEVER_DOUBLE = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "by",
+        "for",
+        "from",
+        "of",
+        "or",
+        "the",
+        "these",
+        "those",
+        "to",
+        "was",
+        "we",
+        "were",
+        "with",
+        "your",
+    ]
+)
+# A term, what to say instead; the stem in lower case is searched first.
+_UNKIND = (
+    ("hitelist", r"whitelist(?:s|ed|ing)?", "allow list"),
+    ("lacklist", r"blacklist(?:s|ed|ing)?", "deny list, block list"),
+    ("aster", r"master[-/ ](?:and )?slaves?", "primary and replica, leader and follower"),
+    ("anity", r"sanity[- ]check(?:s|ed|ing)?", "quick check, smoke test"),
+    ("an-hour", r"man-hours?", "person-hours, hours of work"),
+    ("an hours", r"man hours", "person-hours, hours of work"),
+    ("uys", r"(?:hi|hey|you) guys", "everyone, you all"),
+    ("randfather", r"grandfathered(?: in)?", "exempt, kept as it was"),
+    ("rippled", r"crippled", "limited, slowed down"),
+)
+# Zero-width and direction-changing characters (Unicode 16, chapter 23): nobody sees them, every parser does.
+_ZERO_WIDTH = "\u200b\u2060\u00ad"
+_BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_INVISIBLE = (*_ZERO_WIDTH, *_BIDI)
+_NAMES = {
+    "\u200b": "a zero-width space",
+    "\u2060": "a word joiner",
+    "\u00ad": "a soft hyphen",
+}
+_MOST_OF_A_KIND = 20
+
+
+def _check_invisible(subject: Subject, findings: Findings) -> None:
+    text = subject.document.text
+    if text.isascii() or not any(character in text for character in _INVISIBLE):
+        return
+    for match in islice(re.finditer(f"[{_ZERO_WIDTH}{_BIDI}]+", text), _MOST_OF_A_KIND):
+        character = match[0][0]
+        turns = character in _BIDI
+        name = _NAMES.get(character, "a direction override")
+        findings.add(
+            "NL834",
+            f"{name} (U+{ord(character):04X})",
+            *match.span(),
+            help="remove it: the text is read in its own direction"
+            if turns
+            else "`newsletter check --fix` removes it",
+            # What was turned around may have been meant so.
+            fix=None if turns else Fix(*match.span(), ""),
+        )
+
+
+def _check_spaces_in_code(subject: Subject, findings: Findings) -> None:
+    document = subject.document
+    if document.text.isascii() or "\u00a0" not in document.text:
+        return
+    for start, end in document.code_blocks:
+        for match in re.finditer("\u00a0+", document.text[start:end]):
+            place = (start + match.start(), start + match.end())
+            findings.add(
+                "NL835",
+                "a no-break space in code",
+                *place,
+                help="`newsletter check --fix` makes it an ordinary one",
+                fix=Fix(*place, " " * len(match[0])),
+            )
+
+
+def _check_doubled(subject: Subject, findings: Findings) -> None:
+    words = subject.words
+    twice = {word for word in compress(words, map(eq, words, words[1:])) if word.isalpha()}
+    if not twice:
+        return
+    masked, body = subject.document.masked, subject.document.body_start
+    for word in sorted(twice):
+        if word.casefold() in _MAY_DOUBLE:
+            continue
+        for match in re.finditer(
+            rf"(?<!\S){word}(?P<again>[ \t]*\n?[ \t]*(?<=\s){word})(?!\S)", masked[body:]
+        ):
+            start, end = body + match.start(), body + match.end()
+            # A heading and a row of a table end where their line does.
+            if "\n" in match[0] and masked[masked.rfind("\n", 0, start) + 1 :].lstrip()[:1] in {"#", "|"}:
+                continue
+            safe = word.casefold() in _NEVER_DOUBLE
+            findings.add(
+                "NL833",
+                f"`{word}` stands twice",
+                start,
+                end,
+                help="`newsletter check --fix` removes one" if safe else "remove one, if it isn't meant",
+                fix=Fix(body + match.start("again"), end, "") if safe else None,
+            )
+
+
+def _check_terms(subject: Subject, findings: Findings) -> None:
+    body = subject.body
+    for stem, pattern, instead in _UNKIND:
+        if stem not in body:
+            continue
+        for match in re.finditer(rf"(?<![\w/.-]){pattern}(?![\w/-])", body, re.IGNORECASE):
+            if _is_in_address(subject, match.start()):
+                continue
+            start = subject.document.body_start + match.start()
+            findings.add(
+                "NL832",
+                f"`{match[0]}` can be said more plainly",
+                start,
+                start + len(match[0]),
+                help=f"say {instead}",
+            )
+
+
+def _check_spam(subject: Subject, findings: Findings) -> None:
+    masked = subject.document.masked
+    for phrase in _SPAM:
+        at = masked.find(phrase)
+        while at > 0:
+            start, end = at - 1, at + len(phrase)
+            if not masked[start - 1 : start].isalnum() and not masked[end : end + 1].isalnum():
+                findings.add(
+                    "NL831",
+                    f"`{masked[start:end]}` is a phrase of spam",
+                    start,
+                    end,
+                    help="say it in your own words; one alone does no harm",
+                )
+                break
+            at = masked.find(phrase, end)
+
+
+def _is_in_address(subject: Subject, offset: int) -> bool:
+    at = subject.document.body_start + offset
+    return any(target.start <= at < target.end for target in subject.targets)
+
+
+def _check_years(subject: Subject, findings: Findings) -> None:
+    date = getattr(subject.front, "date", None)
+    if date is None:
+        return
+    for match in _years(subject.body):
+        year = int(match["year"])
+        if year < date.year:
+            start = subject.document.body_start + match.start("year")
+            findings.add(
+                "NL836",
+                f"`{' '.join(match[0].split())}`, and the issue is of {date.year}",
+                start,
+                start + 4,
+                help=f"is it still so? Write {date.year}, or say when it was",
+            )
+
+
+def _years(body: str) -> Iterator[re.Match[str]]:
+    if "his year" in body or "urrent year" in body:
+        yield from re.finditer(r"\b(?:[Tt]his|[Cc]urrent) year,? ?\(?(?P<year>20\d\d)\b", body)
+    if "©" in body or "opyright" in body:
+        yield from re.finditer(
+            r"(?:©|\b[Cc]opyright(?: ©| \(c\))?) ?(?:\d{4} ?[-–] ?)?(?P<year>20\d\d)\b", body
+        )
+
+
+def _check_reading(subject: Subject, findings: Findings) -> None:
+    words = len(subject.words)
+    if words < _LEAST_WORDS:
+        return
+    start = len(subject.document.masked) - len(subject.body.lstrip())
+    if words > MOST_WORDS:
+        findings.add(
+            "NL838",
+            f"{words:,} words, about {round(words / WORDS_PER_MINUTE)} minutes",
+            start,
+            help="few read so much of a mail: split it, or keep a part for the web page",
+        )
+    sentences = subject.body.count(". ") + subject.body.count(".\n")
+    if _grade(len(subject.body) - words, words, sentences) < HARDEST_GRADE:
+        return  # with code, tables and addresses counted in, and not every sentence, it only looks harder
+    grade = reading_grade(subject.body)
+    if grade > HARDEST_GRADE:
+        findings.add(
+            "NL837",
+            f"it reads like a scientific paper: grade {grade:.0f}",
+            start,
+            help="shorter sentences do most; 12 or less reads with ease",
+        )
+
+
+def reading_grade(text: str) -> float:
+    """The Automated Readability Index: years at school that a text asks for.
+
+    4.71 × characters per word + 0.5 × words per sentence − 21.43 (Senter and Smith, AMRL-TR-66-220, 1967). It counts no
+    syllables, which no program counts well, and so is as right in code-laden prose as the others.
+    """
+    # Tables, headings, field lists and addresses hold no sentences.
+    lines = [line for line in text.split("\n") if line[:1] not in {"#", "|", "-", "["}]
+    prose = re.sub(r"\]\([^()\s]*\)", "]", " ".join(lines)) if "](" in text else " ".join(lines)
+    words = prose.split()
+    sentences = sum(word[-1] in ".!?…:" for word in words) or 1
+    if len(words) < _LEAST_WORDS:
+        return 0.0
+    characters = sum(map(len, words)) - prose.count(SPAN_FILL)
+    if characters > _LONGEST_MEAN * len(words):
+        return 0.0
+    return _grade(characters, len(words), sentences)
+
+
+def _grade(characters: int, words: int, sentences: int) -> float:
+    return 4.71 * characters / words + 0.5 * words / max(sentences, 1) - 21.43
+
+
+RULES = (
+    Rule(("NL834",), _check_invisible),
+    Rule(("NL835",), _check_spaces_in_code),
+    Rule(("NL833",), _check_doubled),
+    Rule(("NL832",), _check_terms),
+    Rule(("NL831",), _check_spam, of_mail=True),
+    Rule(("NL836",), _check_years),
+    Rule(("NL837", "NL838"), _check_reading),
+)
