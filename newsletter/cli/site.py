@@ -108,7 +108,7 @@ def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
     import gc
 
     from newsletter.site.build import build_site
-    from newsletter.site.cards import can_draw
+    from newsletter.site.extras import can_draw
 
     # A build makes millions of small objects and no cycles that matter: looking for them is a tenth of its time.
     gc.disable()
@@ -129,8 +129,8 @@ def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
     """What the site of this newsletter is made of."""
     from newsletter.content.guide_files import guide_files
     from newsletter.site.build import SiteInputs
-    from newsletter.site.cards import can_draw
     from newsletter.site.entry import SiteOptions
+    from newsletter.site.extras import can_draw, encodings
 
     settings = workspace.settings
     guides = guide_files(workspace.issues_dir)
@@ -145,6 +145,8 @@ def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
             licence_url=settings.site.licence_url,
             drafts=drafts,
             cards=settings.site.cards and can_draw(),
+            search=settings.site.search,
+            precompress=encodings() if settings.site.precompress else (),
         ),
         template_dirs=workspace.template_dirs,
         consent=settings.consent_words,

@@ -48,6 +48,14 @@ class SiteSettings(Table):
     cards: bool = Field(
         default=True, description="Draw a picture of each page's title for where it is shared (extra `site`)."
     )
+    precompress: bool = Field(
+        default=False,
+        description="Put .gz files beside the pages, and .br where the brotli package is, for a server that sends them.",
+    )
+    search: Literal["", "service", "pagefind"] = Field(
+        default="",
+        description='How readers search: "service" asks `newsletter serve` at `base_url`, "pagefind" makes an index for the browser (extra `site`); no box unless given.',
+    )
     licence: str = Field(
         default="",
         max_length=200,

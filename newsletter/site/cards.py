@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from functools import cache, partial
-from importlib.util import find_spec
 from io import BytesIO
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -59,11 +58,6 @@ class Card:
     def alternative(self) -> str:
         """What the picture says, for who can't see it."""
         return " · ".join(filter(None, [self.title, self.name if self.name != self.title else "", self.mark]))
-
-
-def can_draw() -> bool:
-    """Whether Pillow is installed."""
-    return find_spec("PIL") is not None
 
 
 class Cards:

@@ -142,7 +142,9 @@ class SiteOptions:
         licence: of the text, in words; may be empty.
         licence_url: where it can be read; may be empty.
         drafts: whether issues that were not sent are shown as well.
+        precompress: the content codings that files are packed in beforehand.
         cards: whether a picture is drawn for pages that have none; Pillow has to be there.
+        search: who answers the search box: the service, Pagefind in the reader's browser, or nobody.
     """
 
     kinds: tuple[SectionKind, ...]
@@ -152,3 +154,5 @@ class SiteOptions:
     licence_url: str = ""
     drafts: bool = False
     cards: bool = False
+    search: Literal["", "service", "pagefind"] = ""
+    precompress: tuple[str, ...] = ()

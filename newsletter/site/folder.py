@@ -97,11 +97,20 @@ class NewFolder:
         else:
             self.files[path] = known
 
+    def place_of(self, path: str) -> Path:
+        """Where a file is until the swap."""
+        return self._new / path
+
     def copy(self, path: str, source: Path) -> None:
         """A file from elsewhere."""
         target = self._place(path)
         shutil.copyfile(source, target)
         self._note(path, target)
+
+    def read(self, path: str) -> bytes:
+        """What is in a file of the new folder."""
+        with open(f"{self._new}/{path}", "rb") as file:  # noqa: PTH123 - as above
+            return file.read()
 
     def _place(self, path: str) -> str:
         """Where the file goes; nothing is there any more, since the old folder may share its bytes."""

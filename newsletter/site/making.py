@@ -24,6 +24,7 @@ from newsletter.site.cache import Cache, digest
 from newsletter.site.cards import Cards
 from newsletter.site.entry import Body, Entry
 from newsletter.site.folder import NewFolder, as_written
+from newsletter.site.packed import pack
 from newsletter.site.page import Page
 from newsletter.site.pages import Pages
 from newsletter.site.sources import Reader, Sources
@@ -87,7 +88,8 @@ class _Making:
             others = set(before) - set(wanted)
             if others <= there and set(assets) <= others:
                 return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
-        folder = NewFolder(self._out, self._spare, {path: before[path][1:] for path in there})
+        known = {path: before[path][1:] for path in there}
+        folder = NewFolder(self._out, self._spare, known)
         try:
             for page in pages:
                 self._write(folder, page, current, {"site": site, "css": f"{self._root}/assets/{css_name}"})
@@ -99,6 +101,8 @@ class _Making:
                 else:
                     folder.write(path, file())
             self._write_feeds(folder, sources, pages)
+            if inputs.options.precompress:
+                pack(folder, known, inputs.options.precompress)
             folder.swap()
         except BaseException:
             folder.discard()
@@ -106,7 +110,8 @@ class _Making:
         kept = {path: (wanted.get(path, ""), *found) for path, found in folder.files.items()}
         self._cache.keep_pages(str(self._out), kept)
         self._cache.set_about(f"rest:{self._out}", rest)
-        return sources, Built(True, *counts, len(folder.files) - len(current), findings)  # noqa: FBT003 - as above
+        written = sum(known.get(path) != found for path, found in folder.files.items())
+        return sources, Built(True, *counts, written, findings)  # noqa: FBT003 - as above
 
     # What there is to do ------------------------------------------------------------------------
 
@@ -226,6 +231,10 @@ class _Making:
             "light": look["light"].ground,
             "dark": look["dark"].ground,
             "navigation": navigation,
+            "search_url": {
+                "service": f"{publication.base_url}/search",
+                "pagefind": f"{self._root}/search/",
+            }.get(self._inputs.options.search, ""),
             "join_url": f"{publication.base_url}/join",
             "consent": self._inputs.consent,
             "licence": self._inputs.options.licence,

@@ -10,8 +10,8 @@ import pytest
 from newsletter.model.issue import DEFAULT_KINDS
 from newsletter.model.publication import Publication, Theme
 from newsletter.site.build import Built, SiteInputs, build_site
-from newsletter.site.cards import can_draw
 from newsletter.site.entry import SiteOptions
+from newsletter.site.extras import can_draw
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLICATION = Publication(
