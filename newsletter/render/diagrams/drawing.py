@@ -23,6 +23,8 @@ SECONDS: Final = 10
 
 # CSS pixels, of a picture that nobody scrolls through.
 _MOST_PIXELS = 4_000_000
+# Nothing is imported from the folder one is in, where anything may lie.
+_PYTHON = (sys.executable, "-P")
 _PACKAGES = ("merman", "resvg_py", "PIL")
 # dot's own words: `Error: <stdin>: syntax error in line 3 near '->'`.
 _DOT_LINE = re.compile(r"\bline (\d+)")
@@ -67,7 +69,7 @@ def _mermaid(source: str, look: Look, widest: int) -> Drawn | Undrawn:
     }
     # The other process finds packages where this one does, however that was arranged.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-m", "newsletter.render.diagrams.worker"]
+    command = [*_PYTHON, "-m", "newsletter.render.diagrams.worker"]
     done = _run(command, json.dumps(request).encode(), environment)
     if isinstance(done, Undrawn):
         return done
@@ -118,7 +120,7 @@ def _dot_at(
     )
     command = [
         *(
-            sys.executable,
+            *_PYTHON,
             "-c",
             limited,
             str(SECONDS),
