@@ -2,7 +2,7 @@
 
     python tests/benchmarks/site.py [--issues 1000] [--peers]
 
-Each build is a process of its own, start-up included. The peers (Pelican, MkDocs, Hugo) build the same
+Each build is a process of its own, start-up included. The peers (Hugo, Eleventy, Pelican, MkDocs) build the same
 Markdown where they are installed, and are named with the reason where they aren't.
 """
 
@@ -57,6 +57,9 @@ tagline = "A thousand issues"
 from = "bench@example.com"
 postal_address = "1 Example Street"
 base_url = "https://bench.example.com"
+
+[site]
+cards = false
 """
 
 
@@ -148,6 +151,8 @@ def ours(home: Path, count: int) -> dict[str, float]:
     figures["one edit"] = cpu(build, home, env)
     middle.write_text(issue(count // 2, "Another title"))
     figures["one title"] = cpu(build, home, env)
+    middle.write_text(issue(count // 2, "Another title").replace("Takeaway:** ", "Takeaway:** Edited. "))
+    figures["next edit"] = cpu(build, home, env)
     return figures
 
 
@@ -189,12 +194,28 @@ def hugo(home: Path, count: int) -> float:
     return cpu(["hugo", "--quiet"], home)
 
 
+def eleventy(home: Path, count: int) -> float:
+    (home / "posts").mkdir(parents=True)
+    (home / "_includes").mkdir()
+    (home / "_includes" / "post.njk").write_text(
+        "<!DOCTYPE html><title>{{ title }}</title>{{ content | safe }}"
+    )
+    for number in range(1, count + 1):
+        (home / "posts" / f"{number}.md").write_text(
+            f"---\nlayout: post.njk\ntitle: Issue {number}\ndate: {front(number, '')['date']}\ntags: [{WORDS[number % 20]}]\n---\n{body(number)}"
+        )
+    (home / "index.njk").write_text(
+        "---\n---\n{% for post in collections.all %}<a href='{{ post.url }}'>{{ post.data.title }}</a>{% endfor %}"
+    )
+    return cpu(["eleventy", "--quiet"], home)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--issues", type=int, default=1000)
     parser.add_argument("--peers", action="store_true")
     options = parser.parse_args()
-    limits = {"full": 3.0, "one edit": 0.5, "one title": 0.5, "nothing": 0.4}
+    limits = {"full": 3.0, "one edit": 0.5, "one title": 0.5, "next edit": 0.5, "nothing": 0.4}
     with tempfile.TemporaryDirectory() as folder:
         start = min(cpu([sys.executable, "-m", "newsletter", "--version"], ROOT) for _ in range(3))
         figures = ours(Path(folder, "ours"), options.issues)
@@ -205,7 +226,12 @@ def main() -> None:
         for name, seconds in figures.items():
             print(f"  ours, {name:<10} {seconds:6.2f}  limit {limits[name]:.1f}")
         if options.peers:
-            for name, build in (("hugo", hugo), ("pelican", pelican), ("mkdocs", mkdocs)):
+            for name, build in (
+                ("hugo", hugo),
+                ("eleventy", eleventy),
+                ("pelican", pelican),
+                ("mkdocs", mkdocs),
+            ):
                 if shutil.which(name) is None:
                     print(f"  {name}: skipped, it isn't on PATH")
                     continue
