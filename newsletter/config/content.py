@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from newsletter.config.table import HEX_COLOUR, HEX_COLOUR_OR_NONE, SECURE_ADDRESS, Table
