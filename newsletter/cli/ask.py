@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ app = typer.Typer()
 # To be read by a person, and by a model; see `newsletter eval` for what is found among so many.
 _SHOWN, _GIVEN = 3, 6
 _WIDEST, _INDENT = 92, "    "
+_CODE = "    "
+_ITEM = re.compile(r" {0,3}(?:[-*]|\d{1,3}[.)]) (?=\S)")
 
 
 @app.command()
@@ -144,7 +147,13 @@ def _wrapped(text: str, indent: str) -> str:
     lines: list[str] = []
     for line in text.split("\n"):
         shown = printable(line.rstrip())
-        lines += [shown] if shown.startswith("    ") or "  " in shown.strip() else wrap(shown, columns)
+        mark = _ITEM.match(shown)
+        hanging = " " * len(mark[0]) if mark else ""
+        if shown.startswith(_CODE) or "  " in shown.strip():
+            lines.append(shown)
+        else:
+            first, *more = wrap(shown[len(hanging) :], columns - len(hanging))
+            lines += [f"{shown[: len(hanging)]}{first}", *(f"{hanging}{rest}" for rest in more)]
     return "\n".join(f"{indent}{line}".rstrip() for line in lines)
 
 
