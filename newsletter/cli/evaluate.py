@@ -64,6 +64,10 @@ def evaluate_(
         )
     if out is not None and not questions:
         raise UsageError("--out writes the archive's own questions", hint="add --questions")
+    if out is not None and out.exists():
+        raise UsageError(
+            f"{out} is there already", hint="name another file: yours may be paraphrased by hand"
+        )
     workspace = open_workspace()
     path = None if questions else _file(workspace, file)
     cases = read_cases(path) if path is not None else []
@@ -73,10 +77,6 @@ def evaluate_(
             cases = questions_asked(passages)
         done = evaluate(Retriever(index, workspace.settings.language), passages, cases, max(depths))
     if out is not None:
-        if out.exists():
-            raise UsageError(
-                f"{out} is there already", hint="name another file: yours may be paraphrased by hand"
-            )
         write_whole({out: cases_as_jsonl(cases)})
     where = str(from_here(path)) if path is not None else "the archive's own questions"
     if as_json:

@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from newsletter.cli import ask, evaluate
+from newsletter.errors import UsageError
 from tests.cli.conftest import Run
 from tests.conftest import ROOT, missing
 from tests.fakes.chat import FakeChat
@@ -37,6 +40,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def inside(home: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """Runs a command in this process, in the newsletter's folder."""
+    monkeypatch.chdir(home)
+    return CliRunner()
+
+
+@pytest.fixture
 def chat() -> Iterator[FakeChat]:
     with FakeChat(secret=KEY) as fake:
         yield fake
@@ -54,25 +64,17 @@ def test_passages_are_printed_with_number_address_and_date(run: Run, home: Path)
     assert "k = 60" in done.stdout
 
 
-def test_drafts_are_asked_only_when_wanted(run: Run, home: Path) -> None:
-    done = run("ask", QUESTION, "--limit", "20", "--json", cwd=home)
+def test_drafts_are_asked_only_when_wanted(home: Path, inside: CliRunner) -> None:
+    done = inside.invoke(ask.app, [QUESTION, "--limit", "20", "--json"])
     passages = json.loads(done.stdout)["passages"]
     assert passages
     assert all(passage["id"].startswith("guides/") for passage in passages)
 
 
-def test_what_nothing_answers_is_said_and_no_model_is_asked(run: Run, home: Path, chat: FakeChat) -> None:
-    done = run(
-        "ask",
-        "how do I bake sourdough bread",
-        "--model",
-        "small",
-        "--base-url",
-        chat.base_url,
-        cwd=home,
-        env={"NEWSLETTER_ASK_API_KEY": KEY},
-    )
-    assert (done.returncode, done.stdout) == (0, "")
+def test_what_nothing_answers_is_said_and_no_model_is_asked(inside: CliRunner, chat: FakeChat) -> None:
+    arguments = ["how do I bake sourdough bread", "--model", "small", "--base-url", chat.base_url]
+    done = inside.invoke(ask.app, arguments)
+    assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "nothing in the archive answers this\n"
     assert chat.calls == []
 
@@ -132,15 +134,17 @@ def test_a_model_that_cannot_be_asked_is_an_error_without_a_traceback(
     assert "there is no address for the model" in nowhere.stderr
 
 
-def test_retrieval_is_measured_and_an_anchor_that_is_gone_is_found_out(run: Run, home: Path) -> None:
-    questions = home / "questions.csv"
-    questions.write_text(
+def test_retrieval_is_measured_and_an_anchor_that_is_gone_is_found_out(home: Path, inside: CliRunner) -> None:
+    (home / "questions.csv").write_text(
         f"question,anchors\n{QUESTION},hybrid-retrieval#concept\nWhat is lost?,gone#concept\nBread?,\n"
     )
-    done = run("eval", "questions.csv", "--drafts", "--k", "1,5", cwd=home)
-    assert done.returncode == 1
+    done = inside.invoke(evaluate.app, ["questions.csv", "--drafts", "--k", "1,5"])
+    assert done.exit_code == 1
     assert done.stdout.startswith("questions.csv: 1 question, 1 that nothing answers, 66 passages\n")
     assert "questions.csv:3: no passage has the anchor gone#concept" in done.stderr
+
+
+def test_figures_are_there_for_scripts(run: Run, home: Path) -> None:
     printed = run("eval", "--drafts", "--json", cwd=home)
     assert printed.returncode == 0, printed.stderr
     figures = json.loads(printed.stdout)
@@ -148,17 +152,17 @@ def test_retrieval_is_measured_and_an_anchor_that_is_gone_is_found_out(run: Run,
     assert figures["recall"]["5"] > 0.8
 
 
-def test_the_archives_own_questions_make_a_first_file_and_replace_none(run: Run, home: Path) -> None:
-    done = run("eval", "--questions", "--out", "own.jsonl", cwd=home)
-    assert done.returncode == 0, done.stderr
+def test_the_archives_own_questions_make_a_first_file_and_replace_none(home: Path, inside: CliRunner) -> None:
+    done = inside.invoke(evaluate.app, ["--questions", "--out", "own.jsonl"])
+    assert done.exit_code == 0, done.output
     assert "These are easy" in done.stdout
     lines = [json.loads(line) for line in (home / "own.jsonl").read_text().splitlines()]
     assert len(lines) == 24
     assert lines[0]["question"].endswith("?")
     before = (home / "own.jsonl").read_bytes()
-    again = run("eval", "--questions", "--out", "own.jsonl", cwd=home)
-    assert again.returncode == 2
-    assert "own.jsonl is there already" in again.stderr
+    again = inside.invoke(evaluate.app, ["--questions", "--out", "own.jsonl"]).exception
+    assert isinstance(again, UsageError)
+    assert "own.jsonl is there already" in again.message
     assert (home / "own.jsonl").read_bytes() == before
 
 
