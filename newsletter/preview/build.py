@@ -23,7 +23,7 @@ from newsletter.model.template import InlineImage
 from newsletter.preview.files import shown_name, text_of
 from newsletter.preview.message import read_message
 from newsletter.preview.picture import Broken, Picture, Summary
-from newsletter.preview.process import unforeseen
+from newsletter.preview.process import TooLongError, given_up, unforeseen
 from newsletter.preview.reader import Reader, outgoing_of, presentable, reader_named, signer_for
 from newsletter.render.compile import compile_rendered
 from newsletter.render.email import RenderedIssue
@@ -106,6 +106,8 @@ class Builder:
             return self._build(path, who, started)
         except NewsletterError as error:
             return Broken((unforeseen(name, error.message, error.hint),), text_of(path))
+        except TooLongError as error:
+            return Broken((given_up(name, error),), text_of(path))
         except Exception as error:  # noqa: BLE001 - a template of the author's own may raise anything, and the preview lives on
             return Broken((unforeseen(name, f"{type(error).__name__}: {error}"),), text_of(path))
 
@@ -116,6 +118,8 @@ class Builder:
             return self._check(path, name)
         except NewsletterError as error:
             return [unforeseen(name, error.message, error.hint)]
+        except TooLongError as error:
+            return [given_up(name, error)]
         except Exception as error:  # noqa: BLE001 - as in `build`
             return [unforeseen(name, f"{type(error).__name__}: {error}")]
 

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from newsletter.errors import NewsletterError
-from newsletter.preview.process import Order, Refusal
+from newsletter.preview.process import Order, Refusal, TooLongError
 
 if TYPE_CHECKING:
     from newsletter.diagnostics import Diagnostic
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 _MEMORY = 3 << 30
 # Processor seconds between asking a loop to end and ending the process: C code doesn't hear the first.
 _GRACE = 1.0
-
-
-class TooLongError(Exception):
-    """An order took more processor time than it may have."""
 
 
 class Bench:
@@ -87,8 +83,8 @@ def serve(orders: Connection, answers: Connection) -> None:
                 answer = getattr(bench, order.name)(*order.arguments)
         except NewsletterError as error:
             answer = Refusal(error.message, error.hint)
-        except (TooLongError, MemoryError, OSError) as error:
-            answer = Refusal(str(error) or type(error).__name__, "")
+        except Exception as error:  # noqa: BLE001 - what an author's files bring about must not end the preview
+            answer = Refusal(f"{type(error).__name__}: {error}", "")
         try:
             answers.send(answer)
         except BrokenPipeError:
@@ -100,7 +96,9 @@ def _limited(seconds: float) -> Any:
     """Raise `TooLongError` after so much processor time; end the process a little later, if even that went unheard."""
 
     def ring(_signal: int, _frame: FrameType | None) -> None:
-        raise TooLongError(f"this took more than {seconds:g} seconds of processor time, and was given up")
+        raise TooLongError(
+            f"rendering took more than {seconds:g} seconds of processor time, and was given up"
+        )
 
     # Processor time and not the clock: on a busy machine a slow answer is no endless one.
     signal.signal(signal.SIGPROF, ring)

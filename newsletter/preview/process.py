@@ -26,10 +26,19 @@ from newsletter.preview.picture import Broken, Picture, Summary, WebPage
 NOT_RENDERED = "preview"
 # Seconds of processor time for one answer: a 2 MB issue takes about two.
 CPU_SECONDS = 6.0
+_LOOK_FOR = (
+    "look for a loop without an end in your own templates/, or for very long lines and tables in the issue"
+)
 # Seconds on the clock: only for what waits for something, such as a pipe that nobody writes to.
 _WALL_SECONDS = 60.0
+# Everything that renders is imported first.
+_OPEN_CPU_SECONDS = 30.0
 # A site of hundreds of issues is read once, and kept.
 _SITE_CPU_SECONDS = 60.0
+
+
+class TooLongError(Exception):
+    """An order took more processor time than it may have."""
 
 
 class ProcessLostError(Exception):
@@ -79,7 +88,7 @@ class RenderProcess:
         """
         with self._turn:
             try:
-                identity: Mapping[str, Any] = self._ask("open", home, reader)
+                identity: Mapping[str, Any] = self._ask("open", home, reader, cpu=_OPEN_CPU_SECONDS)
             except ProcessLostError as error:
                 raise NewsletterError(f"the settings can't be read: {error}") from None
             self._opened = (home, reader)
@@ -148,7 +157,7 @@ class RenderProcess:
     def _call(self, name: str, *arguments: Any, cpu: float = 0.0) -> Any:
         with self._turn:
             if self._process is None and self._opened is not None:
-                self._ask("open", *self._opened)
+                self._ask("open", *self._opened, cpu=_OPEN_CPU_SECONDS)
             return self._ask(name, *arguments, cpu=cpu)
 
     def _ask(self, name: str, *arguments: Any, cpu: float = 0.0) -> Any:
@@ -197,6 +206,11 @@ class RenderProcess:
         self._process = self._orders = self._answers = None
 
 
+def given_up(name: str, error: TooLongError) -> Diagnostic:
+    """A rendering without an end that no template was at."""
+    return unforeseen(name, str(error), _LOOK_FOR)
+
+
 def unforeseen(name: str, message: str, hint: str = "") -> Diagnostic:
     """What no rule has a code for, as a finding about the file `name`."""
     return Diagnostic(code=NOT_RENDERED, severity=Severity.ERROR, message=message, path=name, help=hint)
@@ -206,7 +220,7 @@ def _lost(name: str, error: ProcessLostError) -> Diagnostic:
     return unforeseen(
         name,
         str(error),
-        "look for a loop without an end in your own templates/, or for a very large table or picture in the issue",
+        _LOOK_FOR,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from newsletter.preview.chromium import Chromium
@@ -42,7 +42,9 @@ _WANTED_HEIGHT = """(() => {
 _PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
 
 
-def take_screenshots(browser: Chromium, page: str, key: str, folder: Path) -> Iterator[Path]:
+def take_screenshots(
+    browser: Chromium, page: str, key: str, folder: Path, views: Mapping[str, str] = VIEWS
+) -> Iterator[Path]:
     """Write a picture of every panel, as high as what it shows; yields each file when it is there.
 
     Args:
@@ -50,6 +52,7 @@ def take_screenshots(browser: Chromium, page: str, key: str, folder: Path) -> It
         page: the studio's address, without a fragment.
         key: the issue.
         folder: takes the pictures; those of an earlier run are replaced one by one.
+        views: which, as in `VIEWS`.
 
     Raises:
         NewsletterError: the browser doesn't do as it is told.
@@ -61,7 +64,7 @@ def take_screenshots(browser: Chromium, page: str, key: str, folder: Path) -> It
         {"name": "prefers-reduced-motion", "value": "reduce"},
     ]
     browser.call("Emulation.setEmulatedMedia", features=features)
-    for name, view in VIEWS.items():
+    for name, view in views.items():
         _resize(browser, _HEIGHT)
         browser.call("Page.navigate", url="about:blank")
         browser.call("Page.navigate", url=f"{page}#/{key}/{view}")

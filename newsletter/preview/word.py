@@ -106,6 +106,7 @@ _UNKNOWN_SELECTOR = re.compile(r"[\[:>+~]|[\w-][.#][\w-]+[.#]")
 _NOT_DRAWN = "svg, video, audio, canvas, iframe, object, embed, math, template, input, select, textarea, source, map, xml, noscript, link"
 _HIDDEN = re.compile(r"\bmso-hide\s*:\s*all\b", re.IGNORECASE)
 _STRETCHED = re.compile(r"\bmso-font-width\s*:\s*(\d{1,3})%", re.IGNORECASE)
+_RAISED = re.compile(r"\bmso-text-raise\s*:\s*(\d{1,3})px", re.IGNORECASE)
 _DECLARATION = re.compile(r"""((?:[^;"']|"[^"]*"|'[^']*')+)""")
 
 _REVEALED = re.compile(r"<!--\[if ([^\]]*)\]>\s*<!-+>(.*?)<!--\s*<!\[endif\]-->", re.IGNORECASE | re.DOTALL)
@@ -129,8 +130,15 @@ def as_word(html: str) -> str:
         del node.attrs["hidden"]  # html-hidden
     for node in tree.css("[background]"):
         del node.attrs["background"]  # html-background
+    raised = [(node, _raises(node)) for node in tree.css("a")]
     for node in tree.css("[style]"):
         _restyle(node)
+    for node, raises in raised:
+        if raises:
+            # Word shades a line as high as its highest raised run: that is how a button gets its top and bottom.
+            style = node.attributes.get("style") or ""
+            above, below = max(raises) - min(raises), min(raises)
+            node.attrs["style"] = f"{style};display:inline-block;padding:{above}px 0 {below}px"
     return tree.html or ""
 
 
@@ -219,6 +227,12 @@ def _restyle(node: LexborNode) -> None:
         node.attrs["style"] = ";".join(kept)
     else:
         del node.attrs["style"]
+
+
+def _raises(node: LexborNode) -> list[int]:
+    """How far runs within `node` are raised, in pixels."""
+    styles = (inner.attributes.get("style") or "" for inner in node.css("[style]"))
+    return [int(found[1]) for style in styles if (found := _RAISED.search(style))]
 
 
 def _properties_of(tag: str) -> frozenset[str]:

@@ -94,7 +94,8 @@ class Templates:
             line = self._line_of(error)
             if line is None and not isinstance(error, TemplateError):
                 raise  # not from a template: a defect of ours, to be seen as one
-            raise NewsletterError(f"{line or name}: {error}", hint="mend the template there") from None
+            said = str(error) or type(error).__name__  # a MemoryError says nothing
+            raise NewsletterError(f"{line or name}: {said}", hint="mend the template there") from None
 
     def _line_of(self, error: Exception) -> str | None:
         """`file:line` of the innermost template line that `error` went through."""

@@ -1,0 +1,185 @@
+"""Whatever an author saves, the preview goes on, keeps the last good picture and names the cause."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from newsletter.app import open_workspace
+from newsletter.preview.picture import Broken, Picture
+from newsletter.preview.process import RenderProcess
+from newsletter.preview.studio import Studio, Viewer
+from newsletter.preview.variants import Client, Variant
+
+NAME = "issues/001-first.md"
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[RenderProcess]:
+    """A process that gives up after less than a second of work."""
+    process = RenderProcess(cpu_seconds=0.8)
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def template(home: Path) -> Path:
+    """The footer, in the author's own hands."""
+    path = home / "templates" / "email" / "footer.html.j2"
+    path.parent.mkdir(parents=True)
+    path.write_text("<p>My footer</p>")
+    return path
+
+
+class Tab:
+    """An open page, without a browser."""
+
+    def __init__(self, studio: Studio, key: str = "001-first", reader: str = "") -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self.viewer = Viewer(key, Variant(), self._push, reader)
+        studio.join(self.viewer)
+
+    def _push(self, event: bytes | None) -> None:
+        if event is not None:
+            name, data = event.decode().rstrip("\n").split("\n", 1)
+            self.events.append((name.removeprefix("event: "), json.loads(data.removeprefix("data: "))))
+
+    def last(self, name: str) -> dict[str, Any]:
+        return next(data for said, data in reversed(self.events) if said == name)
+
+
+def written(path: Path, text: str) -> None:
+    """Save, so that the time of the change differs from that of the last one."""
+    before = path.stat().st_mtime_ns if path.exists() else 0
+    path.write_text(text)
+    while path.stat().st_mtime_ns == before:
+        time.sleep(0.002)
+        path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("\n{{ 1 / 0 }}", "footer.html.j2:2: division by zero"),
+        (
+            "{% for n in range(10 ** 9) %}{% set x = n * n %}{% endfor %}",
+            "footer.html.j2:1: rendering took more",
+        ),
+        ("{{ range(10 ** 10) | list | length }}", "footer.html.j2:1: MemoryError"),
+        # Nothing of Python runs in there that could be told to stop.
+        ("{{ range(10 ** 10) | sum }}", "and was ended"),
+    ],
+    ids=["raises", "loops", "takes all memory", "loops in C"],
+)
+def test_a_template_that_misbehaves_is_named_and_the_last_good_picture_stays(
+    home: Path, template: Path, impatient: RenderProcess, source: str, said: str
+) -> None:
+    studio = Studio(open_workspace(home), impatient, owner=False)
+    tab = Tab(studio)
+    assert "My footer" in tab.last("picture")["body"]
+    written(template, source)
+    studio.changed({template.resolve()})
+    shown = tab.last("picture")
+    (finding,) = shown["broken"]
+    assert said in finding["message"]
+    assert finding["help"]
+    assert "My footer" in shown["body"]
+    written(template, "<p>Mended</p>")
+    studio.changed({template.resolve()})
+    assert tab.last("picture")["broken"] is None
+    assert "Mended" in tab.last("picture")["body"]
+
+
+def test_very_large_things_are_shown_or_named_in_good_time(
+    home: Path, impatient: RenderProcess, issue_text: Callable[..., str]
+) -> None:
+    issue, image = home / NAME, home / "issues" / "images" / "shape.png"
+    impatient.open(home, "")
+    row = "|" + "cell|" * 40 + "\n"
+    issue.write_text(issue_text(concept=row + "|" + "---|" * 40 + "\n" + row * 30))
+    assert isinstance(impatient.build(issue, NAME, ""), Picture)
+
+    issue.write_text(issue_text(concept="A word. " * 260_000))
+    large = impatient.build(issue, NAME, "")
+    assert isinstance(large, Broken)
+    assert "NL109" in {found.code for found in large.diagnostics}
+
+    issue.write_text(issue_text(concept="[" * 20_000))
+    slow = impatient.build(issue, NAME, "")
+    assert isinstance(slow, Broken)
+    assert "0.8 seconds" in slow.diagnostics[0].message
+
+    issue.write_text(issue_text())
+    with image.open("r+b") as file:
+        file.truncate(80 << 20)
+    heavy = impatient.build(issue, NAME, "")
+    found = impatient.findings(issue, NAME)
+    assert isinstance(heavy, Picture)
+    assert len(heavy.message.raw) < 1 << 20
+    assert any("shape.png" in finding.message or "MB" in finding.message for finding in found)
+
+
+def test_a_file_that_goes_or_is_renamed_is_said_and_the_others_stay(
+    home: Path, impatient: RenderProcess
+) -> None:
+    studio = Studio(open_workspace(home), impatient, owner=False)
+    tab = Tab(studio)
+    path = home / NAME
+    renamed = path.rename(path.with_name("001-renamed.md"))
+    studio.changed({path.resolve(), renamed.resolve()})
+    assert tab.last("gone") == {"key": "001-first"}
+    assert [issue["key"] for issue in tab.last("index")["issues"]] == ["002-second", "001-renamed"]
+    assert studio.picture("001-first") is None
+    assert studio.picture("001-renamed") is not None
+
+
+def test_two_tabs_each_see_their_own_reader_and_program(
+    home: Path, impatient: RenderProcess, issue_text: Callable[..., str]
+) -> None:
+    studio = Studio(open_workspace(home), impatient, owner=False)
+    ada, nobody = Tab(studio), Tab(studio, reader="sample:unnamed")
+    nobody.viewer.variant = Variant(client=Client.PLAIN)
+    (home / NAME).write_text(issue_text(opening="saved once."))
+    studio.changed({(home / NAME).resolve()})
+    assert "Hello Ada Lovelace, saved once." in ada.last("picture")["body"]
+    assert "Hello there, saved once." in nobody.last("picture")["body"]
+    assert "<style" in ada.last("picture")["shell"]
+    assert "<style" not in nobody.last("picture")["shell"]
+    stranger = Tab(studio, reader="nobody@example.org")
+    assert "there is no subscriber" in stranger.last("picture")["broken"][0]["message"]
+    assert "Hello Ada" in ada.last("picture")["body"]
+
+
+def test_two_hundred_issues_are_listed_at_once_and_checked_after(
+    home: Path, impatient: RenderProcess, issue_text: Callable[..., str]
+) -> None:
+    for number in range(3, 201):
+        (home / "issues" / f"{number:03}-more.md").write_text(issue_text(number, f"Issue number {number}"))
+    studio = Studio(open_workspace(home), impatient, owner=False)
+    tab = Tab(studio, "200-more")
+    first = tab.last("picture")
+    assert first["subject"] == "Issue number 200"
+    studio.check_all()
+    issues = tab.last("index")["issues"]
+    assert len(issues) == 200
+    assert all(issue["counts"] is not None for issue in issues)
+
+
+def test_a_process_that_is_killed_begins_again(home: Path) -> None:
+    process = RenderProcess()
+    try:
+        process.open(home, "")
+        assert process._process is not None
+        process._process.kill()
+        lost = process.build(home / NAME, NAME, "")
+        assert isinstance(lost, Broken)
+        assert lost.text.startswith("---")
+        assert isinstance(process.build(home / NAME, NAME, ""), Picture)
+    finally:
+        process.close()
+    assert isinstance(process.build(home / NAME, NAME, ""), Broken)
