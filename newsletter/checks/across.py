@@ -8,9 +8,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.checks.rule import place_of
+from newsletter.content.addresses import head_of, number_in, slug_in
 from newsletter.content.document import Document, Findings
-from newsletter.content.front_matter import slug_of_file
-from newsletter.content.guide_files import guide_slug, is_guide
+from newsletter.content.guide_files import is_guide
 from newsletter.content.issue import ParseResult
 from newsletter.content.suggest import nearest
 from newsletter.diagnostics import Diagnostic
@@ -30,9 +30,6 @@ class Claims(NamedTuple):
     slugs: tuple[str, ...]
 
 
-_HEAD_BYTES = 8_192
-_NUMBER = re.compile(r"^number[ \t]*:[ \t]*(\d{1,9})[ \t]*$", re.MULTILINE)
-_SLUG = re.compile(r"^slug[ \t]*:[ \t]*[\"']?([a-z0-9-]+)", re.MULTILINE)
 _ALIASES = re.compile(r"^aliases[ \t]*:[ \t]*\[([^\]]*)\]", re.MULTILINE)
 
 
@@ -42,20 +39,13 @@ def read_claims(path: Path) -> Claims:
     A file that can't be read claims nothing; it is reported on when it is checked itself.
     """
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
+        head = head_of(path)
     except OSError:
         return Claims(str(path), None, ())
     block = head.partition("\n---")[0]
-    slug, aliases = _SLUG.search(block), _ALIASES.search(block)
-    if is_guide(path, head):
-        value = None
-        slugs = [slug[1] if slug else guide_slug(str(path))]
-    else:
-        number = _NUMBER.search(block)
-        value = int(number[1]) if number else None
-        slugs = [slug[1] if slug else slug_of_file(str(path), value or 0)]
-    if aliases:
+    value = None if is_guide(path, head) else number_in(block)
+    slugs = [slug_in(path, head)]
+    if aliases := _ALIASES.search(block):
         slugs += [alias.strip(" \n\t\"'/") for alias in aliases[1].split(",")]
     return Claims(str(path), value, tuple(filter(None, slugs)))
 

@@ -11,9 +11,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from markdown import Markdown
 from markdown.extensions import Extension
@@ -22,6 +21,7 @@ from markdown.inlinepatterns import InlineProcessor, SimpleTagInlineProcessor
 from markdown.treeprocessors import Treeprocessor
 from markupsafe import escape
 
+from newsletter.content.addresses import page_address
 from newsletter.model.template import InlineImage
 from newsletter.render.diagrams.source import alternative_text, is_diagram
 from newsletter.render.dialect import SEPARATOR, to_python_markdown
@@ -100,12 +100,11 @@ class Place:
                 f"the link `{href}` has no address to start from",
                 "set `base_url`, or write all of it",
             )
-        path = PurePosixPath(parts.path)
-        if path.suffix == ".md":
-            # An issue or a guide of the same repository: its page has the name without the number.
-            folder = "guides/" if "guides" in path.parts else ""
+        if parts.path.endswith(".md"):
+            # An issue or a guide of the same repository.
+            file = self.pictures.issue_path.parent / unquote(parts.path)
             tail = f"#{parts.fragment}" if parts.fragment else ""
-            return f"{self.base_url}/{folder}{re.sub(r'^[0-9]+-', '', path.stem)}/{tail}", None
+            return f"{self.base_url}{page_address(file)}{tail}", None
         return urljoin(self.web_url, href), None
 
 

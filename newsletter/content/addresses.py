@@ -1,0 +1,50 @@
+"""Which address does the page of an issue or a guide have? Told from its first lines: nothing is parsed for a link to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+from newsletter.content.front_matter import slug_of_file
+from newsletter.content.guide_files import FOLDER, guide_slug, is_guide
+
+# Front matter is shorter.
+HEAD_BYTES: Final = 8_192
+_NUMBER = re.compile(r"^number[ \t]*:[ \t]*(\d{1,9})[ \t]*$", re.MULTILINE)
+_SLUG = re.compile(r"^slug[ \t]*:[ \t]*[\"']?([a-z0-9-]+)", re.MULTILINE)
+
+
+def head_of(path: Path) -> str:
+    """The beginning of a file, long enough for its front matter.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
+
+
+def number_in(block: str) -> int | None:
+    """The number that front matter gives an issue."""
+    found = _NUMBER.search(block)
+    return int(found[1]) if found else None
+
+
+def slug_in(path: Path, head: str) -> str:
+    """The slug of the file that begins with `head`: the one it names, else the one its name stands for."""
+    block = head.partition("\n---")[0]
+    named = _SLUG.search(block)
+    if named:
+        return named[1]
+    return guide_slug(str(path)) if is_guide(path, head) else slug_of_file(str(path), number_in(block) or 0)
+
+
+def page_address(path: Path) -> str:
+    """The address of a file's page from the site's root, such as `/guides/rag/`; by its name where there is no such file."""
+    try:
+        head = head_of(path) if path.is_file() else ""
+    except (OSError, ValueError):  # a name that no file system can have
+        head = ""
+    folder = f"/{FOLDER}" if is_guide(path, head) else ""
+    return f"{folder}/{slug_in(path, head)}/"
