@@ -38,14 +38,20 @@ def ask(
         "--limit",
         min=0,
         max=50,
+        show_default=False,
         help=f"How many passages; {_SHOWN}, or {_GIVEN} for a model, unless given.",
     ),
-    model: str = typer.Option("", "--model", metavar="NAME", help="Have this model answer; `[ask] model`."),
+    model: str = typer.Option(
+        "", "--model", metavar="NAME", help="Have this model answer; `ask.model` unless given."
+    ),
     no_model: bool = typer.Option(
         False, "--no-model", help="Passages alone, even if the settings name a model."
     ),
     base_url: str = typer.Option(
-        "", "--base-url", metavar="URL", help="What /chat/completions is appended to; `[ask] base_url`."
+        "",
+        "--base-url",
+        metavar="URL",
+        help="What /chat/completions is appended to; `ask.base_url` unless given.",
     ),
     drafts: bool = typer.Option(False, "--drafts", help="Ask what isn't published as well."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),

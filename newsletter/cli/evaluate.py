@@ -83,7 +83,7 @@ def evaluate_(
         print_json(_as_json(where, done, depths))
     else:
         _print(where, done, depths, passages)
-        if questions:
+        if questions and cases:
             print(_EASY)
         if out is not None:
             print(f"{counted(len(cases), 'question')} written to {out}")

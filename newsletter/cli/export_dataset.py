@@ -119,6 +119,8 @@ def _part(examples: Sequence[Example]) -> dict[str, Any]:
 
 
 def _verdict(number: int) -> str:
+    if not number:
+        return "There are no examples to learn from."
     there = f"{counted(number, 'example')} to learn from"
     if number < _FEWEST:
         return f"{there}: too few for any fine-tune (OpenAI takes {_FEWEST} or more). Show them to the model in its prompt instead."
