@@ -223,7 +223,12 @@ def _report_faint(
     pairs: set[tuple[str, str]] = set()
     for element, words in looks.texts():
         look = looks.of(element)
-        if look.colour is None or look.ground is None or (look.colour, look.ground) in known:
+        if (
+            look.colour is None
+            or look.ground is None
+            or look.size <= 1
+            or (look.colour, look.ground) in known
+        ):
             continue
         needed = _LARGE if look.size >= 24 or (look.bold and look.size >= 18.66) else READABLE
         ratio = contrast(seen(look.colour), seen(look.ground))
@@ -232,7 +237,7 @@ def _report_faint(
         pairs.add((look.colour, look.ground))
         report.add(
             code,
-            f"{look.colour} on {look.ground} has a contrast of {ratio:.1f}{where}, less than {needed:g}: “{words[:40]}”",
+            f"{look.colour} on {look.ground} has a contrast of {ratio:.2f}{where}, less than {needed:g}: “{words[:40]}”",
             report.origin.of_colours(element, look.colour, look.ground),
             help="choose colours further apart",
         )

@@ -95,7 +95,8 @@ def _check_headings(mail: OutgoingMail, report: Report) -> None:
         report.add(
             "NL704", "a second `<h1>`", extra, help="one `<h1>` names the mail: make this one an `<h2>`"
         )
-    level = 1
+    # Where the mail has no main heading, that was said.
+    level = int(headings[0].tag[1]) if headings else 1
     for heading in headings:
         own = int(heading.tag[1])
         if own > level + 1:

@@ -104,14 +104,16 @@ class Element:
         if self.tag in UNSEEN or "hidden" in self.attributes:
             return True
         styles = {d.name: d.value.lower() for d in self.own}
+        shut = any(
+            _NOTHING.match(styles.get(name, "1")) for name in ("max-height", "height", "max-width", "width")
+        )
         return (
             styles.get("display") == "none"
             or styles.get("visibility") == "hidden"
             or styles.get("mso-hide") == "all"
-            or any(
-                _NOTHING.match(styles.get(name, "1")) is not None
-                for name in ("opacity", "font-size", "max-height")
-            )
+            or _NOTHING.match(styles.get("opacity", "1")) is not None
+            # Without `font-size: 0`: layouts close the gaps between cells with it, and set it again inside.
+            or (shut and styles.get("overflow") == "hidden")
         )
 
     @property
