@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,15 +24,17 @@ from newsletter.checks.setup.service_lines import judge_address, judge_certifica
 from newsletter.checks.setup.subject import Identity
 from newsletter.checks.setup.web import Outside
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.model.delivery import Recipient
 from newsletter.providers.base import HttpProvider, Provider
 from newsletter.providers.diagnosis import Diagnosable, Diagnosis
 from newsletter.render.idn import ascii_domain
-from newsletter.render.list_headers import is_one_click
+from newsletter.render.list_headers import list_unsubscribe
 
 # What is left of the time for a question's answer to be judged.
 _SPARE: Final = 0.3
 # A subscriber's number that is never given: SQLite counts from 1.
 _NOBODY: Final = 0
+_NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,9 +243,13 @@ class _Examination:
         try:
             said = provider.try_login(Timeouts(connect=seconds, reply=seconds))
         except Unreachable as failure:
-            # Nothing there, or too busy now, is no verdict on the settings; a refusal is.
-            temporary = failure.hold.retry_after is not None or "in time" in failure.hold.reason
-            status = Status.UNKNOWN if temporary else Status.FAIL
+            # No way there, or too busy now, is no verdict on the settings; a refusal is.
+            no_way = isinstance(failure.__context__, OSError) and (
+                isinstance(failure.__context__, TimeoutError | socket.gaierror)
+                or failure.__context__.errno in _NO_WAY
+            )
+            unknown = no_way or failure.crowded or failure.hold.retry_after is not None
+            status = Status.UNKNOWN if unknown else Status.FAIL
             return Line(
                 "provider.login", Area.PROVIDER, status, asked, failure.hold.reason, failure.hold.hint
             )
@@ -255,17 +263,7 @@ class _Examination:
         settings = self._workspace.settings
         base = settings.publication.base_url
         needed = settings.provider.name != "outbox"
-        header = f"<{base}/u/…>" if base else ""
-        questions: list[Question] = [
-            (
-                "service.headers",
-                lambda: [
-                    judge_address(
-                        base, one_click=bool(base) and is_one_click(base), needed=needed, header=header
-                    )
-                ],
-            )
-        ]
+        questions: list[Question] = [("service.headers", lambda: [self._judge_header(base, needed=needed)])]
         if not base or not online:
             return questions
         if Identity(base.partition("://")[2].partition("/")[0].partition(":")[0], "").reserved and not needed:
@@ -277,6 +275,20 @@ class _Examination:
             ("service.certificate", lambda: judge_certificate(base, outside, now)),
             ("service.reached", lambda: judge_service(base, outside, self._probe(), self._tell_date)),
         ]
+
+    def _judge_header(self, base: str, *, needed: bool) -> Line:
+        """What the code that writes our messages makes of `base_url`."""
+        if not base:
+            return judge_address(base, one_click=False, needed=needed, header="")
+        token = self._probe() or "x" * 19
+        nobody = Recipient("", _NOBODY, "", {"unsubscribe_url": f"{base}/u/{token}"})
+        try:
+            value, one_click = list_unsubscribe(nobody)
+        except NewsletterError as error:
+            return Line(
+                "service.headers", Area.SERVICE, Status.FAIL, "List-Unsubscribe", error.message, error.hint
+            )
+        return judge_address(base, one_click=one_click, needed=needed, header=value.replace(token, "…"))
 
     def _probe(self) -> str:
         """An unsubscribe token for nobody; empty where there is no key yet: asking for one must not make it."""
