@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from newsletter.content.front_matter import slugify
 from newsletter.model.publication import Publication
 from newsletter.site.entry import Entry, SiteOptions
 
+# What tells one topic from another: C from C++ and C#.
+_SIGNS = {"+": "plus", "#": "sharp", "&": "and", "*": "star"}
+_SIGN = re.compile("[+#&*]")
+_LONGEST = 120
+_LIST_PAGE = re.compile(r"page-\d+")
 _MONTHS = [
     "January",
     "February",
@@ -53,7 +62,7 @@ class Page:
     @property
     def path(self) -> str:
         """The file, from the site's folder."""
-        return self.address.lstrip("/") + ("index.html" if self.address.endswith("/") else "")
+        return unquote(self.address.lstrip("/")) + ("index.html" if self.address.endswith("/") else "")
 
     @property
     def has_twin(self) -> bool:
@@ -98,8 +107,25 @@ def spelled(date: str, language: str) -> str:
 
 @cache
 def tag_address(tag: str) -> str:
-    """The page of a topic."""
-    return f"/tags/{slugify(tag) or quote(tag)}/"
+    """The page of a topic; two ways of writing one, such as `RAG` and `rag`, have the same."""
+    spoken = _SIGN.sub(lambda sign: f" {_SIGNS[sign[0]]} ", re.sub(r"^\.(?=\w)", "dot ", tag.strip()))
+    letters = unicodedata.normalize("NFKC", spoken).casefold()
+    # Letters that ASCII has no form of are kept: `slugify` leaves them out.
+    lost = any(one.isalnum() and not slugify(one) for one in letters)
+    name = re.sub(r"[\W_]+", "-", letters).strip("-") if lost else slugify(spoken)
+    if not name or len(name.encode()) > _LONGEST or _LIST_PAGE.fullmatch(name):
+        # Nothing to spell, no name of a file, or that of a list's own page.
+        name = "-".join(filter(None, [name[:40], hashlib.blake2b(tag.encode(), digest_size=4).hexdigest()]))
+    return f"/tags/{quote(name, safe='')}/"
+
+
+def topic_names(entries: Iterable[Entry]) -> dict[str, str]:
+    """What each tag is called: the commonest way of writing it among those that have one page."""
+    written = Counter(tag for entry in entries for tag in entry.tags)
+    named: dict[str, str] = {}
+    for tag in sorted(written, key=lambda tag: (-written[tag], tag)):
+        named.setdefault(tag_address(tag), tag)
+    return {tag: named[tag_address(tag)] for tag in written}
 
 
 def card(entry: Entry, language: str) -> dict[str, str]:
