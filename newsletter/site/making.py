@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,8 @@ class _Making:
         if any(found.severity is Severity.ERROR for found in findings):
             return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
         css_name, css = self._style()
-        site = self._site_values(sources)
+        script_name, script = self._script()
+        site = self._site_values(sources) | {"search_script": script_name}
         wanted = self._wanted(pages, digest(json.dumps(site, sort_keys=True), css_name))
         before = self._cache.pages(str(self._out))
         there = as_written(self._out, before)
@@ -83,6 +84,8 @@ class _Making:
         assets = self._assets(sources, css_name, css) | cards
         # Named by all they are made of, so good whoever made them: another cache or version.
         drawn = {path for path in cards if path not in before and (self._out / path).is_file()}
+        if script_name:
+            assets[f"assets/{script_name}"] = script.encode
         rest = self._feeds_key(sources, pages)
         if len(current) == len(wanted) and self._cache.about(f"rest:{self._out}") == rest:
             others = set(before) - set(wanted)
@@ -101,6 +104,7 @@ class _Making:
                 else:
                     folder.write(path, file())
             self._write_feeds(folder, sources, pages)
+            searched = self._searched(folder, pages, wanted, before, there)
             if inputs.options.precompress:
                 pack(folder, known, inputs.options.precompress)
             folder.swap()
@@ -110,6 +114,7 @@ class _Making:
         kept = {path: (wanted.get(path, ""), *found) for path, found in folder.files.items()}
         self._cache.keep_pages(str(self._out), kept)
         self._cache.set_about(f"rest:{self._out}", rest)
+        self._cache.set_about(f"search:{self._out}", searched)
         written = sum(known.get(path) != found for path, found in folder.files.items())
         return sources, Built(True, *counts, written, findings)  # noqa: FBT003 - as above
 
@@ -176,6 +181,27 @@ class _Making:
             "llms.txt", feeds.llms_txt(sources.issues, sources.guides, publication, licence).encode()
         )
 
+    def _searched(
+        self,
+        folder: NewFolder,
+        pages: Sequence[Page],
+        keys: Mapping[str, str],
+        before: Mapping[str, object],
+        there: Collection[str],
+    ) -> str:
+        """Index the pages for the reader's browser where that is wanted; the key of the index, empty for none."""
+        if self._inputs.options.search != "pagefind":
+            return ""
+        from newsletter.site import pagefind
+
+        searched = {page.path: keys[page.path] for page in pages if page.entry is not None}
+        key = pagefind.bundle_key(searched)
+        kept = [path for path in before if pagefind.is_of_bundle(path)]
+        same = key == self._cache.about(f"search:{self._out}") and set(kept) <= set(there)
+        language = self._inputs.publication.language
+        pagefind.write_bundle(folder, searched, kept if same else None, language=language)
+        return key
+
     def _html(self, page: Page) -> str:
         assert page.entry is not None
 
@@ -240,6 +266,13 @@ class _Making:
             "licence": self._inputs.options.licence,
             "licence_url": self._inputs.options.licence_url,
         }
+
+    def _script(self) -> tuple[str, str]:
+        """The name and the text of the search page's script; empty where there is no such page."""
+        if self._inputs.options.search != "pagefind":
+            return "", ""
+        script = self._templates.render({}, "site/search.js.j2")
+        return f"search-{digest(script)[:12]}.js", script
 
     def _style(self) -> tuple[str, str]:
         look = layout_values(self._inputs.publication, self._inputs.theme)
