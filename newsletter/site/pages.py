@@ -23,6 +23,7 @@ from newsletter.site.page import (
     question_card,
     spelled,
     tag_address,
+    topic_names,
 )
 from newsletter.site.sources import Sources
 
@@ -49,6 +50,7 @@ class Pages:
         self._publication, self._options = publication, options
         self._addresses = Addresses(publication, root)
         self._root, self._language = root, publication.language
+        self._topic_names = topic_names(sources.entries)
         self.findings: list[Diagnostic] = []
 
     def all(self) -> list[Page]:
@@ -56,6 +58,8 @@ class Pages:
         pages = [self._landing(), self._missing(), *self._archive(), *self._tags(), *self._questions()]
         if self._guides:
             pages.append(self._guide_index())
+        if self._options.search == "pagefind":
+            pages.append(self._search())
         pages += self._issue_pages()
         pages += [self._guide_page(guide) for guide in self._guides]
         known = {page.address: page for page in pages}
@@ -103,6 +107,10 @@ class Pages:
     def _missing(self) -> Page:
         page = head(self._addresses, "/404.html", "There is no page here", "Not found", hidden=True)
         return Page("/404.html", "missing", {"page": page})
+
+    def _search(self) -> Page:
+        page = head(self._addresses, "/search/", "Search", "Search the archive", hidden=True)
+        return Page("/search/", "search", {"page": page})
 
     def _archive(self) -> Iterator[Page]:
         years: dict[str, list[Entry]] = defaultdict(list)
@@ -155,7 +163,7 @@ class Pages:
         found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for issue in asked:
             for level in ("", issue.level):
-                for topic in ("", *issue.tags):
+                for topic in ("", *self._topics_of(issue)):
                     found[level, topic].append(issue)
         about = f"Interview questions from {self._publication.name}, each with a worked answer."
         for level in ("", *_LEVELS):
@@ -249,7 +257,7 @@ class Pages:
                     "minutes": issue.minutes,
                     "author": issue.author,
                     "contents": issue.sections,
-                    "topics": [[tag, tag_address(tag)] for tag in issue.tags],
+                    "topics": [[tag, tag_address(tag)] for tag in self._topics_of(issue)],
                     "previous": {"address": older.address, "title": older.title} if older else None,
                     "next": {"address": newer.address, "title": newer.title} if newer else None,
                 },
@@ -269,7 +277,7 @@ class Pages:
                 "page": page,
                 "updated": spelled(guide.updated, self._language),
                 "minutes": guide.minutes,
-                "topics": [[tag, tag_address(tag)] for tag in guide.tags],
+                "topics": [[tag, tag_address(tag)] for tag in self._topics_of(guide)],
                 "related": [card(entry, self._language) for entry in related],
             },
             entry=guide,
@@ -366,11 +374,13 @@ class Pages:
             )
         )
 
-    @staticmethod
-    def _topics(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    def _topics_of(self, entry: Entry) -> list[str]:
+        return list(dict.fromkeys(self._topic_names[tag] for tag in entry.tags))
+
+    def _topics(self, entries: Iterable[Entry]) -> dict[str, list[Entry]]:
         found: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
-            for tag in entry.tags:
+            for tag in self._topics_of(entry):
                 found[tag].append(entry)
         return found
 
