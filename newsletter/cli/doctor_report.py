@@ -37,8 +37,15 @@ def as_text(lines: Sequence[Line], *, verbose: bool = False) -> str:
 
 def _area(area: Area, lines: Sequence[Line], width: int, *, verbose: bool) -> str:
     shown = [paint(_TITLES[area], 1)]
+    named: set[DnsRecord] = set()
     for line in _together([line for line in lines if line.status is not Status.OK]):
         shown += _problem(line, width)
+        for record in line.publish:
+            # One record may mend several things; it is to be published once.
+            shown += (
+                [paint(f"{_INDENT}  the record above does it", 2)] if record in named else _record(record)
+            )
+            named.add(record)
     passed = [line for line in lines if line.status is Status.OK]
     extras = [line for line in passed if line.optional and line.answer.startswith("not ")]
     if verbose:
@@ -80,14 +87,15 @@ def _pass(line: Line, width: int) -> list[str]:
 
 def _problem(line: Line, width: int) -> list[str]:
     mark, colour = _MARKS[line.status]
-    asked = _wrapped(printable(line.asked), width, _INDENT)
+    # A name alone says little to who doesn't live in the DNS.
+    named = line.area is not Area.DNS or line.label.lower() in line.asked.lower() or "," in line.asked
+    about = line.asked if named else f"{line.label} · {line.asked}"
+    asked = _wrapped(printable(about), width, _INDENT)
     shown = [f"  {paint(mark, 1, colour)} {asked[0].strip()}", *asked[1:]]
     shown += _wrapped(f"{_WORDS[line.status]}: {printable(line.answer)}", width, _INDENT)
     if line.advice:
         advice = _wrapped(f"→ {printable(line.advice)}", width, _INDENT, after="  ")
         shown += [paint(text, 1) for text in advice]
-    for record in line.publish:
-        shown += _record(record)
     return shown
 
 

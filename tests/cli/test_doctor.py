@@ -127,7 +127,7 @@ def test_a_name_server_that_is_silent_is_waited_for_as_long_as_was_said(run: Run
     assert done.returncode == 0
     assert "fail" not in {check["status"] for check in report["checks"]}
     assert report["status"] == "unknown"
-    assert took < 8  # a second of waiting, and the start of a command on a busy machine
+    assert took < 25  # far less than all questions take, one after the other
 
 
 def test_offline_asks_nobody(run: Run, tmp_path: Path, names: FakeDns) -> None:

@@ -88,11 +88,12 @@ def _judge_selector(identity: Identity, resolver: Resolver, selector: str, domai
                 "publish it",
                 publish=(record,),
             )
-        if parse_key(answer.values[0]).data != own:
+        published = parse_key(answer.values[0])
+        if published.data != own:
             return _made(selector)(
                 Status.FAIL,
                 f"TXT {name}",
-                "another key is published than NEWSLETTER_DKIM_PRIVATE_KEY signs with",
+                published.problem or "another key is published than NEWSLETTER_DKIM_PRIVATE_KEY signs with",
                 "publish ours, or sign with the one that belongs to it; a second key goes under a second selector",
                 publish=(record,),
             )

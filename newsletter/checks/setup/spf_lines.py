@@ -59,13 +59,18 @@ def judge_spf(identity: Identity, resolver: Resolver, own_addresses: Sequence[st
         wanted = Wanted(identity.envelope or identity.domain, "", tuple(own_addresses), who)
     tree = follow(resolver, wanted.domain)
     line = judge_tree(tree, wanted, certain=identity.bulk or sender is not None)
-    lines = [line]
-    if line.status is not Status.FAIL:
-        lines += [
-            _judge_address(resolver, wanted, address, identity, number)
-            for number, address in enumerate(wanted.addresses)
-        ]
-    return lines
+    if line.status is Status.FAIL:
+        return [line]
+    # One record for all that is to be mended: a domain has only one.
+    text = line.publish[0].value if line.publish else next(iter(tree.texts), "v=spf1 ~all")
+    mended = DnsRecord(wanted.domain, "TXT", _with(text, wanted.terms))
+    judged = [
+        _judge_address(resolver, wanted, address, identity, mended=mended, number=number)
+        for number, address in enumerate(wanted.addresses)
+    ]
+    if line.publish and any(one.publish for one in judged):
+        line = replace(line, publish=(mended,))
+    return [line, *judged]
 
 
 def _beside_the_provider(identity: Identity, resolver: Resolver, sender: Sender) -> Line:
@@ -170,25 +175,24 @@ def _judge_readable(tree: SpfTree, wanted: Wanted, asked: str, text: str) -> Lin
     return _line(Status.OK, asked, f"one SPF record, {cost}{lets}")
 
 
-def _judge_address(resolver: Resolver, wanted: Wanted, address: str, identity: Identity, number: int) -> Line:
+def _judge_address(
+    resolver: Resolver, wanted: Wanted, address: str, identity: Identity, *, mended: DnsRecord, number: int
+) -> Line:
     verdict = check_host(resolver, address, f"{identity.mailbox or 'postmaster'}@{wanted.domain}", wanted.who)
-    asked = f"SPF of {wanted.domain} for {address}"
+    asked = f"{wanted.domain} for {address}"
     made = partial(Line, f"dns.spf.address{number or ''}", Area.DNS)
-    match verdict.result:
-        case SpfResult.PASS:
-            return made(Status.OK, asked, f"pass, by {verdict.because}")
-        case SpfResult.TEMPERROR:
-            return made(Status.UNKNOWN, asked, verdict.because, "ask again, or look at the name servers")
-        case result:
-            said = f" (“{verdict.explanation}”)" if verdict.explanation else ""
-            text = next(iter(follow(resolver, wanted.domain).texts), "v=spf1 ~all")
-            return made(
-                Status.FAIL,
-                asked,
-                f"{result.value}: {verdict.because}{said}",
-                f"let {address} send, which is {wanted.who}",
-                publish=(DnsRecord(wanted.domain, "TXT", _with(text, wanted.terms)),),
-            )
+    if verdict.result is SpfResult.PASS:
+        return made(Status.OK, asked, f"pass, by {verdict.because}")
+    if verdict.result is SpfResult.TEMPERROR:
+        return made(Status.UNKNOWN, asked, verdict.because, "ask again, or look at the name servers")
+    said = f" (“{verdict.explanation}”)" if verdict.explanation else ""
+    return made(
+        Status.FAIL,
+        asked,
+        f"receivers conclude `{verdict.result.value}`, by {verdict.because}{said}",
+        f"let {address} send, which is {wanted.who}",
+        publish=(mended,),
+    )
 
 
 def _record(domain: str, terms: Sequence[str]) -> DnsRecord:
