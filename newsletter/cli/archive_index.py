@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from newsletter.cli.output import counted
 from newsletter.errors import NewsletterError
 
 if TYPE_CHECKING:
     from newsletter.app import Workspace
     from newsletter.site.index import SearchIndex
+
+# So many take longer than a moment.
+_MANY = 100
 
 
 @contextmanager
@@ -24,6 +28,8 @@ def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex
     """
     files = workspace.archive_files(drafts=drafts)
     with workspace.search_index(drafts=drafts) as index:
+        if not index.ready and len(files.issues) > _MANY and sys.stderr.isatty():
+            print(f"indexing {counted(len(files.issues), 'issue')} …", file=sys.stderr)
         updated = index.update(files)
         try:
             index.passages()

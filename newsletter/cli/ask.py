@@ -85,7 +85,7 @@ def ask(
         found = Retriever(index, settings.language).retrieve(
             question, limit or (_GIVEN if endpoint else _SHOWN)
         )
-        empty = not index.passages()
+        empty = not found.hits and not index.passages()
     passages = [hit.passage for hit in found.hits] if found.answers else []
     answer = _answer(endpoint, question, passages) if endpoint and passages else None
     if as_json:

@@ -30,6 +30,8 @@ some still such t take than that the their them then there these they thing thin
 to too under until up us use used uses using very want wants was way we well were what when where whether
 which while who whom whose why will with without won would yes yet you your
 """
+_ANSWER: Final = "answer"
+_SNIPPET_WORDS: Final = 28
 _QUESTION_WORDS: Final = frozenset(_ASKING.split())
 _WORD: Final = re.compile(r"[^\W_](?:[\w+#.'’-]*[\w+#])?")
 
@@ -70,10 +72,23 @@ class Retriever:
         words = self._words(question)
         # The space says that the last word is whole.
         asked = " ".join(words) + " "
-        hits = self._index.search(asked, limit, every=False).hits
+        hits = self._answers_first(self._index.search(asked, limit, every=False).hits)[:limit]
         terms = parse_query(asked).wanted
         coverage, shared = self._coverage(terms, [hit.passage for hit in hits])
         return Retrieved(hits, coverage, coverage >= ENOUGH and shared >= min(2, len(terms)))
+
+    def _answers_first(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+        """An interview question has the words that are looked for, its answer what is wanted: that comes first."""
+        ordered: dict[str, Hit] = {}
+        for hit in hits:
+            page, _, anchor = hit.passage.id.partition("#")
+            answer = self._index.passage(f"{page}#{_ANSWER}") if anchor != _ANSWER else None
+            if answer is not None and answer.heading == hit.passage.heading:
+                snippet = " ".join(answer.text.split()[:_SNIPPET_WORDS])
+                found = next((other for other in hits if other.passage.id == answer.id), None)
+                ordered.setdefault(answer.id, found or Hit(answer, f"{snippet}…", hit.score))
+            ordered.setdefault(hit.passage.id, hit)
+        return tuple(ordered.values())
 
     def _words(self, question: str) -> list[str]:
         words = list(dict.fromkeys(_WORD.findall(question[:LONGEST_QUESTION].replace("’", "'"))))

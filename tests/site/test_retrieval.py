@@ -95,6 +95,14 @@ def test_a_dash_before_a_word_does_not_exclude_it(retriever: Retriever) -> None:
     assert ids(retriever, "recall -reranker") == ids(retriever, "recall reranker")
 
 
+def test_an_interview_question_is_found_by_its_words_and_its_answer_stands_first(
+    retriever: Retriever,
+) -> None:
+    found = ids(retriever, "Would you fine-tune on the new price list?")
+    assert found[:2] == ["rag-or-fine-tuning#answer", "rag-or-fine-tuning#interview-question"]
+    assert len(found) == len(set(found)) == 5
+
+
 @pytest.mark.parametrize("question", ["how do I bake sourdough bread", "difference between TCP and UDP", "?"])
 def test_what_the_archive_is_not_about_is_turned_away(retriever: Retriever, question: str) -> None:
     assert not retriever.retrieve(question).answers
