@@ -141,15 +141,15 @@ class Builder:
         return freeze(prepared.frozen)
 
     def _check(self, path: Path, name: str) -> list[Diagnostic]:
-        table = self._settings.checks
+        table, off = self._settings.checks, self.workspace.off_in(path)
         _, found = check_file(
-            path, kinds=self._settings.kinds, off=table.off, errors=table.errors, display=name
+            path, kinds=self._settings.kinds, off=off, errors=table.errors, display=name
         )
         parsed = self._known[path] = self._parse(path)
         others = [other for file, other in self._known.items() if file != path and file.is_file()]
         more = [*self._rendered.get(path, ()), *check_across([parsed], others)]
         # Rendering and the checks may see the same fault.
-        return sorted(dict.fromkeys([*found, *settled(more, table.off, table.errors)]), key=by_place)
+        return sorted(dict.fromkeys([*found, *settled(more, off, table.errors)]), key=by_place)
 
     def _parse(self, path: Path) -> ParseResult:
         return read_issue(path, self._settings.kinds, self.name_of(path))

@@ -33,6 +33,11 @@ export class Mail {
     if (this.frame.hasAttribute("src")) this.frame.removeAttribute("src");
   }
 
+  // Whether the frame holds what it should.
+  get still() {
+    return Boolean(this.loaded && !this.loading);
+  }
+
   get document() {
     return this.frame.contentDocument;
   }

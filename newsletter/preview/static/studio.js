@@ -38,7 +38,7 @@ function connect() {
   const query = viewQuery();
   query.set("issue", state.key);
   const wanted = `events?${query}`;
-  if (wanted === streamed && stream?.readyState !== EventSource.CLOSED) return;
+  if (wanted === streamed && stream?.readyState !== EventSource.CLOSED) return false;
   stream?.close();
   streamed = wanted;
   stream = new EventSource(wanted);
@@ -65,6 +65,7 @@ function connect() {
   });
   stream.onopen = () => live("live", "Live");
   stream.onerror = () => live("lost", "Preview stopped");
+  return true;
 }
 
 // What a save changed, for who listens rather than looks.
@@ -125,11 +126,13 @@ function apply() {
   shown = panel;
   markCurrent();
   showBroken();
-  connect();
+  const asked = connect();
   if (panel === "email") mail.fit();
   const look = `${state.key} ${webScheme}`;
   if (panel === "web" && state.key && (other || shownBefore !== "web" || look !== looked)) site.show(state.key, webScheme);
   looked = look;
+  // What was there already won't be told again.
+  if (!asked && ((panel === "email" && mail.still) || (panel === "findings" && known.findings))) ready(panel);
 }
 
 function showIndex() {
