@@ -24,6 +24,12 @@ def main() -> NoReturn:
 
         print(f"newsletter {__version__}")
         raise SystemExit(0)
+    if sys.argv[1:2] == ["check"]:
+        from newsletter.cli.repeated import repeat
+
+        code = repeat(sys.argv[2:])
+        if code is not None:
+            raise SystemExit(code)
     # Nothing made while modules are imported is garbage: looking for it every 700 objects costs a twentieth
     # of the start.
     gc.set_threshold(50_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from newsletter.cli.output import counted, from_here
+from newsletter.cli.repeated import Check
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +41,9 @@ def check(
         "--render/--no-render",
         help="Look at the finished mail as well, or at the text of the files alone.",
     ),
+    online: bool = typer.Option(False, "--online", help="Ask the web for each link and picture as well."),
 ) -> None:
-    """Check issues and guides: structure, tables, slots, links, images, and the mail each issue becomes.
+    """Check issues and guides: structure, tables, slots, links, images, words, and the mail each issue becomes.
 
     Leaves with 0 where nothing is to be done, 1 where there are errors or warnings, 2 where it couldn't check.
 
@@ -62,24 +65,43 @@ def check(
         )
     workspace = open_workspace()
     settings = workspace.settings
+    made = Check(str(workspace.home.absolute()), sys.argv[2:]) if _can_be_repeated(workspace, fix, online) else None
     off, errors = settings.checks.off, settings.checks.errors
     files = _files(workspace, paths or [])
     _refuse_unreadable(files)
     if fix:
-        made = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
-        print(f"{counted(made, 'replacement')} made", file=sys.stderr)
+        fixes = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
+        print(f"{counted(fixes, 'replacement')} made", file=sys.stderr)
     named = {path.resolve() for path in files}
     beside = [path for path in _newsletter_files(workspace) if path.resolve() not in named]
-    today = workspace.clock.now().astimezone(ZoneInfo(settings.timezone)).date()
+    now = workspace.clock.now().astimezone(ZoneInfo(settings.timezone))
+    today = now.date()
     found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside, today=today)
     if render:
         found = _with_output(workspace, files, found)
+    if online:
+        found = sorted([*found, *online_findings(workspace, files)], key=by_place)
+    if settings.checks.files:
+        found = check_files.wanted(workspace, found)
+        if not paths:
+            check_files.note_unused(workspace, files)
     guides = sum(path.parent.name == FOLDER for path in files)
-    sys.stdout.write(formatted(found, format_, len(files), guides))
+    said = formatted(found, format_, len(files), guides)
+    sys.stdout.write(said)
+    code = 1 if any(diagnostic.severity != "info" for diagnostic in found) else 0
+    if made and files:
+        # Tomorrow a guide's review may be due.
+        midnight = dt.datetime.combine(today + dt.timedelta(days=1), dt.time(), now.tzinfo)
+        made.keep(map(str, files), said, code, midnight.timestamp())
     if not files and format_ in {"text", "concise"}:
         print('there are no issues yet: make one with newsletter new "Title"', file=sys.stderr)
-    if any(diagnostic.severity != "info" for diagnostic in found):
-        raise typer.Exit(1)
+    if code:
+        raise typer.Exit(code)
+
+
+def _can_be_repeated(workspace: Workspace, *others: bool) -> bool:
+    """Whether what this run says may be said again: it is no run of ours, or it asks for more than to look."""
+    return not any(others) and sys.argv[1:2] == ["check"] and workspace.state_dir.is_dir()
 
 
 def _with_output(workspace: Workspace, files: list[Path], found: list[Diagnostic]) -> list[Diagnostic]:
