@@ -16,7 +16,7 @@ from newsletter.site.query import Query, Term, for_index, parse_query, signed_na
 
 # A question longer than this is cut: the index looks at no more words than a search has.
 LONGEST_QUESTION: Final = 2_000
-# A passage answers where it holds so much of what is rare in the question, and more than one word of several;
+# A passage answers where it holds so much of what is rare in the question, and two words of three or more;
 # chosen on issues/eval.jsonl (newsletter eval) such that hardly a question is turned away that has an answer.
 ENOUGH: Final = 0.18
 # Words that ask rather than name: what is left of a question is what it is about.
@@ -75,7 +75,7 @@ class Retriever:
         hits = self._answers_first(self._index.search(asked, limit, every=False).hits)[:limit]
         terms = parse_query(asked).wanted
         coverage, shared = self._coverage(terms, [hit.passage for hit in hits])
-        return Retrieved(hits, coverage, coverage >= ENOUGH and shared >= min(2, len(terms)))
+        return Retrieved(hits, coverage, coverage >= ENOUGH and shared >= min(2, (len(terms) + 1) // 2))
 
     def _answers_first(self, hits: Sequence[Hit]) -> tuple[Hit, ...]:
         """An interview question has the words that are looked for, its answer what is wanted: that comes first."""
