@@ -15,6 +15,9 @@ from newsletter.render.highlight import highlight, language_name
 
 _CODE = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
 _ASIDE = re.compile(r'<aside class="([a-z]+)">(.*?)</aside>', re.DOTALL)
+# What an author writes right below a table: `**Caption:** What it shows.`
+CAPTION = r"(?:\s*<p><strong>Caption:</strong>\s*(.*?)</p>)?"
+_TABLE_END = re.compile(f"</table>{CAPTION}", re.DOTALL)
 # Word's engine gives margins to a `<div>`, padding to a cell.
 _BOX = (
     '<div class="box"><table role="presentation" class="fixed" width="100%" border="0" cellpadding="0" cellspacing="0">'
@@ -37,7 +40,8 @@ def for_email(html: str) -> str:
         html = html.replace(
             "<table>",
             '<div class="box scroll"><table class="data" width="100%" border="0" cellpadding="0" cellspacing="0">',
-        ).replace("</table>", "</table></div>")
+        )
+        html = _TABLE_END.sub(_caption, html)
     html = (
         html.replace("<blockquote>", _BOX.format("quote-cell") + '<blockquote class="quoted">')
         .replace("</blockquote>", "</blockquote>" + _BOX_END)
@@ -51,6 +55,11 @@ def for_email(html: str) -> str:
     if "<aside" in html:
         html = _ASIDE.sub(_callout, html)
     return re.sub("\x00([0-9]+)\x00", lambda match: code[int(match[1])], html)
+
+
+def _caption(match: re.Match[str]) -> str:
+    # No client is known to lose a paragraph; some move a `<caption>`.
+    return f'</table><p class="caption">{match[1]}</p></div>' if match[1] else "</table></div>"
 
 
 def _callout(match: re.Match[str]) -> str:

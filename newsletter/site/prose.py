@@ -15,6 +15,7 @@ from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.errors import NewsletterError
 from newsletter.model.issue import Prose
+from newsletter.render.blocks import CAPTION
 from newsletter.render.diagrams.source import place_in
 from newsletter.render.dialect import take_definitions, with_definitions
 from newsletter.render.highlight import highlight_with_classes, language_name
@@ -47,11 +48,11 @@ _CODES = frozenset(
 )
 _CODE = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
 _ASIDE = re.compile(r'<aside class="([a-z]+)">(.*?)</aside>', re.DOTALL)
-_TABLE = re.compile(r"<table>(.*?)</table>", re.DOTALL)
+_TABLE = re.compile(f"<table>(.*?)</table>{CAPTION}", re.DOTALL)
 _HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 _IMAGE = re.compile(r'<img ([^>]*?)src="site:/assets/([^"]+)"([^>]*?)>')
 _TAG = re.compile(r"<[^>]+>")
-_SIZE = re.compile(r' (?:width|height)="\d+"')
+_WIDTH = re.compile(r' width="\d+"')
 # An address in brackets may have spaces in it, one without them a pair of parentheses (CommonMark 6.3).
 _ADDRESS = r"(?:<([^<>\n]+)>|((?:[^()\s]|\([^()\s]*\))+))"
 _ANY_IMAGE = re.compile(rf"!\[[^\]]*\]\(\s*{_ADDRESS}")
@@ -244,6 +245,9 @@ class WebConverter:
 
     def _table(self, match: re.Match[str]) -> str:
         self._tables += 1
+        if match[2]:
+            caption, label = f"<caption>{match[2]}</caption>", text_of(match[2])
+            return scroll_region(f"<table>{caption}{match[1]}</table>", label)
         headers = [unescape(_TAG.sub("", header)).strip() for header in _HEADER.findall(match[1])]
         label = f"Table {self._tables}: {', '.join(filter(None, headers))}"
         return scroll_region(f"<table>{match[1]}</table>", label)
@@ -252,7 +256,7 @@ class WebConverter:
         width, height = self._sizes.get(match[2], (0, 0))
         size = f' width="{width}" height="{height}"' if width else ""
         before, after = (
-            _SIZE.sub("", f" {part.strip()}" if part.strip() else "") for part in match.group(1, 3)
+            _WIDTH.sub("", f" {part.strip()}" if part.strip() else "") for part in match.group(1, 3)
         )
         return (
             f'<img{before} src="{self.root}/assets/{match[2]}"{after}{size} loading="lazy" decoding="async">'

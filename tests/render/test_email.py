@@ -419,3 +419,12 @@ def test_our_own_issues_render_without_findings(path: Path) -> None:
     assert result.diagnostics == ()
     assert len(result.images) == 1
     assert len(result.html.encode()) < 40_000
+
+
+def test_a_table_has_its_caption_below_it() -> None:
+    html = rendered("| A | B |\n|---|---|\n| 1 | 2 |\n\n**Caption:** What *it* shows.\n\nMore.").html
+    tree = LexborHTMLParser(html)
+    caption = tree.css_first(".scroll > table.data + p.caption")
+    assert caption is not None
+    assert caption.text() == "What it shows."
+    assert "Caption:" not in html

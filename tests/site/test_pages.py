@@ -6,7 +6,7 @@ import re
 from html import unescape
 from urllib.parse import unquote, urljoin, urlsplit
 
-from tests.site.conftest import Newsletter
+from tests.site.conftest import Newsletter, issue
 
 
 def pages(site: Newsletter) -> list[tuple[str, str]]:
@@ -52,3 +52,17 @@ def test_a_guide_has_its_table_its_cards_and_its_form(samples: Newsletter) -> No
     assert page.count('<section class="choice"') == 2
     assert 'action="https://notes.example.com/join"' in page
     assert '<label for="email">' in page
+
+
+def test_a_table_of_an_issue_has_the_caption_its_author_gave(newsletter: Newsletter) -> None:
+    table = "| A | B |\n|---|---|\n| 1 | 2 |\n"
+    body = f"{table}\n**Caption:** What *it* shows.\n\nText between.\n\n{table}\n**Bold** words."
+    newsletter.write("001-first.md", issue(1, "Tables", body=body))
+    assert newsletter.build().replaced
+    page = newsletter.page("/first/")
+    assert page.count("<table>") == 2
+    assert page.count("<caption>") == 1
+    assert "<table><caption>What <em>it</em> shows.</caption>" in page
+    assert 'aria-label="What it shows."' in page
+    assert "Caption:" not in page
+    assert "<p><strong>Bold</strong> words.</p>" in page
