@@ -24,6 +24,10 @@ def ask_all(questions: Sequence[Question], seconds: float) -> list[Line]:
     def answer(id_: str, ask: Callable[[], list[Line]]) -> None:
         try:
             answers[id_] = ask()
+        except OSError as error:
+            # A file that can't be read is one more thing to say, beside everything else.
+            where = f"{error.filename}: " if error.filename else ""
+            answers[id_] = [_refused(id_, f"{where}{error.strerror or error}")]
         except BaseException as error:  # noqa: BLE001 - carried over to whoever asked
             failures.append(error)
 
@@ -42,6 +46,12 @@ def ask_all(questions: Sequence[Question], seconds: float) -> list[Line]:
     for id_, _ in questions:
         lines += answers.get(id_) or ([] if id_ in answers else [_late(id_, seconds)])
     return lines
+
+
+def _refused(id_: str, said: str) -> Line:
+    area = Area(id_.partition(".")[0])
+    asked = id_.partition(".")[2].replace("_", " ")
+    return Line(id_, area, Status.FAIL, asked, said, "give yourself permission there, or mend what it names")
 
 
 def _late(id_: str, seconds: float) -> Line:

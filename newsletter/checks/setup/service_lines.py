@@ -74,7 +74,8 @@ def judge_service(
     Args:
         base_url: of the settings.
         outside: makes the requests.
-        probe: an unsubscribe token of ours for nobody: the service says yes to it and changes nothing.
+        probe: an unsubscribe token of ours for nobody: the service says yes to it and changes nothing. Empty
+            where there is no key to make one with.
         tell_date: told the `Date` of an answer, and whose it is.
     """
     health = outside.get(f"{base_url}/healthz")
@@ -84,7 +85,7 @@ def judge_service(
     tell_date(urlsplit(base_url).netloc, health.headers.get("date", ""))
     wrong = outside.post_one_click(f"{base_url}/u/{'x' * 24}")
     lines = [reached, _judge_one_click(f"POST {base_url}/u/…, a token that isn't ours", wrong)]
-    if lines[-1].status is Status.OK:
+    if probe and lines[-1].status is Status.OK:
         lines.append(
             _judge_key(
                 f"POST {base_url}/u/…, a token for nobody", outside.post_one_click(f"{base_url}/u/{probe}")
