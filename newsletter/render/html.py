@@ -206,8 +206,7 @@ def _with_diagrams(html: str, pictures: Pictures, fragment: Fragment) -> str:
             return block[0]
         fragment.pictures.append(picture)
         words = escape(alternative_text(language, source) or "Diagram")
-        size = f'width="{picture.width}" height="{picture.height}"'
-        return f'<figure><img alt="{words}" src="{picture.src}" {size}></figure>'
+        return f'<figure><img alt="{words}" src="{picture.src}" width="{picture.width}"></figure>'
 
     return _DIAGRAM.sub(drawn, html)
 
@@ -321,8 +320,8 @@ class _Shape(Treeprocessor):
         if picture.src:
             image.set("src", picture.src)
             if picture.width:
+                # No height: where pictures are off, it would hold a hole open around their words.
                 image.set("width", str(picture.width))
-                image.set("height", str(picture.height))
         else:
             # Never a broken path: the words stand in for the picture.
             image.tag, image.text = "em", image.get("alt") or "[picture]"

@@ -84,7 +84,6 @@ def test_a_photograph_leaves_upright_narrow_and_without_its_place(home: Path) ->
         pytest.approx((0, 255), abs=12),
         pytest.approx((255, 0), abs=12),
     ]
-    assert 'height="804"' in result.html
     assert 'width="536"' in result.html
 
 
@@ -141,7 +140,6 @@ def test_a_picture_of_one_pixel_and_names_with_spaces_and_letters_are_fine(home:
     result = render(home, "<ein Bild – ü.png>")
     assert result.diagnostics == ()
     assert 'width="1"' in result.html
-    assert 'height="1"' in result.html
 
 
 def huge(path: Path) -> None:
