@@ -116,18 +116,17 @@ class _Examination:
         trouble: list[Line] = []
         domain = self._asked.domain or _ascii(named)
         if not domain:
+            said = f"`{named}` can't be looked up in the DNS" if named else "there is no `from`"
             advice = (
                 'write from = "Name <you@your-domain>" into newsletter.toml, or name a domain: --domain D'
             )
             status = Status.WARN if table.name == "outbox" else Status.FAIL
-            return None, [
-                Line("dns.from", Area.DNS, status, "the domain of `from`", "there is no `from`", advice)
-            ]
+            return None, [Line("dns.from", Area.DNS, status, "the domain of `from`", said, advice)]
         own = Identity(
             domain=domain,
             provider=table.name,
             mailbox=mailbox,
-            provider_domain=_ascii(table.domain),
+            provider_domain="" if self._asked.domain else _ascii(table.domain),
             envelope=_ascii(table.bounce_address.rpartition("@")[2]) if table.name == "smtp" else "",
             reply=_ascii(publication.reply_to.rpartition("@")[2].strip("> ")),
             dkim_domain=_ascii(table.dkim_domain),

@@ -237,6 +237,17 @@ def test_a_domain_nobody_can_own_is_said_to_be_one(domain: str, serve: Serve) ->
     assert line.status is Status.WARN
 
 
+def test_a_file_that_cant_be_read_is_one_line_among_others() -> None:
+    done = Line("machine.disk", Area.MACHINE, Status.OK, "asked", "answered")
+
+    def refuse() -> list[Line]:
+        raise PermissionError(13, "Permission denied", "/srv/newsletter.db")
+
+    refused, other = ask_all([("machine.store", refuse), ("machine.disk", lambda: [done])], 5)
+    assert (refused.status, refused.answer) == (Status.FAIL, "/srv/newsletter.db: Permission denied")
+    assert other is done
+
+
 def test_a_question_that_takes_too_long_is_unknown() -> None:
     done = Line("machine.disk", Area.MACHINE, Status.OK, "asked", "answered")
     silent = threading.Event()

@@ -149,6 +149,14 @@ def test_a_service_with_another_key_would_leave_every_link_dead(front: Front) ->
     assert "secret.key" in line.advice
 
 
+def test_without_a_key_of_our_own_the_services_isnt_asked_for(front: Front) -> None:
+    lines = judge_service(front.url, Outside(5), "", lambda _who, _date: None)
+    assert [(line.id, line.status) for line in lines] == [
+        ("service.reached", Status.OK),
+        ("service.one_click", Status.OK),
+    ]
+
+
 @pytest.mark.parametrize(
     ("manner", "id_", "said"),
     [
