@@ -13,11 +13,14 @@ from pathlib import Path
 from newsletter.app import Workspace
 from newsletter.audience.tokens import TokenSigner
 from newsletter.checks.across import check_across
+from newsletter.checks.output.rendered import Rendering, check_rendered
+from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
+from newsletter.config import CONFIG_NAME
 from newsletter.content.issue import ParseResult, read_issue
 from newsletter.content.source import by_place
 from newsletter.diagnostics import Diagnostic, Severity
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.issue import FrontMatter
 from newsletter.model.template import InlineImage
 from newsletter.preview.files import shown_name, text_of
@@ -59,8 +62,10 @@ class Builder:
         self._renderer = workspace.renderer(images="attach" if self.outgoing.attach else "link")
         self.reader = reader_named(workspace, reader_name)
         self._signer = signer_for(workspace, self.reader)
-        # What rendering said of a file, and what the parser did, for findings that other files have a part in.
-        self._rendered: dict[Path, tuple[Diagnostic, ...]] = {}
+        self._rendering = self._judged_with()
+        # Why files couldn't be rendered when they were last built, and what the parser said of each, for
+        # findings that other files have a part in.
+        self._unrendered: dict[Path, tuple[Diagnostic, ...]] = {}
         self._known: dict[Path, ParseResult] = {}
 
     def identity(self) -> dict[str, str | bool]:
@@ -101,15 +106,20 @@ class Builder:
         started = time.perf_counter()
         name = self.name_of(path)
         wait_until_written(path)
+        self._unrendered.pop(path, None)
         try:
             who = reader_named(self.workspace, reader) if reader else self.reader
             return self._build(path, who, started)
-        except NewsletterError as error:
+        except UsageError as error:  # there is no such reader, which is no fault of the issue
             return Broken((unforeseen(name, error.message, error.hint),), text_of(path))
+        except NewsletterError as error:
+            cause = unforeseen(name, error.message, error.hint)
         except TooLongError as error:
-            return Broken((given_up(name, error),), text_of(path))
+            cause = given_up(name, error)
         except Exception as error:  # noqa: BLE001 - a template of the author's own may raise anything, and the preview lives on
-            return Broken((unforeseen(name, f"{type(error).__name__}: {error}"),), text_of(path))
+            cause = unforeseen(name, f"{type(error).__name__}: {error}")
+        self._unrendered[path] = (cause,)
+        return Broken((cause,), text_of(path))
 
     def findings(self, path: Path) -> list[Diagnostic]:
         """Everything the checks say about the file; never raises."""
@@ -142,14 +152,34 @@ class Builder:
 
     def _check(self, path: Path, name: str) -> list[Diagnostic]:
         table, off = self._settings.checks, self.workspace.off_in(path)
-        _, found = check_file(
-            path, kinds=self._settings.kinds, off=off, errors=table.errors, display=name
-        )
+        _, found = check_file(path, kinds=self._settings.kinds, off=off, errors=table.errors, display=name)
         parsed = self._known[path] = self._parse(path)
         others = [other for file, other in self._known.items() if file != path and file.is_file()]
-        more = [*self._rendered.get(path, ()), *check_across([parsed], others)]
-        # Rendering and the checks may see the same fault.
-        return sorted(dict.fromkeys([*found, *settled(more, off, table.errors)]), key=by_place)
+        more = settled(
+            [*check_across([parsed], others), *self._of_the_message(path, parsed)], off, table.errors
+        )
+        return sorted(dict.fromkeys([*found, *without_repeats(more, found)]), key=by_place)
+
+    def _of_the_message(self, path: Path, parsed: ParseResult) -> Sequence[Diagnostic]:
+        """What rendering and the rules on the finished message say."""
+        # What took all the time there is would take it again.
+        if path in self._unrendered or parsed.issue is None:
+            return self._unrendered.get(path, ())
+        return check_rendered(parsed.issue, self._rendering)
+
+    def _judged_with(self) -> Rendering:
+        home = self.workspace.home
+        settings = (home / name for name in (CONFIG_NAME, "pyproject.toml"))
+        return Rendering(
+            publication=self._settings.publication,
+            make_renderer=lambda: self._renderer,
+            attach=self.outgoing.attach,
+            templates=self.workspace.template_dirs,
+            settings=next((file for file in settings if file.is_file()), None),
+            named=self.name_of,
+            tracking=self._settings.tracking.wishes,
+            dkim=self.outgoing.dkim,
+        )
 
     def _parse(self, path: Path) -> ParseResult:
         return read_issue(path, self._settings.kinds, self.name_of(path))
@@ -157,12 +187,10 @@ class Builder:
     def _build(self, path: Path, reader: Reader, started: float) -> Picture | Broken:
         parsed = self._parse(path)
         issue = parsed.issue
-        self._rendered.pop(path, None)
         if issue is None:
             errors = tuple(d for d in parsed.diagnostics if d.severity is Severity.ERROR)
             return Broken(errors or parsed.diagnostics, text_of(path))
         rendered = self._renderer.render(issue)
-        self._rendered[path] = rendered.diagnostics
         compiled = compile_rendered(rendered, issue, attach=self.outgoing.attach)
         if compiled.issue is None:
             return Broken(compiled.diagnostics, text_of(path))
