@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Fewer are refused by OpenAI; the others are what its guide, and ours, call a beginning.
 _FEWEST, _FEW = 10, 200
 _METHOD: Final = (
-    "estimated: a quarter of the bytes, at least the pieces a GPT tokeniser cuts the text into beforehand, "
+    "estimated: a quarter of the bytes, at least the pieces cl100k_base cuts the text into beforehand, "
     "3 around each message and 3 before the answer"
 )
 _ADVICE: Final = (

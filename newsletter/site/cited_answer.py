@@ -20,6 +20,8 @@ _INLINE_CODE: Final = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _CITATION: Final = re.compile(r"\[(\d+(?:\s*[,;–-]\s*\d+)*)\]")
 _ADDRESS: Final = re.compile(r"(?:https?:)?//[^\s<>\"'`)\]]+", re.IGNORECASE)
 _LONGEST_SPAN: Final = 20
+# Five times the longest section of our own issues: what is longer is paid for and read by nobody.
+_LONGEST_PASSAGE: Final = 12_000
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def messages_for(question: str, passages: Sequence[Passage], fence: str) -> list
     )
     quoted = [
         f"{fence} passage {number}: {_one_line(passage.title)} · {_one_line(passage.heading or passage.kind)} · {passage.date}\n"
-        f"{passage.text.replace(fence, '')}\n{fence} end of passage {number}"
+        f"{_cut(passage.text.replace(fence, ''))}\n{fence} end of passage {number}"
         for number, passage in enumerate(passages, 1)
     ]
     return [
@@ -107,6 +109,10 @@ def _numbers(written: str) -> list[int]:
         end = int((last or first).rpartition("-")[2][:9])
         found += range(start, end + 1) if 0 <= end - start <= _LONGEST_SPAN else (start, end)
     return found
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_PASSAGE else f"{text[:_LONGEST_PASSAGE]} […]"
 
 
 def _one_line(text: str) -> str:

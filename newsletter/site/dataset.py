@@ -27,8 +27,11 @@ Task = Literal["section", "answer"]
 ROLES: Final = ("system", "user", "assistant")
 # What JSON allows in a string and some readers take for the end of a line.
 _LINE_ENDS: Final = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-# How OpenAI's own tokenisers cut a text before they look anything up: no token crosses these cuts.
-_PIECES: Final = re.compile(r"'(?:[sdmt]|ll|ve|re)\b|[^\W\d_]+|\d{1,3}| ?[^\s\w]+|_+|\s*[\r\n]+|\s+(?=\s)")
+# How `cl100k_base` cuts a text before it looks anything up (tiktoken, openai_public.py): no token crosses these cuts.
+_PIECES: Final = re.compile(
+    r"'(?:s|t|re|ve|m|ll|d)|(?:[^\w\r\n]|_)?[^\W\d_]+|\d{1,3}| ?(?:[^\s\w]|_)+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    re.IGNORECASE,
+)
 # What the chat format puts around each message, and before the answer.
 _AROUND_MESSAGE: Final = 3
 
@@ -264,14 +267,14 @@ def format_faults(line: str) -> list[str]:
 
 
 def estimated_tokens(text: str) -> int:
-    """About how many tokens `text` has: a quarter of its bytes, but never fewer than tokenisers cut it into beforehand.
+    """About how many tokens `text` has: a quarter of its bytes, but never fewer than a tokeniser cuts it into beforehand.
 
     An estimate: the exact number takes the model's own vocabulary, which has to be fetched. Four bytes a token is what
-    OpenAI gives for English; the pieces are a lower bound for every tokeniser of the GPT family.
+    OpenAI gives for English.
     """
     return max(least_tokens(text), math.ceil(len(text.encode()) / 4))
 
 
 def least_tokens(text: str) -> int:
-    """A lower bound: how many pieces a tokeniser of the GPT family cuts `text` into before it looks anything up."""
+    """A lower bound: how many pieces OpenAI's `cl100k_base` cuts `text` into before it looks anything up."""
     return len(_PIECES.findall(text))

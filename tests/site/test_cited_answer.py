@@ -82,3 +82,9 @@ def test_a_passage_cannot_end_its_quotation_nor_pass_for_another() -> None:
     ]
     assert user["content"].endswith("\n\nQuestion: What is best?")
     assert "Question: What is best?" not in system["content"]
+
+
+def test_a_passage_of_any_length_leaves_room_for_the_others() -> None:
+    _, user = messages_for("What is best?", [passage("word " * 200_000), TWO[0]], "==f00d==")
+    assert len(user["content"]) < 15_000
+    assert "Ranks, not scores." in user["content"]
