@@ -169,5 +169,13 @@ RENDERED_CODES: dict[str, Code] = {
             "pictures of each issue that is `ready`; put the site on its host, then send. Where another machine builds "
             "the site, turn this code off in `[checks]`; where `newsletter serve` shows the site, set `[web] site`.",
         ),
+        Code(
+            "NL470",
+            "characters without a font",
+            Severity.WARNING,
+            "Diagrams are drawn in a typeface that comes along, for Latin, Greek and Cyrillic; other scripts and emoji "
+            "come from the fonts of the machine that draws, and none here has these: readers would see boxes. Install "
+            "such a font where mails are sent and the site is built (Noto has nearly all scripts).",
+        ),
     )
 }

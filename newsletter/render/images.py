@@ -212,6 +212,8 @@ class Pictures:
             found.append((_without_words(language), 0))
         if drawn.text_on_telephone < SMALLEST_TEXT:
             found.append((_too_wide(language, source, drawn.text_on_telephone), 0))
+        if drawn.lacking:
+            found.append((_without_font(drawn.lacking), 0))
         look = self.workshop.look
         found += [
             (Problem("NL465", faint.message, "leave its colours out: the theme's are readable"), line)
@@ -279,6 +281,15 @@ def _undrawn(language: diagrams.Language, undrawn: Undrawn) -> tuple[Problem, in
 def _without_words(language: diagrams.Language) -> Problem:
     return Problem(
         "NL461", "the diagram has no alternative text", f"add the line `{diagrams.ALT_LINE[language]}`"
+    )
+
+
+def _without_font(lacking: str) -> Problem:
+    shown = lacking if len(lacking) <= 12 else f"{lacking[:12]}…"
+    return Problem(
+        "NL470",
+        f"no font here has the characters {shown} of the diagram: they are boxes",
+        "install one, such as with apt install fonts-noto-cjk, or write them otherwise",
     )
 
 

@@ -51,6 +51,7 @@ class Diagram:
         file: where it is kept; None where it could not be.
         width: CSS pixels it wants; it is shown narrower where there is less room.
         height: ditto.
+        lacking: characters in it that no font here has, so that they are boxes.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Diagram:
     file: Path | None
     width: float
     height: float
+    lacking: str = ""
 
     @property
     def text_on_telephone(self) -> float:
@@ -126,10 +128,11 @@ class Workshop:
         match drawn:
             case Undrawn():
                 return drawn
-            case Drawn(png=png, width=width, height=height):
+            case Drawn(png=png, width=width, height=height, lacking=lacking):
                 file = self._keep(f"{kept}.png", png)
-                self._keep(f"{kept}.json", json.dumps([width, height]).encode())
-                return Diagram(name, png, file, width, height)
+                if not lacking:  # once the font is there, it is drawn anew
+                    self._keep(f"{kept}.json", json.dumps([width, height]).encode())
+                return Diagram(name, png, file, width, height, lacking)
 
     def _kept_if_other(self, made: bytes, data: bytes, form: str) -> Fitted:
         """What was made of `data`, in a file of its own where it isn't the same."""

@@ -9,6 +9,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from newsletter.model.publication import Theme
+from newsletter.render import fonts
 from newsletter.render.colour import READABLE, contrast
 from newsletter.render.diagrams import drawing
 from newsletter.render.diagrams.drawing import draw, drawer
@@ -242,6 +243,21 @@ def test_no_source_breaks_more_than_its_own_block(workshop: Workshop) -> None:
         assert isinstance(drawn, (Diagram, Undrawn)), source
         if isinstance(drawn, Diagram):
             assert size(drawn.data)
+
+
+@pytest.mark.usefixtures("mermaid", "dot")
+def test_letters_that_no_font_has_are_a_warning_and_those_of_the_machine_are_borrowed(
+    workshop: Workshop,
+) -> None:
+    # A script that was never printed: Unicode has it, and no machine that tests.
+    result = mail(
+        workshop, "```mermaid\n%% alt: x\nflowchart TD\n  A[\U00016ea0\U00016ea1] --> B[plain]\n```"
+    )
+    (found,) = result.diagnostics
+    assert (found.code, found.severity, found.line) == ("NL470", "warning", 12)
+    assert "\U00016ea0" in found.message
+    assert fonts.FOREIGN.search("Größe Ελλάδα Привет → ≥ “x” – ₂ 10 €") is None
+    assert isinstance(draw("dot", 'digraph { "שלום" }', LOOK, COLUMN), Drawn)
 
 
 def test_words_directions_and_colours_are_read_from_the_source() -> None:

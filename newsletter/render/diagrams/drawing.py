@@ -21,6 +21,8 @@ from newsletter.render.diagrams.source import MOST_CHARACTERS, Language
 
 SECONDS: Final = 10
 
+# Distinct characters that are looked for in the machine's fonts.
+_MOST_FOREIGN = 400
 # CSS pixels, of a picture that nobody scrolls through.
 _MOST_PIXELS = 4_000_000
 # Nothing is imported from the folder one is in, where anything may lie.
@@ -32,8 +34,9 @@ _DOT_ERROR = re.compile(r"^Error: (?:<stdin>: )?(.+)$", re.MULTILINE)
 _FONTS_CONF = """\
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir>{folder}</dir><cachedir>{cache}</cachedir></fontconfig>
+<fontconfig><dir>{folder}</dir><cachedir>{cache}</cachedir>{others}</fontconfig>
 """
+_OTHER_FONTS = '<include ignore_missing="yes">/etc/fonts/fonts.conf</include>'
 
 
 def draw(language: Language, source: str, look: Look, widest: int) -> Drawn | Undrawn:
@@ -66,6 +69,7 @@ def _mermaid(source: str, look: Look, widest: int) -> Drawn | Undrawn:
         "sharpness": SHARPNESS,
         "widest": widest,
         "most_pixels": _MOST_PIXELS,
+        "foreign": "".join(sorted(set(fonts.FOREIGN.findall(source)))[:_MOST_FOREIGN]),
     }
     # The other process finds packages where this one does, however that was arranged.
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -84,7 +88,7 @@ def _mermaid(source: str, look: Look, widest: int) -> Drawn | Undrawn:
         return Undrawn("ended", str(answer["ended"]))
     if "message" in answer:
         return Undrawn("mistake", str(answer["message"]), int(answer["line"]))
-    return Drawn(png, float(answer["width"]), float(answer["height"]))
+    return Drawn(png, float(answer["width"]), float(answer["height"]), str(answer["lacking"]))
 
 
 def _dot(source: str, look: Look, widest: int) -> Drawn | Undrawn:
@@ -93,7 +97,15 @@ def _dot(source: str, look: Look, widest: int) -> Drawn | Undrawn:
         return Undrawn("missing", "Graphviz")
     with tempfile.TemporaryDirectory(prefix="newsletter-dot-") as folder:
         conf = Path(folder, "fonts.conf")
-        conf.write_text(_FONTS_CONF.format(folder=fonts.REGULAR.parent, cache=folder), "utf-8")
+        conf.write_text(
+            _FONTS_CONF.format(
+                folder=fonts.REGULAR.parent,
+                cache=folder,
+                # What the typeface lacks, the machine's fonts may have; nothing else may come from them.
+                others=_OTHER_FONTS if fonts.FOREIGN.search(source) else "",
+            ),
+            "utf-8",
+        )
         # SERVER_NAME makes Graphviz open no file that a diagram names (graphviz.org/doc/info/command.html).
         environment = {
             **os.environ,

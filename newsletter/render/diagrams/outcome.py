@@ -8,11 +8,18 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A diagram as a picture; `width` and `height` in CSS pixels, as its text is meant to be read."""
+    """A diagram as a picture.
+
+    Attributes:
+        width: CSS pixels, as its text is meant to be read.
+        height: ditto.
+        lacking: characters in it that no font here has, so that they are boxes.
+    """
 
     png: bytes
     width: float
     height: float
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

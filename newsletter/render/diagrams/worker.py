@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 # Of address space; the drawing of a large diagram takes a tenth of it.
@@ -51,11 +53,15 @@ def _drawn(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         ImageFont.truetype(path, 100, layout_engine=ImageFont.Layout.BASIC) for path in request["fonts"]
     )
 
+    foreign = frozenset(request["foreign"])
+
     class Measure(merman.MermanTextMeasurer):  # type: ignore[misc]  # merman has no types
         """Text as wide as the bundled typeface sets it: merman's own guess cuts labels off."""
 
         def measure(self, request: merman.MermanTextMeasureRequest) -> merman.MermanTextMeasureResult | None:
-            return _measured(merman, request, bold if (request.font_weight or "") in _BOLD else regular)
+            return _measured(
+                merman, request, bold if (request.font_weight or "") in _BOLD else regular, foreign
+            )
 
     options = json.dumps(
         {
@@ -83,27 +89,46 @@ def _drawn(request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
     svg, width, height = _framed(svg)
     if not width or width * height > request["most_pixels"]:
         return {"ended": f"it would be {width:.0f} by {height:.0f} pixels large"}, b""
-    png = resvg_py.svg_to_bytes(
-        svg_string=svg,
-        skip_system_fonts=True,
-        font_files=request["fonts"],
-        font_family=request["family"],
-        sans_serif_family=request["family"],
-        serif_family=request["family"],
-        monospace_family=request["family"],
-        background=request["ground"],
-        zoom=request["sharpness"] * min(1, request["widest"] / width),
+    families = dict.fromkeys(
+        ("font_family", "sans_serif_family", "serif_family", "monospace_family"), request["family"]
     )
-    return {"width": width, "height": height}, bytes(png)
+    # What the typeface lacks, the machine's fonts may have; nothing else may come from them.
+    common = {"skip_system_fonts": not request["foreign"], "font_files": request["fonts"], **families}
+    zoom = request["sharpness"] * min(1, request["widest"] / width)
+    png = resvg_py.svg_to_bytes(svg_string=svg, background=request["ground"], zoom=zoom, **common)
+    lacking = _lacking(request["foreign"], lambda page: resvg_py.svg_to_bytes(svg_string=page, **common))
+    return {"width": width, "height": height, "lacking": lacking}, bytes(png)
 
 
-def _measured(merman: Any, request: Any, font: Any) -> Any:
+def _lacking(characters: str, drawn: Callable[[str], bytes]) -> str:
+    """Those of `characters` that no font here has: they are drawn as the same box as what is no character at all."""
+    if not characters:
+        return ""
+    from io import BytesIO
+
+    from PIL import Image
+
+    cells = [*characters, "\U0001fffd"]
+    text = "".join(
+        f'<text x="8" y="{32 * at + 24}" font-size="20">{one}</text>' for at, one in enumerate(cells)
+    )
+    page = f'<svg xmlns="http://www.w3.org/2000/svg" width="48" height="{32 * len(cells)}">{text}</svg>'
+    with Image.open(BytesIO(bytes(drawn(page)))) as picture:
+        *each, box = (picture.crop((0, 32 * at, 48, 32 * at + 32)).tobytes() for at in range(len(cells)))
+    return "".join(one for one, cell in zip(characters, each, strict=True) if cell == box)
+
+
+def _measured(merman: Any, request: Any, font: Any, foreign: frozenset[str]) -> Any:
     """What merman asks for, where it is a width or a label's size; it knows the rest itself."""
     operation = request.operation.name
     lines = request.text.split("\n")
 
     def wide(text: str) -> float:
-        return float(font.getlength(text)) * float(request.font_size) / 100
+        if foreign.isdisjoint(text):
+            return float(font.getlength(text)) * float(request.font_size) / 100
+        known = "".join(character for character in text if character not in foreign)
+        others = sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.65 for c in text if c in foreign)
+        return (float(font.getlength(known)) / 100 + others) * float(request.font_size)
 
     kinds = merman.MermanTextMeasurementResultKind
     empty = {"bbox_left": None, "bbox_right": None, "raw_width": None}
