@@ -65,7 +65,11 @@ def check(
         )
     workspace = open_workspace()
     settings = workspace.settings
-    made = Check(str(workspace.home.absolute()), sys.argv[2:]) if _can_be_repeated(workspace, fix, online) else None
+    made = (
+        Check(str(workspace.home.absolute()), sys.argv[2:])
+        if _can_be_repeated(workspace, fix, online)
+        else None
+    )
     off, errors = settings.checks.off, settings.checks.errors
     files = _files(workspace, paths or [])
     _refuse_unreadable(files)
@@ -79,12 +83,10 @@ def check(
     found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside, today=today)
     if render:
         found = _with_output(workspace, files, found)
-    if online:
-        found = sorted([*found, *online_findings(workspace, files)], key=by_place)
-    if settings.checks.files:
-        found = check_files.wanted(workspace, found)
-        if not paths:
-            check_files.note_unused(workspace, files)
+    if online or settings.checks.files:
+        from newsletter.cli.check_wishes import as_wanted
+
+        found = as_wanted(workspace, files, found, online=online, everything=not paths)
     guides = sum(path.parent.name == FOLDER for path in files)
     said = formatted(found, format_, len(files), guides)
     sys.stdout.write(said)
@@ -106,15 +108,15 @@ def _can_be_repeated(workspace: Workspace, *others: bool) -> bool:
 
 def _with_output(workspace: Workspace, files: list[Path], found: list[Diagnostic]) -> list[Diagnostic]:
     """`found` and what is wrong with the messages, by path and place; what both say is said once."""
-    from newsletter.checks.output.repeats import without_repeats
+    from newsletter.checks.output.repeats import once, without_repeats
     from newsletter.checks.run import settled
     from newsletter.cli.check_output import output_findings
     from newsletter.content.source import by_place
 
     table = workspace.settings.checks
     more = settled(output_findings(workspace, files), table.off, table.errors)
-    # A fault of a template shows in every issue.
-    return sorted(dict.fromkeys([*found, *without_repeats(more, found)]), key=by_place)
+    both = once([*found, *without_repeats(more, found)], {str(path) for path in files})
+    return sorted(both, key=by_place)
 
 
 def _files(workspace: Workspace, paths: list[Path]) -> list[Path]:

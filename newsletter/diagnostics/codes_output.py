@@ -300,8 +300,8 @@ _RENDERING = (
         "NL760",
         "issue can't be rendered",
         _ERROR,
-        "A template of your own has a mistake, or asks for something there isn't, so there is no message. The finding names "
-        "the template's line. Mend it there, or delete the file to use ours.",
+        "A template of your own has a mistake, or asks for something there isn't, or a setting can't stand in a header, so there "
+        "is no message. The finding names the template's line. Mend it there, or delete the file to use ours.",
     ),
 )
 

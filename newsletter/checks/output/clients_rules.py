@@ -10,7 +10,7 @@ from newsletter.checks.output.css import Declaration
 from newsletter.checks.output.mail import OutgoingMail
 from newsletter.checks.output.origin import Place
 from newsletter.checks.output.page import Element
-from newsletter.checks.output.rule import OutputRule, Report
+from newsletter.checks.output.rule import InTemplate, OutputRule, Report
 
 _STYLE_LIMIT = 16_384
 # Without these, parts of the layout fall on top of each other or lose their colour. Others are missed by nobody:
@@ -38,9 +38,7 @@ def _check_css(mail: OutgoingMail, report: Report) -> None:
             words = f"{declaration.name}: {declaration.value}"
             if words not in said and element.is_seen:
                 said.add(words)
-                _report_css(
-                    report, slug, words, report.origin.of_template(element) or report.origin.of(element)
-                )
+                _report_css(report, slug, words, InTemplate(element))
     for rule in page.rules:
         if rule.conditions or rule.selector.startswith("@") or not rule.declarations:
             continue
@@ -73,7 +71,7 @@ def _parts(element: Element) -> list[Element | str]:
     return [part for part in element.content if not isinstance(part, str) or part.strip()]
 
 
-def _report_css(report: Report, slug: str, words: str, place: Place) -> None:
+def _report_css(report: Report, slug: str, words: str, place: InTemplate | Place) -> None:
     without = unsupporting(slug)
     report.add(
         "NL720",
@@ -127,7 +125,7 @@ def _check_scripts(mail: OutgoingMail, report: Report) -> None:
             report.add(
                 "NL722",
                 "a script",
-                report.origin.of_template(element) or report.origin.whole,
+                InTemplate(element),
                 help="take it out",
             )
         elif handler:
@@ -143,7 +141,7 @@ def _check_fetched(mail: OutgoingMail, report: Report) -> None:
             address = link.attributes["href"]
             kind = "a font" if _FONT.search(address) else "a style sheet"
             report.add(
-                "NL723", f"{kind} is fetched from {address[:80]}", report.origin.of_template(link) or report.origin.whole,
+                "NL723", f"{kind} is fetched from {address[:80]}", InTemplate(link),
                 help="use a system font, or put the styles into the mail",
             )  # fmt: skip
     for _, statement in page.imports:

@@ -10,7 +10,7 @@ from newsletter.checks.output.colours import attribute_colour, colour_in, invert
 from newsletter.checks.output.css import StyleRule
 from newsletter.checks.output.mail import OutgoingMail
 from newsletter.checks.output.page import UNSEEN, Element, Page
-from newsletter.checks.output.rule import OutputRule, Report
+from newsletter.checks.output.rule import InTemplate, OutputRule, Report
 from newsletter.render.colour import READABLE, contrast
 
 _LARGE = 3.0  # WCAG 2.2, success criterion 1.4.3: 24 px, or 18.66 px bold
@@ -289,12 +289,13 @@ def _is_marked(looks: Looks, element: Element) -> bool:
 
 def _words_beside(block: Element) -> str:
     """The words of a block that stand in no link and in no block of their own."""
-    found = []
-    for part in block.content:
+    found, waiting = [], block.content[::-1]
+    while waiting:
+        part = waiting.pop()
         if isinstance(part, str):
             found.append(part)
         elif part.tag not in {"a", "table", *_BLOCKS, *UNSEEN}:
-            found.append(_words_beside(part))
+            waiting += part.content[::-1]
     return " ".join(found)
 
 
@@ -305,7 +306,7 @@ def _check_text(page: Page, looks: Looks, report: Report) -> None:
             report.add(
                 "NL714",
                 f"text of {size:.3g} px: “{words[:40]}”",
-                report.origin.of_template(element) or report.origin.of(element),
+                InTemplate(element),
                 help="13 px is small enough for a footer",
             )
     for element in page.body_elements:
@@ -313,7 +314,7 @@ def _check_text(page: Page, looks: Looks, report: Report) -> None:
             report.add(
                 "NL713",
                 f"justified text: “{element.words[:40]}”",
-                report.origin.of_template(element) or report.origin.of(element),
+                InTemplate(element),
                 help="align it to the side it starts at",
             )
 

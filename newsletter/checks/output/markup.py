@@ -6,7 +6,7 @@ from collections import Counter
 
 from newsletter.checks.output.mail import OutgoingMail
 from newsletter.checks.output.page import Element
-from newsletter.checks.output.rule import OutputRule, Report
+from newsletter.checks.output.rule import InTemplate, OutputRule, Report
 from newsletter.diagnostics import Severity
 
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
@@ -39,7 +39,7 @@ def _check_page(mail: OutgoingMail, report: Report) -> None:
             report.add(
                 "NL701",
                 f"`<{child.tag}>` right below `<body>` has no {' and no '.join(f'`{name}`' for name in lacking)}",
-                report.origin.of_template(child) or report.origin.layout(),
+                InTemplate(child),
                 help=f"webmail drops `<html>`: write {_written(lacking)} here too",
             )
     title = page.first("title")
@@ -68,7 +68,7 @@ def _check_tables(mail: OutgoingMail, report: Report) -> None:
             report.add(
                 "NL703",
                 f'a table of data has `role="{role}"`',
-                report.origin.of_template(table) or report.origin.of(table),
+                InTemplate(table),
                 help="take the role away: its headers would not be read out",
             )
         elif not is_data and own and role not in _ROLES and table.words:
@@ -79,7 +79,7 @@ def _check_tables(mail: OutgoingMail, report: Report) -> None:
             report.add(
                 "NL703",
                 "a layout table has no role",
-                report.origin.of_template(table) or report.origin.of(table),
+                InTemplate(table),
                 help='write `role="presentation"` on it',
             )
 

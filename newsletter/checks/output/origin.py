@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -18,6 +18,8 @@ from newsletter.model.issue import Issue
 # So many words of an element are looked for: more, and a mark of Markdown's among them hides the match.
 _MOST_WORDS = 8
 _BETWEEN = r"[^\w\n]*\n?[^\w\n]{0,12}"
+# A template is told by what stands close around.
+_MOST_LEVELS = 12
 _SKIPPED = ("welcome", "confirm", "already", "preferences", "reminder", "letter")
 
 
@@ -57,7 +59,7 @@ class Origin:
 
     def of(self, element: Element) -> Place:
         """Where the author wrote what became `element`."""
-        if self.issue is not None:
+        if self.issue is not None and self.issue.text:
             for pattern in self._traces(element):
                 place = self._in_issue(pattern, element)
                 if place is not None:
@@ -88,7 +90,7 @@ class Origin:
 
     def of_template(self, element: Element) -> Place | None:
         """The template that prints `element` or the nearest one around it that can be told."""
-        for one in (element, *element.ancestors()):
+        for one in (element, *islice(element.ancestors(), _MOST_LEVELS)):
             for pattern in self._marks(one):
                 place = self._in_templates(pattern)
                 if place is not None:
@@ -126,7 +128,8 @@ class Origin:
             if heading is not None and line:
                 if sum(one.tag == "h2" for one in around) > 1:
                     return 0
-                return ([0, *accumulate(len(row) + 1 for row in self.issue.text.split("\n"))])[line - 1]
+                starts = [0, *accumulate(len(row) + 1 for row in self.issue.text.split("\n"))]
+                return starts[min(line, len(starts)) - 1]
         return 0
 
     @cached_property

@@ -43,6 +43,7 @@ class Element:
         content: elements and runs of text, in order.
         own: the declarations of its `style`.
         key: names it in the parser's tree.
+        is_seen: whether neither it nor anything around it is hidden.
     """
 
     tag: str
@@ -52,13 +53,16 @@ class Element:
     own: tuple[Declaration, ...]
     key: int
     content: list[Element | str] = field(default_factory=list)
+    is_seen: bool = True
 
     def __iter__(self) -> Iterator[Element]:
         """The elements inside it, at any depth, in reading order."""
-        for child in self.content:
-            if isinstance(child, Element):
-                yield child
-                yield from child
+        # Without recursion, here as below: a table in a table in a table goes deeper than Python does.
+        waiting = self.children[::-1]
+        while waiting:
+            element = waiting.pop()
+            yield element
+            waiting += element.children[::-1]
 
     @property
     def children(self) -> list[Element]:
@@ -90,13 +94,15 @@ class Element:
         return _NO_WORDS.sub(" ", "".join(self._text())).strip()
 
     def _text(self) -> Iterator[str]:
-        for child in self.content:
-            if isinstance(child, str):
-                yield child
-            elif child.tag == "br":
+        waiting = self.content[::-1]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, str):
+                yield part
+            elif part.tag == "br":
                 yield " "
-            elif child.tag not in UNSEEN:
-                yield from child._text()  # noqa: SLF001 - its own kind
+            elif part.tag not in UNSEEN:
+                waiting += part.content[::-1]
 
     @property
     def is_hidden(self) -> bool:
@@ -115,11 +121,6 @@ class Element:
             # Without `font-size: 0`: layouts close the gaps between cells with it, and set it again inside.
             or (shut and styles.get("overflow") == "hidden")
         )
-
-    @property
-    def is_seen(self) -> bool:
-        """Whether neither it nor anything around it is hidden."""
-        return not self.is_hidden and not any(one.is_hidden for one in self.ancestors())
 
 
 class Page:
@@ -140,7 +141,6 @@ class Page:
         self._by_key = {element.key: element for element in self.elements}
 
     def _grow(self, root: Any) -> None:
-        # Without recursion: a table in a table in a table goes deeper than Python does.
         waiting: list[tuple[Any, Element | None]] = [(root, None)]
         while waiting:
             node, parent = waiting.pop()
@@ -162,6 +162,7 @@ class Page:
                 own=declarations(style) if style else (),
                 key=node.mem_id,
             )
+            element.is_seen = (parent is None or parent.is_seen) and not element.is_hidden
             self.elements.append(element)
             if parent is not None:
                 parent.content.append(element)

@@ -87,7 +87,10 @@ def check_rendered(issue: Issue, rendering: Rendering) -> list[Diagnostic]:
     found = [*rendered.diagnostics, *compiled.diagnostics]
     if compiled.issue is None:
         return found
-    return [*found, *check_compiled(compiled.issue, issue, rendering)]
+    try:
+        return [*found, *check_compiled(compiled.issue, issue, rendering)]
+    except NewsletterError as error:
+        return [*found, _unrendered(error, issue, rendering.named)]
 
 
 def check_compiled(compiled: CompiledIssue, issue: Issue, rendering: Rendering) -> list[Diagnostic]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from newsletter.diagnostics import Diagnostic
 
@@ -22,6 +22,15 @@ SAID_OF_THE_SOURCE: dict[str, tuple[str, ...]] = {
     "NL733": ("NL107", "NL834"),
     "NL734": ("NL308", "NL817", "NL821"),
 }
+
+
+def once(found: Sequence[Diagnostic], issues: Collection[str]) -> list[Diagnostic]:
+    """`found` with each fault of a template or a setting said once, however many of `issues` show it."""
+    kept: dict[tuple[object, ...], Diagnostic] = {}
+    for one in found:
+        place = (one.code, one.path, one.line, one.column)
+        kept.setdefault(place if one.path not in issues else (*place, one.message), one)
+    return list(kept.values())
 
 
 def without_repeats(output: Sequence[Diagnostic], source: Sequence[Diagnostic]) -> list[Diagnostic]:

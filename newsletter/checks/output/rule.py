@@ -16,6 +16,12 @@ from newsletter.diagnostics.codes_output import OUTPUT
 _MOST_OF_A_CODE = 8
 
 
+class InTemplate(NamedTuple):
+    """An element whose look or tag is the matter, which a template decides rather than the issue's words."""
+
+    element: Element
+
+
 class Report:
     """Collects findings about one message and works out their places.
 
@@ -32,18 +38,21 @@ class Report:
         self,
         code: str,
         message: str,
-        at: Element | Place,
+        at: Element | InTemplate | Place,
         *,
         help: str,  # noqa: A002 - the field's name in every format
         severity: Severity | None = None,
     ) -> None:
         """Note a finding about an element, or about a place that is known."""
-        place = self.origin.of(at) if isinstance(at, Element) else at
-        key = (code, place)
-        if key in self._found:
-            return
         if sum(known == code for known, _ in self._found) >= _MOST_OF_A_CODE:
             self._more[code] += 1
+            return
+        if isinstance(at, InTemplate):
+            place = self.origin.of_template(at.element) or self.origin.of(at.element)
+        else:
+            place = self.origin.of(at) if isinstance(at, Element) else at
+        key = (code, place)
+        if key in self._found:
             return
         self._found[key] = Diagnostic(
             code=code,

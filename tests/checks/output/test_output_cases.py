@@ -74,5 +74,3 @@ def test_a_rule_whose_codes_are_off_is_silent(monkeypatch: pytest.MonkeyPatch) -
     raw = (CASES / "NL755" / "bad" / "mail.eml").read_bytes()
     assert {d.code for d in check_message(raw)} == {"NL755"}
     assert check_message(raw, off=("NL755",)) == []
-
-
