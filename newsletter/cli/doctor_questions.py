@@ -184,7 +184,7 @@ class _Examination:
             ]
         if name == "smtp":
             return [self._log_in(provider)]
-        sender = sender_of(name)
+        sender = sender_of(identity)
         title = sender.title if sender is not None else name
         if not isinstance(provider, Diagnosable) or not isinstance(provider, HttpProvider):
             said = f"{title} has no call that tells without sending"

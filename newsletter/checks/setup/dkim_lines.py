@@ -20,7 +20,7 @@ def judge_dkim(identity: Identity, resolver: Resolver, told: Sequence[str] = ())
         resolver: asks the DNS.
         told: selectors the provider names for this domain.
     """
-    sender = sender_of(identity.provider)
+    sender = sender_of(identity)
     domain = identity.dkim_domain or identity.domain
     named = tuple(dict.fromkeys((*identity.selectors, *told)))
     lines = [_judge_selector(identity, resolver, selector, domain) for selector in named]
@@ -41,7 +41,7 @@ def judge_dkim(identity: Identity, resolver: Resolver, told: Sequence[str] = ())
 
 
 def _nothing_found(identity: Identity, guessed: Sequence[str], domain: str) -> Line:
-    sender = sender_of(identity.provider)
+    sender = sender_of(identity)
     if sender is None:
         how = (
             "set `dkim_selector` under [provider] and NEWSLETTER_DKIM_PRIVATE_KEY, or, where your mail server signs, "

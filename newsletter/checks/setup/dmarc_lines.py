@@ -7,7 +7,7 @@ from functools import partial
 from newsletter.checks.setup import dmarc
 from newsletter.checks.setup.line import Area, DnsRecord, Line, Status
 from newsletter.checks.setup.resolver import Resolver
-from newsletter.checks.setup.senders import sender_of
+from newsletter.checks.setup.senders import envelope_of, sender_of
 from newsletter.checks.setup.subject import Identity
 
 _line = partial(Line, "dns.dmarc", Area.DNS)
@@ -93,12 +93,10 @@ def _judge_policy(identity: Identity, policy: dmarc.Policy, asked: str) -> Line:
 def _judge_alignment(identity: Identity, resolver: Resolver, record: dmarc.DmarcRecord) -> Line:
     """Whether the envelope or a signature can vouch for the From domain; one of them is enough."""
     made = partial(Line, "dns.dmarc.alignment", Area.DNS)
-    sender = sender_of(identity.provider)
+    sender = sender_of(identity)
     base = identity.provider_domain or identity.domain
     signed = identity.dkim_domain or base
-    envelope = identity.envelope or identity.domain
-    if sender is not None:
-        envelope = sender.envelope.format(domain=base) if sender.envelope else ""
+    envelope = envelope_of(identity)
     asked = (
         f"From {identity.domain}, d={signed}, envelope {envelope or f'of {sender.title if sender else None}'}"
     )

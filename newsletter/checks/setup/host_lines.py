@@ -8,7 +8,7 @@ from functools import partial
 from newsletter.checks.setup.dmarc import walk
 from newsletter.checks.setup.line import Area, DnsRecord, Line, Status
 from newsletter.checks.setup.resolver import Answer, Found, Resolver, reverse_name
-from newsletter.checks.setup.senders import sender_of
+from newsletter.checks.setup.senders import envelope_of, sender_of
 from newsletter.checks.setup.subject import Identity
 
 _AGAIN = "ask again with a network, or later"
@@ -16,12 +16,10 @@ _AGAIN = "ask again with a network, or later"
 
 def judge_hosts(identity: Identity, resolver: Resolver) -> list[Line]:
     """A line for the From domain, and for the envelope's and Reply-To's where they are others."""
-    sender = sender_of(identity.provider)
     wanted = {"dns.mx": identity.domain}
-    if sender is not None and sender.envelope:
-        wanted["dns.mx.envelope"] = sender.envelope.format(domain=identity.provider_domain or identity.domain)
-    elif identity.envelope:
-        wanted["dns.mx.envelope"] = identity.envelope
+    envelope = envelope_of(identity)
+    if envelope:
+        wanted["dns.mx.envelope"] = envelope
     if identity.reply:
         wanted["dns.mx.reply"] = identity.reply
     seen: set[str] = set()
@@ -110,7 +108,7 @@ def own_addresses(identity: Identity, resolver: Resolver) -> tuple[str, ...]:
 
 def judge_reverse(identity: Identity, resolver: Resolver, addresses: tuple[str, ...]) -> list[Line]:
     """A line for each address of our own mail server: its name has to lead back to it (Gmail's rule for all senders)."""
-    if identity.provider != "smtp":
+    if identity.provider != "smtp" or sender_of(identity) is not None:
         return []
     if not addresses:
         local = identity.smtp_host in ("localhost", "127.0.0.1", "::1")

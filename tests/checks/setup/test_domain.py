@@ -169,6 +169,37 @@ def test_each_fault_is_found_and_nothing_else_is_called_one(
     assert (line.status.value, said in line.answer) == (status, True), line
 
 
+@pytest.mark.parametrize(
+    ("host", "include", "selector"),
+    [
+        ("smtp.gmail.com", "_spf.google.com", "google"),
+        ("smtp.office365.com", "spf.protection.outlook.com", "selector1"),
+        ("smtp.fastmail.com", "spf.messagingengine.com", "fm1"),
+    ],
+)
+def test_a_mail_server_of_a_known_service_has_its_include_and_its_key(
+    serve: Serve, host: str, include: str, selector: str
+) -> None:
+    identity = Identity("ada.dev", "smtp", "ada", smtp_host=host)
+    lines = judge(serve, identity)
+    assert lines["dns.spf"].publish[0].value == f"v=spf1 mx include:{include} -all"
+    assert lines["dns.dkim"].status is Status.FAIL
+    good: Zone = {
+        "ada.dev": [*WORLD["ada.dev"][:1], *txt(f"v=spf1 include:{include} -all")],
+        include: txt("v=spf1 ip4:198.51.100.0/24 -all"),
+        f"{selector}._domainkey.ada.dev": txt(KEY),
+    }
+    lines = judge(serve, identity, good)
+    assert {line.id for line in lines.values() if line.status is not Status.OK} == set()
+    assert "dns.ptr" not in lines
+
+
+def test_a_mail_server_of_a_provider_is_judged_as_the_provider_is(serve: Serve) -> None:
+    lines = judge(serve, Identity("ada.dev", "smtp", "ada", smtp_host="smtp.resend.com"))
+    assert {line.id: line.answer for line in lines.values() if line.status is not Status.OK} == {}
+    assert "lets Resend send" in lines["dns.spf"].answer
+
+
 def test_a_domain_that_isnt_there_fails(serve: Serve) -> None:
     lines = judge(serve, Identity("nobody.dev", "resend"))
     assert lines["dns.mx"].status is Status.FAIL
