@@ -13,9 +13,9 @@ ASKING: Final = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
 _VERSION: Final = re.compile(r"v=spf1(?: |$)", re.IGNORECASE)
 _MODIFIER: Final = re.compile(r"([A-Za-z][A-Za-z0-9._-]*)=(.*)", re.DOTALL)
 _MECHANISM: Final = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9]*)(.*)", re.DOTALL)
-_LENGTHS: Final = re.compile(r"(.*?)(?:/(0|[1-9]\d*))?(?://(0|[1-9]\d*))?", re.DOTALL)
+_LENGTHS: Final = re.compile(r"(.*?)(?:/(0|[1-9]\d{0,2}))?(?://(0|[1-9]\d{0,2}))?", re.DOTALL)
 _LENGTH: Final = re.compile(r"0|[1-9]\d{0,2}")
-_MACRO: Final = re.compile(r"%(?:[%_-]|\{([A-Za-z])(\d*)(r?)([.\-+,/_=]*)\})", re.IGNORECASE)
+_MACRO: Final = re.compile(r"%(?:[%_-]|\{([A-Za-z])(\d{0,4})(r?)([.\-+,/_=]*)\})", re.IGNORECASE)
 _END: Final = re.compile(r"\.(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])\.?\Z")
 _DOMAIN_LETTERS: Final = frozenset("slodipvh")
 _TEXT_LETTERS: Final = _DOMAIN_LETTERS | frozenset("crt")
@@ -112,15 +112,15 @@ def _mechanism(word: str) -> Term:
         rest = lengths[1]
         bits4, bits6 = int(lengths[2] or 32), int(lengths[3] or 128)
         if bits4 > 32 or bits6 > 128:
-            raise SpfSyntaxError(f"`{word}` has a prefix that is too long")
+            raise SpfSyntaxError(f"`{_shown(word)}` has a prefix that is too long")
     if name == "all":
         if rest:
-            raise SpfSyntaxError(f"`{word}`: `all` takes nothing")
+            raise SpfSyntaxError(f"`{_shown(word)}`: `all` takes nothing")
         return Term(name, qualifier, "", bits4, bits6, word)
     if name not in ("include", "a", "mx", "ptr", "exists"):
         raise SpfSyntaxError(f"there is no mechanism `{_shown(name)}`")
     if not rest and name in ("include", "exists"):
-        raise SpfSyntaxError(f"`{word}` needs a domain: `{name}:example.com`")
+        raise SpfSyntaxError(f"`{_shown(word)}` needs a domain: `{name}:example.com`")
     if rest:
         if not rest.startswith(":"):
             raise SpfSyntaxError(f"`{_shown(word)}` can't be read after `{name}`")
