@@ -44,6 +44,7 @@ _CODES = frozenset(
         "NL465",
         "NL466",
         "NL468",
+        "NL470",
     )
 )
 _CODE = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
@@ -246,7 +247,7 @@ class WebConverter:
     def _table(self, match: re.Match[str]) -> str:
         self._tables += 1
         if match[2]:
-            caption, label = f"<caption>{match[2]}</caption>", text_of(match[2])
+            caption, label = f"<caption><span>{match[2]}</span></caption>", text_of(match[2])
             return scroll_region(f"<table>{caption}{match[1]}</table>", label)
         headers = [unescape(_TAG.sub("", header)).strip() for header in _HEADER.findall(match[1])]
         label = f"Table {self._tables}: {', '.join(filter(None, headers))}"

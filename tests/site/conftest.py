@@ -147,7 +147,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Newsletter:
     home = tmp_path_factory.mktemp("samples")
     made = Newsletter(home)
     shutil.copytree(ROOT / "issues", home / "issues", dirs_exist_ok=True)
-    made.options = replace(made.options, cards=can_draw())
+    made.options = replace(made.options, cards=can_draw(), search="service")
     made.sent = {"rag-or-fine-tuning", "hybrid-retrieval", "evals-in-ci"}
     built = made.build()
     assert built.replaced, built.findings
