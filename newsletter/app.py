@@ -39,6 +39,14 @@ PACKAGE = Path(__file__).parent
 _AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
+def named_from_here(path: Path) -> str:
+    """What findings call a file: its path from the current folder, where it is below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
 def shipped(name: str) -> Path:
     """A folder shipped with the package: `templates` or `issues`, inside the wheel or beside the package in a checkout."""
     inside = PACKAGE / f"_{name}"
@@ -106,6 +114,19 @@ class Workspace:
         from newsletter.audience.spool import Spool
 
         return Spool(self.state_dir / "spool")
+
+    def off_in(self, path: Path) -> tuple[str, ...]:
+        """The codes of findings that nobody wants to hear of in a file."""
+        try:
+            named = path.resolve().relative_to(self.home.resolve()).as_posix()
+        except (OSError, ValueError):
+            named = path.name
+        return self.settings.checks.off_in(named)
+
+    @property
+    def settings_file(self) -> Path | None:
+        """The file of the settings; None where the newsletter has none."""
+        return next((path for name in (CONFIG_NAME, "pyproject.toml") if (path := self.home / name).is_file()), None)
 
     @property
     def issues_dir(self) -> Path:
@@ -343,10 +364,14 @@ class Workspace:
             kinds=settings.kinds,
             images=settings.sending.images,
             off=settings.checks.off,
+            off_in=self.off_in,
             errors=settings.checks.errors,
             issues=tuple(issues),
             tracking=settings.tracking.wishes,
             pictures=self.linked_pictures,
+            templates=self.template_dirs,
+            settings=self.settings_file,
+            named=named_from_here,
         )
 
     def desk(self, database: SqliteDatabase) -> Desk:

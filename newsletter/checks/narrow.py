@@ -70,8 +70,10 @@ def _check_tables(subject: Subject, findings: Findings) -> None:
 
 def _tables(body: str) -> Iterator[tuple[int, int]]:
     """Where tables stand, from the header to the end of their last row: what is around a row of dashes."""
+    over = 0
     for dashes in re.finditer(r"\n[ |:]*-[ |:-]*(?=\n|$)", body):
-        if "|" not in dashes[0]:
+        # Within a table, dashes are a row like any other.
+        if "|" not in dashes[0] or dashes.start() < over:
             continue
         start = body.rfind("\n", 0, dashes.start()) + 1
         if "|" not in body[start : dashes.start()]:
@@ -83,6 +85,7 @@ def _tables(body: str) -> Iterator[tuple[int, int]]:
             if "|" not in body[end + 1 : following]:
                 break
             end = following
+        over = end
         yield start, end
 
 

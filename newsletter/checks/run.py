@@ -206,8 +206,13 @@ def settled(found: Iterable[Diagnostic], off: Collection[str], errors: Collectio
     ]
 
 
-def validate_codes(off: Collection[str], errors: Collection[str]) -> None:
+def validate_codes(off: Collection[str], errors: Collection[str], key: str = "off") -> None:
     """Refuse codes that don't exist, and those without which there is no issue.
+
+    Args:
+        off: codes nobody wants to hear of.
+        errors: codes that count as errors.
+        key: where in `[checks]` the first are written.
 
     Raises:
         UsageError: with the code that was probably meant.
@@ -216,14 +221,14 @@ def validate_codes(off: Collection[str], errors: Collection[str]) -> None:
         return
     from newsletter.diagnostics import CODES
 
-    for key, codes in (("off", off), ("errors", errors)):
+    for where, codes in ((key, off), ("errors", errors)):
         for code in codes:
             if code not in CODES:
-                raise UsageError(f"[checks] {key}: there is no code `{code}`", hint=suggested_code(code))
+                raise UsageError(f"[checks] {where}: there is no code `{code}`", hint=suggested_code(code))
     for code in off:
         if (code < _PAST_THE_PARSER or code in _NO_GUIDE) and CODES[code].severity is Severity.ERROR:
             raise UsageError(
-                f"[checks] off: {code} ({CODES[code].title}) can't be turned off",
+                f"[checks] {key}: {code} ({CODES[code].title}) can't be turned off",
                 hint="a guide with this error can't be read, and so not be published"
                 if code in _NO_GUIDE
                 else "an issue with this error can't be read, and so not be sent",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -66,7 +67,28 @@ class SiteSettings(Table):
 
 
 class ChecksSettings(Table):
-    """`[checks]`: rules turned off or up."""
+    """`[checks]`: rules turned off or up; `[checks.files]`: rules turned off in some files."""
 
-    off: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
+    off: tuple[str, ...] = Field(default=(), description="Codes that are not looked for.")
+    errors: tuple[str, ...] = Field(default=(), description="Codes that count as errors.")
+    files: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description='Codes that are not looked for in the files a pattern names: "issues/001-*.md".',
+    )
+
+    def off_in(self, path: str) -> tuple[str, ...]:
+        """The codes that are off in a file, named from the newsletter's folder with `/`.
+
+        A pattern is meant for a whole path or for a name, and its `*` reaches over folders.
+        """
+        if not self.files:
+            return self.off
+        from fnmatch import fnmatchcase
+
+        name = path.rpartition("/")[2]
+        here = (
+            codes
+            for pattern, codes in self.files.items()
+            if fnmatchcase(path, pattern) or fnmatchcase(name, pattern)
+        )
+        return (*self.off, *chain.from_iterable(here))

@@ -36,7 +36,7 @@ class Session:
         """All that `newsletter check --no-render` would say about this file, were it saved with this text."""
         workspace = self._workspace(path)
         settings = workspace.settings if workspace else None
-        off = settings.checks.off if settings else ()
+        off = workspace.off_in(path) if workspace else ()
         errors = settings.checks.errors if settings else ()
         others = [read_claims(other) for other in self._others(workspace, path)]
         if is_guide(path, text):

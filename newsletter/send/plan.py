@@ -6,7 +6,7 @@ Whatever can be known before the first message is refused here, with the way out
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, assert_never
@@ -59,6 +59,7 @@ class Preparation:
         renderer: makes a renderer for pictures that are attached or linked.
         images: the `[sending]` wish.
         off: codes nobody wants to hear of.
+        off_in: the same for one file, where that makes a difference.
         errors: codes that count as errors.
         issues: the newsletter's files, which the issue must not contradict.
         tracking: what is counted of its readers; nothing unless they say so.
@@ -73,6 +74,7 @@ class Preparation:
     kinds: tuple[SectionKind, ...] = DEFAULT_KINDS
     images: Literal["auto", "attach", "link"] = "auto"
     off: tuple[str, ...] = ()
+    off_in: Callable[[Path], tuple[str, ...]] | None = None
     errors: tuple[str, ...] = ()
     issues: tuple[Path, ...] = ()
     tracking: TrackingWishes = NOTHING_TRACKED
@@ -142,6 +144,8 @@ def prepare(
         NewsletterError: the sender, the list's id or a picture can't be expressed in a message.
     """
     require_identity(preparation.publication, local=local)
+    if preparation.off_in is not None:
+        preparation = replace(preparation, off=preparation.off_in(path))
     issue, found = check_file(
         path,
         kinds=preparation.kinds,
