@@ -22,7 +22,7 @@ from newsletter.site.query import BETWEEN, Query, Term, parse_query
 # Around a match in a snippet; an author's text has none of them.
 MATCH_BEGINS, MATCH_ENDS = "\x01", "\x02"
 # Of what bm25 counts in title, heading, tags, text and signed names: on the questions of the archive, more weight for
-# titles found no more answers, and stems found a quarter more of them than words as they are (tests/benchmarks/search.py).
+# titles found no more answers, and stems found more of them than words as they are (tests/benchmarks/search.py).
 _WEIGHTS = (1.0, 6.0, 1.0, 1.0, 1.0)
 _SNIPPET_WORDS = 28
 _LIST_MARK = re.compile(r"(?:^|\n)[ \t]*[-*] ")
@@ -204,7 +204,10 @@ class SearchIndex:
         return " ".join(words) if words != asked else ""
 
     def _known(self, term: Term) -> bool:
-        return self._count(Query((term,), ()), every=True) > 0
+        expression = Query((term,), ()).expression(every=True)
+        return bool(
+            self._db.execute("SELECT 1 FROM found WHERE found MATCH ? LIMIT 1", (expression,)).fetchone()
+        )
 
     def _like(self, word: str) -> list[str]:
         """Words of the archive of about that length, which share one of its first two letters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from html import unescape
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,6 +42,8 @@ class PlainConverter(WebConverter):
 
     def content_text(self, content: Content) -> str:
         """What is converted already, as text: code indented by four, lists with dashes, no addresses of links."""
+        if "<" not in content.semantic:
+            return " ".join(unescape(content.semantic).split())
         html = _INLINE.sub("", content.semantic)
         html = _ASIDE.sub(r"<\1div>", _HEADING.sub(r"<\1p>", html))
         return Links().write(html, _UNWRAPPED)
