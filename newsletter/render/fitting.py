@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from io import BytesIO
@@ -107,7 +108,8 @@ def fitted(data: bytes, form: str, ground: str) -> bytes:
     from PIL import Image, ImageColor, ImageOps
 
     try:
-        with Image.open(BytesIO(data)) as opened:
+        # What Pillow has to say of a damaged file is no line for the author's terminal.
+        with warnings.catch_warnings(action="ignore"), Image.open(BytesIO(data)) as opened:
             opened.load()
             profile = opened.info.get("icc_profile")
             picture: Image.Image = ImageOps.exif_transpose(opened)
