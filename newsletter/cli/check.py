@@ -1,4 +1,4 @@
-"""`newsletter check`, `explain` and `schema`: what is wrong with issues and guides, why it matters, what a file may hold."""
+"""`newsletter check` and `schema`: what is wrong with issues and guides, and what a file may hold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.app import Workspace
-    from newsletter.diagnostics import Code, Diagnostic
+    from newsletter.diagnostics import Diagnostic
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -168,45 +168,6 @@ def _refuse_unreadable(files: list[Path]) -> None:
                 f"{path} doesn't exist" if not path.exists() else f"{path} is not an ordinary file",
                 hint='name an issue or a folder, or make one with newsletter new "Title"',
             )
-
-
-@app.command("explain")
-def explain(
-    code: str = typer.Argument("", help="A code such as NL102; all of them are listed without one."),
-    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
-) -> None:
-    """Explain a code: what it means, why it matters, how to mend it.
-
-    Example: newsletter explain NL102
-    """
-    from newsletter.checks.run import suggested_code
-    from newsletter.cli.output import paint, print_json
-    from newsletter.diagnostics import CODES
-
-    if not code:
-        if as_json:
-            print_json([_code_json(entry) for entry in sorted(CODES.values(), key=lambda c: c.code)])
-            return
-        for entry in sorted(CODES.values(), key=lambda c: c.code):
-            print(f"{paint(entry.code, 1)}  {entry.severity:<7}  {entry.title}")
-        return
-    entry_or_none = CODES.get(code.strip().upper())
-    if entry_or_none is None:
-        raise UsageError(f"there is no code `{code}`", hint=suggested_code(code))
-    if as_json:
-        print_json(_code_json(entry_or_none))
-        return
-    print(f"{paint(entry_or_none.code, 1)} · {entry_or_none.severity} · {entry_or_none.title}\n")
-    print(entry_or_none.explanation)
-
-
-def _code_json(code: Code) -> dict[str, str]:
-    return {
-        "code": code.code,
-        "title": code.title,
-        "severity": str(code.severity),
-        "explanation": code.explanation,
-    }
 
 
 @app.command("schema")

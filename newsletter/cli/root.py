@@ -19,7 +19,7 @@ COMMANDS = {
     "init": "init",
     "new": "new",
     "check": "check",
-    "explain": "check",
+    "explain": "explain",
     "schema": "check",
     "preview": "preview",
     "send": "send",

@@ -21,6 +21,7 @@ from newsletter.cli.root import run as run_command_line
 from newsletter.clock import FakeClock
 from newsletter.content.guide import read_guide
 from newsletter.content.guide_files import guide_files
+from newsletter.diagnostics import CODES
 from newsletter.model.guide import Guide
 from newsletter.model.issue import Prose
 from tests.conftest import ROOT
@@ -187,6 +188,16 @@ def test_explain_tells_about_one_code_or_lists_all(home: Path, run: Run) -> None
     assert listed == sorted(listed)
     assert len(listed) > 40
     assert json.loads(run("explain", "NL310", "--json")[1])["severity"] == "warning"
+
+
+def test_all_explanations_make_a_page_with_a_place_for_each_code(home: Path, run: Run) -> None:
+    page = run("explain", "--markdown")[1]
+    assert re.findall(r"^### (NL\d+): ", page, re.MULTILINE) == sorted(CODES)
+    assert len(re.findall(r"^## ", page, re.MULTILINE)) == 14
+    assert all(entry.explanation in page for entry in CODES.values())
+    one = run("explain", "NL812", "--markdown")[1]
+    assert re.findall(r"^### (NL\d+): ", one, re.MULTILINE) == ["NL812"]
+    assert run("explain", "--markdown", "--json")[0] == 2
 
 
 def test_schema_is_json(home: Path, run: Run) -> None:
