@@ -100,9 +100,14 @@ def make_dataset(
         share: of issues, and of guides, that are for validation; one at least is, and one is not, where there are two.
     """
     examples = list(_examples(issues, guides, publication, kinds))
-    copies = find_copies([example.assistant for example in examples])
-    left_out = {copy.place for copy in copies}
-    kept = [example for index, example in enumerate(examples) if index not in left_out]
+    copies: list[tuple[Example, Example, Copy]] = []
+    # Each task on its own: the section of a question holds its answer, and both are learned.
+    for task in ("section", "answer"):
+        same = [example for example in examples if example.task == task]
+        found = find_copies([example.assistant for example in same])
+        copies += [(same[copy.place], same[copy.of], copy) for copy in found]
+    left_out = {example.id for example, _, _ in copies}
+    kept = [example for example in examples if example.id not in left_out]
     slugs = {issue.slug for issue in issues}
     pages = {example.page for example in kept}
     # Each kind of page on its own: a guide has no sections to measure with.
@@ -110,7 +115,7 @@ def make_dataset(
     return Dataset(
         train=tuple(example for example in kept if example.page not in held_out),
         validation=tuple(example for example in kept if example.page in held_out),
-        copies=tuple((examples[copy.place], examples[copy.of], copy) for copy in copies),
+        copies=tuple(copies),
     )
 
 

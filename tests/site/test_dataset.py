@@ -114,6 +114,18 @@ def test_what_another_example_says_already_is_left_out(varied: Newsletter) -> No
     assert {(example.page, original.page) for example, original, _ in made.copies} == {("again", "first")}
 
 
+def test_an_answer_is_no_copy_of_the_section_it_stands_in(varied: Newsletter) -> None:
+    path = varied.home / "issues" / "001-first.md"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace("Because ", f"Because {' '.join(f'w{n}' for n in range(200))} "), "utf-8")
+    made = dataset(varied)
+    texts = {example.id: example.assistant for example in (*made.train, *made.validation)}
+    section, answer = (f"first#interview-question:{task}" for task in ("section", "answer"))
+    assert {section, answer} <= set(texts)
+    # They are alike by the measure itself.
+    assert len(find_copies([texts[section], texts[answer]])) == 1
+
+
 def test_copies_are_found_word_for_word_and_nearly() -> None:
     words = [f"word{number}" for number in range(100)]
     text = " ".join(words)
