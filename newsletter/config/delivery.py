@@ -58,7 +58,10 @@ class SendingSettings(Table):
         description="Seconds after its hour from which a scheduled send is held for a person to decide.",
     )
     day: Literal["", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = ""
-    images: Literal["auto", "attach", "link"] = "auto"
+    images: Literal["auto", "attach", "link"] = Field(
+        default="auto",
+        description="Pictures travel with the mail or are linked under `base_url`; `auto` attaches where the provider can.",
+    )
 
     @field_validator("rate", "calls", mode="before")
     @classmethod
