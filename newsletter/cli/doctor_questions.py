@@ -17,6 +17,7 @@ from newsletter.checks.setup import machine_lines as machine
 from newsletter.checks.setup.domain import domain_questions
 from newsletter.checks.setup.line import Area, Line, Status
 from newsletter.checks.setup.provider_lines import judge_diagnosis
+from newsletter.checks.setup.reputation_lines import judge_reputation
 from newsletter.checks.setup.resolver import DnsResolver
 from newsletter.checks.setup.rounds import Question, ask_all
 from newsletter.checks.setup.senders import sender_of
@@ -93,6 +94,8 @@ class _Examination:
             questions.append(("provider.key", lambda: self._ask_provider(identity)))
         else:
             self._has_told.set()
+        if Area.PROVIDER in areas:
+            questions.append(("provider.reputation", self._judge_last_issue))
         if Area.SERVICE in areas:
             questions += self._service_questions(online=online)
         if Area.MACHINE in areas:
@@ -253,6 +256,20 @@ class _Examination:
                 "provider.login", Area.PROVIDER, status, asked, failure.hold.reason, failure.hold.hint
             )
         return Line("provider.login", Area.PROVIDER, Status.OK, asked, said)
+
+    def _judge_last_issue(self) -> list[Line]:
+        """One line about the issue sent last; none where nothing was sent, or the store isn't one to read now."""
+        if not machine.is_current(self._workspace.database_path):
+            return []
+        from newsletter.store.sqlite import SqliteDatabase
+        from newsletter.tracking.report import issues_sent, report_of
+
+        with suppress(NewsletterError), SqliteDatabase(self._workspace.database_path) as database:
+            for slug in issues_sent(database)[-1:]:
+                report = report_of(database, slug)
+                if report is not None and report.accepted:
+                    return [judge_reputation(slug, report.accepted, report.complained, report.hard)]
+        return []
 
     def _tell_date(self, who: str, header: str) -> None:
         if header:

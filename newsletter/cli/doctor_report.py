@@ -145,19 +145,18 @@ def as_markdown(lines: Sequence[Line]) -> str:
     parts = ["# newsletter doctor"]
     for area in Area:
         found = [line for line in lines if line.area is area]
-        if not found:
-            continue
-        parts.append(f"## {_TITLES[area]}")
-        for line in found:
-            text = f"- **{_WORDS[line.status]}** {_plain(line.asked)}: {_plain(line.answer)}"
-            if line.advice:
-                text += f"  \n  → {_plain(line.advice)}"
-            parts.append(text)
-            parts += [
-                f"  ```text\n  {record.name}\n  {record.type}\n  {printable(record.pasteable)}\n  ```"
-                for record in line.publish
-            ]
+        if found:
+            parts += [f"## {_TITLES[area]}", "\n".join(_item(line) for line in found)]
     return "\n\n".join(parts)
+
+
+def _item(line: Line) -> str:
+    text = f"- **{_WORDS[line.status]}** {_plain(line.asked)}: {_plain(line.answer)}"
+    if line.advice:
+        text += f"  \n  → {_plain(line.advice)}"
+    for record in line.publish:
+        text += f"\n\n  ```text\n  {record.name}\n  {record.type}\n  {printable(record.pasteable)}\n  ```\n"
+    return text
 
 
 def _plain(text: str) -> str:

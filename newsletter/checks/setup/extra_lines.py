@@ -20,7 +20,7 @@ _EXTRAS: Final = (
     _Extra(
         "dns.mta_sts", "_mta-sts", "v=STSv1", "MTA-STS", "keeps mail to you encrypted on its way (RFC 8461)"
     ),
-    _Extra("dns.tls_rpt", "_smtp._tls", "v=TLSRPTv1", "TLS reports", "tells when that fails (RFC 8460)"),
+    _Extra("dns.tls_rpt", "_smtp._tls", "v=TLSRPTv1", "TLS reporting", "tells when that fails (RFC 8460)"),
     _Extra(
         "dns.bimi",
         "default._bimi",

@@ -42,7 +42,7 @@ _LABELS: Final = {
     "dmarc.alignment": "alignment",
     "ptr": "reverse DNS",
     "mta_sts": "MTA-STS",
-    "tls_rpt": "TLS reports",
+    "tls_rpt": "TLS reporting",
     "bimi": "BIMI",
     "name": "the outbox, where nothing leaves",
     "one_click": "one-click",

@@ -182,6 +182,19 @@ def _judge_lock(path: Path) -> Line:
     return made(status=Status.OK, answer="free")
 
 
+def is_current(path: Path) -> bool:
+    """Whether there is a store of ours with the schema of this version: then opening it changes nothing."""
+    with suppress(sqlite3.Error):
+        if path.exists():
+            with closing(
+                sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
+            ) as connection:
+                (owner,) = connection.execute("PRAGMA application_id").fetchone()
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                return bool(owner == APPLICATION_ID and version == migrations()[-1][0])
+    return False
+
+
 def count_active(path: Path) -> int:
     """How many people get an issue; 0 where that can't be read."""
     with suppress(sqlite3.Error):
