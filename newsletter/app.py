@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from newsletter.audience.keys import KEY_FILE, KEY_VARIABLE, Ring, kept_ring, ring_from_variable
 from newsletter.clock import Clock, SystemClock
-from newsletter.config import ProviderSettings, Secrets, Settings, find_home, load_settings
+from newsletter.config import CONFIG_NAME, ProviderSettings, Secrets, Settings, find_home, load_settings
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,14 +37,6 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parent
 _AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-
-
-def named_from_here(path: Path) -> str:
-    """What findings call a file: its path from the current folder, where it is below it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def shipped(name: str) -> Path:
@@ -126,7 +118,9 @@ class Workspace:
     @property
     def settings_file(self) -> Path | None:
         """The file of the settings; None where the newsletter has none."""
-        return next((path for name in (CONFIG_NAME, "pyproject.toml") if (path := self.home / name).is_file()), None)
+        return next(
+            (path for name in (CONFIG_NAME, "pyproject.toml") if (path := self.home / name).is_file()), None
+        )
 
     @property
     def issues_dir(self) -> Path:
@@ -353,8 +347,13 @@ class Workspace:
         elsewhere = not self.settings.web.site and (site / MARK).is_file()
         return LinkedPictures(self.state_dir / "published", site if elsewhere else None)
 
-    def preparation(self, issues: Sequence[Path]) -> Preparation:
-        """What an issue of this newsletter is prepared with, to be sent; `issues` as findings shall call the files."""
+    def preparation(self, issues: Sequence[Path], named: Callable[[Path], str] = str) -> Preparation:
+        """What an issue of this newsletter is prepared with, to be sent.
+
+        Args:
+            issues: as findings shall call the files.
+            named: what findings shall call other files, such as templates.
+        """
         from newsletter.send.plan import Preparation
 
         settings = self.settings
@@ -371,7 +370,7 @@ class Workspace:
             pictures=self.linked_pictures,
             templates=self.template_dirs,
             settings=self.settings_file,
-            named=named_from_here,
+            named=named,
         )
 
     def desk(self, database: SqliteDatabase) -> Desk:

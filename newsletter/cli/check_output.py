@@ -75,15 +75,8 @@ def rendering_of(workspace: Workspace) -> Rendering:
         make_renderer=lambda: workspace.renderer("attach" if outgoing.attach else "link"),
         attach=outgoing.attach,
         templates=workspace.template_dirs,
-        settings=settings_file(workspace.home),
+        settings=workspace.settings_file,
         named=lambda path: str(from_here(path)),
         tracking=workspace.settings.tracking.wishes,
         dkim=outgoing.dkim,
     )
-
-
-def settings_file(home: Path) -> Path | None:
-    """The file of the settings, where the newsletter has one."""
-    from newsletter.config.load import CONFIG_NAME
-
-    return next((home / name for name in (CONFIG_NAME, "pyproject.toml") if (home / name).is_file()), None)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def preparation(workspace: Workspace) -> Preparation:
     """What an issue of this newsletter is prepared with."""
-    return workspace.preparation([from_here(path) for path in workspace.issue_files()])
+    return workspace.preparation(
+        [from_here(path) for path in workspace.issue_files()], named=lambda path: str(from_here(path))
+    )
 
 
 def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:

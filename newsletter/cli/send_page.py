@@ -93,7 +93,7 @@ def _through(provider: Provider, *, sandbox: bool) -> str:
 
 
 def _warnings(prepared: Prepared, provider: Provider, outlook: Forecast) -> list[str]:
-    found = [f"{d.code}: {d.message} ({d.path}:{d.line})" for d in prepared.findings]
+    found = [f"{d.code}: {d.message} ({d.path}{f':{d.line}' if d.line else ''})" for d in prepared.findings]
     quota = [outlook.quota()] if outlook.quota() else []
     return [*provider.capabilities.notes, *quota, *prepared.warnings, *found]
 

@@ -204,14 +204,17 @@ class Origin:
         address = element.attributes.get("href" if element.tag == "a" else "src", "").strip()
         if address and address != "#" and not address.startswith("cid:"):
             yield rf"(?<==[\"']){re.escape(address)}(?=[\"'])"
+        words = self._written(element)
+        if 0 < len(words) < 60:
+            yield rf"(?<=>){re.escape(words)}(?=\s*<)"
         if element.tag not in {"body", "html", "table", "tr", "tbody"}:
-            yield from _words_pattern(self._written(element))
+            yield from _words_pattern(words)
         for name in ("id", "href", "class", "style"):
             value = element.attributes.get(name, "").strip()
             if value:
-                yield rf"<{element.tag}\b[^>]*\b{name}=[\"']{re.escape(value)}[\"']"
+                yield rf"<{re.escape(element.tag)}\b[^>]*\b{name}=[\"']{re.escape(value)}[\"']"
         if element.tag not in {"p", "a", "td", "tr", "table", "tbody", "div", "span", "img", "th", "li"}:
-            yield rf"<{element.tag}\b"
+            yield rf"<{re.escape(element.tag)}\b"
 
 
 def _words_pattern(text: str) -> Iterator[str]:
