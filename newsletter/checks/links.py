@@ -166,6 +166,10 @@ def _where(subject: Subject, path: str, *, is_image: bool) -> str:
     """A file nearby that was probably meant, or how paths are read."""
     from newsletter.content.suggest import nearest
 
+    if not is_image and re.fullmatch(r"[^@/\s]+@[^@/\s]+\.[a-z]{2,}", path, re.IGNORECASE):
+        return f"for a mail address, write `mailto:{path[:60]}`"
+    if not is_image and path.casefold().startswith("www."):
+        return f"for a page on the web, write `https://{path[:60]}`"
     assert subject.folder is not None
     wanted = subject.folder / path
     try:
