@@ -52,6 +52,7 @@ def doctor(
     from newsletter.cli.doctor_questions import Asked, examine
     from newsletter.cli.doctor_report import as_markdown, as_text
     from newsletter.cli.output import print_json
+    from newsletter.cli.progress_bar import ProgressBar
 
     if format_ not in _FORMATS:
         raise UsageError(f"there is no format `{format_}`", hint=f"it is one of {', '.join(_FORMATS)}")
@@ -63,7 +64,8 @@ def doctor(
         nameserver=_nameserver(nameserver),
         seconds=timeout,
     )
-    lines = examine(open_workspace(), asked)
+    with ProgressBar() as bar:
+        lines = examine(open_workspace(), asked, lambda done, total: bar("asking", done, total))
     match format_:
         case "json":
             print_json(as_report(lines))

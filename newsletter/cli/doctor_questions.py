@@ -59,9 +59,11 @@ class Asked:
     seconds: float
 
 
-def examine(workspace: Workspace, asked: Asked) -> list[Line]:
-    """All lines, in the order they are shown."""
-    return _Examination(workspace, asked).lines()
+def examine(
+    workspace: Workspace, asked: Asked, told: Callable[[int, int], None] = lambda _done, _all: None
+) -> list[Line]:
+    """All lines, in the order they are shown; `told` hears now and then how many questions are answered, and of how many."""
+    return _Examination(workspace, asked).lines(told)
 
 
 class _Examination:
@@ -80,7 +82,7 @@ class _Examination:
         self._has_told = threading.Event()
         self._audience = machine.count_active(workspace.database_path)
 
-    def lines(self) -> list[Line]:
+    def lines(self, told: Callable[[int, int], None]) -> list[Line]:
         """Ask everything; the clock is judged last, by what the answers say."""
         areas, seconds = self._asked.areas, self._asked.seconds
         online = not self._asked.offline
@@ -100,7 +102,7 @@ class _Examination:
             questions += self._service_questions(online=online)
         if Area.MACHINE in areas:
             questions += self._machine_questions()
-        found = [line for line in trouble if line.area in areas] + ask_all(questions, seconds)
+        found = [line for line in trouble if line.area in areas] + ask_all(questions, seconds, told)
         if Area.MACHINE in areas:
             clock = self._workspace.clock.now()
             found.append(

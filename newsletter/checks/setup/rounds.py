@@ -5,18 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from newsletter.checks.setup.line import Area, Line, Status
 
 Question = tuple[str, Callable[[], list[Line]]]
 
 
-def ask_all(questions: Sequence[Question], seconds: float) -> list[Line]:
+_TURN: Final = 0.1
+
+
+def ask_all(
+    questions: Sequence[Question], seconds: float, told: Callable[[int, int], None] = lambda _done, _all: None
+) -> list[Line]:
     """The lines of all questions, in their order.
 
     Args:
         questions: each with the id of its first line, whose part before the dot is its area.
         seconds: after which what is still open is given up; its thread ends with the process.
+        told: called now and then with how many are answered, and of how many.
     """
     answers: dict[str, list[Line]] = {}
     failures: list[BaseException] = []
@@ -38,8 +45,9 @@ def ask_all(questions: Sequence[Question], seconds: float) -> list[Line]:
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    while (waiting := [thread for thread in threads if thread.is_alive()]) and time.monotonic() < deadline:
+        told(len(threads) - len(waiting), len(threads))
+        waiting[0].join(min(_TURN, max(0.0, deadline - time.monotonic())))
     if failures:
         raise failures[0]
     lines: list[Line] = []
