@@ -17,7 +17,7 @@ from newsletter.errors import NewsletterError
 from newsletter.model.issue import Prose
 from newsletter.render.blocks import CAPTION
 from newsletter.render.diagrams.source import place_in
-from newsletter.render.dialect import take_definitions, with_definitions
+from newsletter.render.dialect import take_definitions, with_definitions, without_comments
 from newsletter.render.highlight import highlight_with_classes, language_name
 from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
 from newsletter.render.images import Picture, Pictures, Problem, image_size
@@ -143,7 +143,8 @@ class WebConverter:
         return self._filled(self.slots.mark(text), escaped=False)
 
     def markdown_body(self, body: str) -> str:
-        """The author's Markdown with slots filled in and pictures at their address."""
+        """The author's Markdown without comments, with slots filled in and pictures at their address."""
+        body = without_comments(body)
 
         def address(match: re.Match[str]) -> str:
             picture = self.place.pictures.find(match[2])

@@ -114,6 +114,16 @@ def test_the_markdown_twin_has_the_words_and_whole_links(newsletter: Newsletter)
     assert "Hi there," in twin
 
 
+def test_comments_of_the_author_are_on_no_page_and_in_no_twin(newsletter: Newsletter) -> None:
+    body = "Said. <!-- not for\nreaders -->\n\n```html\n<!-- in code -->\n```"
+    newsletter.write("001-first.md", issue(1, "The first", body=body))
+    newsletter.build()
+    for name in ("index.html", "index.md"):
+        text = (newsletter.out / "first" / name).read_text("utf-8")
+        assert "readers" not in text
+        assert "in code" in text
+
+
 def test_questions_can_be_filtered_without_a_script(newsletter: Newsletter) -> None:
     newsletter.build()
     assert newsletter.page("/questions/").count('#interview-question"') == 3
