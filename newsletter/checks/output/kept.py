@@ -21,7 +21,7 @@ _REFERS = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]\n]+\]:\s*<?([^\s>]+)", re.MUL
 # What decides over the findings besides the newsletter's own files: rules and rendering of this installation.
 _OWN = ("checks", "checks/output", "content", "model", "render", "render/diagrams")
 # Whether a diagram can be drawn depends on what is installed.
-_OF_THE_MACHINE = frozenset(f"NL46{digit}" for digit in range(10))
+_OF_THE_MACHINE = frozenset((*(f"NL46{digit}" for digit in range(10)), "NL470"))
 _ISSUE = ""
 
 
