@@ -136,7 +136,7 @@ class _Examination:
             reply=_ascii(publication.reply_to.rpartition("@")[2].strip("> ")),
             dkim_domain=_ascii(table.dkim_domain),
             selectors=self._asked.selectors,
-            smtp_host=table.host if table.name == "smtp" else "",
+            smtp_host=table.host.strip("[] ") if table.name == "smtp" else "",
             audience=self._audience,
         )
         if not table.dkim_selector:
@@ -209,7 +209,14 @@ class _Examination:
                 )
             ]
         self._told = found.selectors
-        return judge_diagnosis(title, domain, found)
+        lines = judge_diagnosis(title, domain, found)
+        if self._workspace.settings.provider.sandbox:
+            said = f"`sandbox = true`: {title} checks everything and delivers nothing"
+            advice = "take it out of [provider] before you send for real"
+            lines.append(
+                Line("provider.sandbox", Area.PROVIDER, Status.WARN, "[provider] sandbox", said, advice)
+            )
+        return lines
 
     def _diagnose(self, provider: HttpProvider, domain: str) -> Diagnosis:
         """Ask until the provider's answers say enough.

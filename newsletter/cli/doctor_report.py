@@ -102,8 +102,8 @@ def _problem(line: Line, width: int) -> list[str]:
 def _record(record: DnsRecord) -> list[str]:
     """Name, type and value each on a line of its own: they go into three fields of a form, and must be copied whole."""
     return [
-        f"{_INDENT}  {paint('name ', 2)} {record.name}",
-        f"{_INDENT}  {paint('type ', 2)} {record.type}",
+        f"{_INDENT}  {paint('name ', 2)} {printable(record.name)}",
+        f"{_INDENT}  {paint('type ', 2)} {printable(record.type)}",
         f"{_INDENT}  {paint('value', 2)} {printable(record.pasteable)}",
     ]
 
@@ -155,7 +155,7 @@ def _item(line: Line) -> str:
     if line.advice:
         text += f"  \n  → {_plain(line.advice)}"
     for record in line.publish:
-        text += f"\n\n  ```text\n  {record.name}\n  {record.type}\n  {printable(record.pasteable)}\n  ```\n"
+        text += f"\n\n  ```text\n  {printable(record.name)}\n  {printable(record.type)}\n  {printable(record.pasteable)}\n  ```\n"
     return text
 
 

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from newsletter.app import open_workspace
+from newsletter.checks.setup.line import Area, Status
 from newsletter.cli.doctor import app
+from newsletter.cli.doctor_questions import Asked, examine
 from newsletter.errors import UsageError
 from tests.checks.setup.test_domain import WORLD
 from tests.cli.conftest import Run
@@ -137,6 +140,19 @@ def test_offline_asks_nobody(run: Run, tmp_path: Path, names: FakeDns) -> None:
     assert (done.returncode, names.asked) == (0, [])
     assert "Sending domain" not in done.stdout
     assert "This machine\n  ✓ store" in done.stdout
+
+
+def test_a_sandbox_left_on_is_said(
+    tmp_path: Path, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NEWSLETTER_HOME", raising=False)
+    monkeypatch.setenv("NEWSLETTER_MAILJET_API_KEY", "key:secret")
+    folder = home(tmp_path / "notes", provider="mailjet", api=account.url)
+    with (folder / "newsletter.toml").open("a") as settings:
+        settings.write("sandbox = true\n")
+    asked = Asked("", (), frozenset([Area.PROVIDER]), offline=False, nameserver=("", 53), seconds=5)
+    by_id = {line.id: line for line in examine(open_workspace(folder), asked)}
+    assert by_id["provider.sandbox"].status is Status.WARN
 
 
 def test_a_provider_without_its_key_is_a_failure_and_no_traceback(run: Run, tmp_path: Path) -> None:

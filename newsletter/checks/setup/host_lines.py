@@ -134,7 +134,9 @@ def _judge_ptr(address: str, identity: Identity, resolver: Resolver, number: int
     asked = f"PTR of {address}"
     if answer.failed:
         return made(Status.UNKNOWN, asked, answer.reason, _AGAIN)
-    wanted = DnsRecord(name, "PTR", f"{identity.smtp_host}.")
+    # Where the settings name the server by its address, it needs a name first.
+    named = identity.smtp_host != address
+    wanted = DnsRecord(name, "PTR", f"{identity.smtp_host if named else f'mail.{identity.domain}'}.")
     whose = "ask whoever gave you the address (your hosting provider) to set it"
     if not answer.values:
         return made(

@@ -194,6 +194,18 @@ def test_a_mail_server_of_a_known_service_has_its_include_and_its_key(
     assert "dns.ptr" not in lines
 
 
+def test_a_mail_server_named_by_its_address_gets_a_name_to_publish(serve: Serve) -> None:
+    address = "9.9.9.9"
+    identity = replace(SMTP, smtp_host=address)
+    zone: Zone = {
+        "ada.dev": [("MX", "10 mail.ada.dev"), *txt(f"v=spf1 ip4:{address} -all")],
+        "9.9.9.9.in-addr.arpa": [],
+    }
+    lines = judge(serve, identity, zone)
+    assert lines["dns.spf.address"].status is Status.OK
+    assert lines["dns.ptr"].publish[0].value == "mail.ada.dev."
+
+
 def test_a_mail_server_of_a_provider_is_judged_as_the_provider_is(serve: Serve) -> None:
     lines = judge(serve, Identity("ada.dev", "smtp", "ada", smtp_host="smtp.resend.com"))
     assert {line.id: line.answer for line in lines.values() if line.status is not Status.OK} == {}
