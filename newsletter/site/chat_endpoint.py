@@ -30,8 +30,9 @@ KEY_VARIABLE: Final = "NEWSLETTER_ASK_API_KEY"
 # A model may think for minutes; a connection is there at once or not at all.
 PATIENCE: Final = 180.0
 _CONNECT: Final = 10.0
-# A hundred times the longest answer a model gives.
+# What a model thought on the way may be much longer than its answer.
 _LARGEST: Final = 2 * 1024 * 1024
+_LONGEST: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -189,5 +190,9 @@ class ChatEndpoint:
             raise NewsletterError(
                 f"{host} answered without any words of the model",
                 hint="it may have refused, or spent all it may write on thinking: try another model",
+            )
+        if len(content) > _LONGEST:
+            raise NewsletterError(
+                f"{host} answered with {len(content):,} characters", hint="ask for less, or try another model"
             )
         return Reply(content.strip(), cut=choice.get("finish_reason") == "length")

@@ -16,9 +16,9 @@ from newsletter.site.passage import Passage
 # What the model says where the passages don't contain the answer.
 DECLINED: Final = "NOT IN THE ARCHIVE"
 _FENCED: Final = re.compile(r"^( {0,3})(`{3,}|~{3,}).*?(?:^ {0,3}\2|\Z)", re.DOTALL | re.MULTILINE)
-_INLINE_CODE: Final = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
+_INLINE_CODE: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
 _CITATION: Final = re.compile(r"\[(\d+(?:\s*[,;–-]\s*\d+)*)\]")
-_ADDRESS: Final = re.compile(r"(?:https?:)?//[^\s<>\"'`)\]]+", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"(?:(?:https?:)?//|\bwww\.)[^\s<>\"'`)\]]+", re.IGNORECASE)
 _LONGEST_SPAN: Final = 20
 # Five times the longest section of our own issues: what is longer is paid for and read by nobody.
 _LONGEST_PASSAGE: Final = 12_000

@@ -114,6 +114,11 @@ def test_an_answer_without_end_is_given_up(chat: FakeChat, monkeypatch: pytest.M
     assert "more than 2 MB" in refusal(chat).message
 
 
+def test_an_answer_that_nobody_reads_is_refused(chat: FakeChat) -> None:
+    chat.says = lambda _: "word [1] " * 10_000
+    assert "answered with 90,000 characters" in refusal(chat).message
+
+
 def test_a_compressed_answer_nobody_asked_for_is_not_unpacked(
     chat: FakeChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:

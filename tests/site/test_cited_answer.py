@@ -45,6 +45,7 @@ def test_an_answer_whose_citations_lead_somewhere_has_no_fault(text: str, cited:
         ("Use ranks `[1]`.", "cites no passage"),
         ("Use ranks [1](https://evil.example/x).", "links to https://evil.example/x"),
         ("Use ranks [1]. ![](//evil.example/pixel.png)", "links to //evil.example/pixel.png"),
+        ("Use ranks [1], see www.evil.example.", "links to www.evil.example"),
         (f"Well, {DECLINED}, but use ranks [1].", "answers all the same"),
     ],
 )
