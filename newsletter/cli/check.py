@@ -91,7 +91,7 @@ def check(
     said = formatted(found, format_, len(files), guides)
     sys.stdout.write(said)
     code = 1 if any(diagnostic.severity != "info" for diagnostic in found) else 0
-    if made and files:
+    if made and files and not _may_be_installed(found):
         # Tomorrow a guide's review may be due.
         midnight = dt.datetime.combine(today + dt.timedelta(days=1), dt.time(), now.tzinfo)
         made.keep(map(str, files), said, code, midnight.timestamp())
@@ -99,6 +99,13 @@ def check(
         print('there are no issues yet: make one with newsletter new "Title"', file=sys.stderr)
     if code:
         raise typer.Exit(code)
+
+
+def _may_be_installed(found: list[Diagnostic]) -> bool:
+    """Whether something is missing on this machine: once it is there, the same files give other findings."""
+    from newsletter.checks.output.kept import OF_THE_MACHINE
+
+    return any(diagnostic.code in OF_THE_MACHINE for diagnostic in found)
 
 
 def _can_be_repeated(workspace: Workspace, *others: bool) -> bool:
