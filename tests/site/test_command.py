@@ -56,6 +56,27 @@ def test_an_issue_appears_when_it_was_sent(home: Path) -> None:
     assert run(home, "site", "build").stdout == "site is up to date: 1 issue, 0 guides\n"
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_without_pillow_the_site_is_built_and_one_line_says_what_to_install(home: Path, wanted: bool) -> None:
+    if not wanted:
+        (home / "newsletter.toml").write_text(f"{SETTINGS}\n[site]\ncards = false\n")
+    without = "import sys; sys.modules['PIL'] = None; from newsletter.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, "site", "build", "--drafts"],
+        cwd=home,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("site: 1 issue")
+    assert not list((home / "site").glob("assets/card-*"))
+    told = [line for line in done.stderr.splitlines() if "newsletter-toolkit[site]" in line]
+    assert len(told) == (1 if wanted else 0)
+
+
 def test_findings_are_printed_and_leave_with_1(home: Path) -> None:
     (home / "issues" / "001-first.md").write_text(issue(1, "The first", body="[x](gone.md)"))
     done = run(home, "site", "build", "--drafts")
