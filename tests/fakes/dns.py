@@ -67,9 +67,15 @@ class FakeDns:
                 if answer is not None:
                     self.request.sendall(struct.pack("!H", len(answer)) + answer)
 
-        self._tcp = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tcp)
-        self.port = self._tcp.server_address[1]
-        self._udp = socketserver.UDPServer(("127.0.0.1", self.port), Udp)
+        while True:
+            self._tcp = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tcp)
+            self.port = self._tcp.server_address[1]
+            try:
+                self._udp = socketserver.UDPServer(("127.0.0.1", self.port), Udp)
+                break
+            except OSError:
+                # The number is free for TCP alone: another will be free for both.
+                self._tcp.server_close()
         for server in (self._tcp, self._udp):
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         return self

@@ -24,7 +24,12 @@ def judge_dmarc(identity: Identity, resolver: Resolver) -> list[Line]:
     if policy is None:
         return [_without(identity, walked, asked)]
     assert policy.step.record is not None
-    return [_judge_policy(identity, policy, asked), _judge_alignment(identity, resolver, policy.step.record)]
+    record = policy.step.record
+    return [
+        _judge_policy(identity, policy, asked),
+        _judge_alignment(identity, resolver, record),
+        *_judge_reports(policy.step.domain, resolver, record),
+    ]
 
 
 def _without(identity: Identity, walked: dmarc.Walk, asked: str) -> Line:
@@ -113,3 +118,26 @@ def _judge_alignment(identity: Identity, resolver: Resolver, record: dmarc.Dmarc
         "neither the signature nor the envelope is of the From domain: DMARC fails",
         "sign with the domain of `from`, or send from the domain that signs",
     )
+
+
+def _judge_reports(domain: str, resolver: Resolver, record: dmarc.DmarcRecord) -> list[Line]:
+    """One line where reports go to another organisation: that one has to agree (RFC 9990 §4)."""
+    made = partial(Line, "dns.dmarc.reports", Area.DNS)
+    hosts = dict.fromkeys(uri.partition("@")[2].partition("!")[0].lower() for uri in record.reports_to)
+    others = [host for host in hosts if not dmarc.aligned(domain, host, resolver, strict=False)]
+    if not others:
+        return []
+    missing = []
+    for host in others:
+        name = f"{domain}._report._dmarc.{host}"
+        answer = resolver.lookup(name, "TXT")
+        if answer.failed:
+            return [made(Status.UNKNOWN, f"TXT {name}", answer.reason, "ask again with a network, or later")]
+        if not any(dmarc.is_dmarc(text) for text in answer.values):
+            missing.append(DnsRecord(name, "TXT", "v=DMARC1"))
+    asked = f"whether {', '.join(others)} takes DMARC reports about {domain}"
+    if not missing:
+        return [made(Status.OK, asked, "agreed")]
+    said = f"{missing[0].name} doesn't say so, and no reports are sent there"
+    advice = f"have its owner publish this, or take the address out of `rua` at _dmarc.{domain}"
+    return [made(Status.WARN, asked, said, advice, publish=tuple(missing))]

@@ -40,6 +40,7 @@ _LABELS: Final = {
     "spf.address": "SPF of our address",
     "dmarc": "DMARC",
     "dmarc.alignment": "alignment",
+    "dmarc.reports": "DMARC reports",
     "ptr": "reverse DNS",
     "mta_sts": "MTA-STS",
     "tls_rpt": "TLS reporting",

@@ -194,6 +194,18 @@ def test_a_mail_server_of_a_known_service_has_its_include_and_its_key(
     assert "dns.ptr" not in lines
 
 
+def test_reports_to_another_organisation_need_its_consent(serve: Serve) -> None:
+    policy = txt("v=DMARC1; p=none; rua=mailto:x@reports.other.dev!10m,mailto:dmarc@ada.dev")
+    changes: Zone = {"_dmarc.ada.dev": policy, "_dmarc.other.dev": txt("v=DMARC1; p=none")}
+    line = judge(serve, RESEND, changes)["dns.dmarc.reports"]
+    assert line.status is Status.WARN
+    [wanted] = line.publish
+    assert (wanted.name, wanted.value) == ("ada.dev._report._dmarc.reports.other.dev", "v=DMARC1")
+    agreed = judge(serve, RESEND, {**changes, wanted.name: txt(wanted.value)})
+    assert agreed["dns.dmarc.reports"].status is Status.OK
+    assert "dns.dmarc.reports" not in judge(serve, RESEND)
+
+
 def test_a_mail_server_named_by_its_address_gets_a_name_to_publish(serve: Serve) -> None:
     address = "9.9.9.9"
     identity = replace(SMTP, smtp_host=address)
