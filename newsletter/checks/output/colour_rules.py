@@ -78,17 +78,12 @@ class Looks:
         hidden: set[int] = set()
         for element in self.page.elements:
             parent = element.parent
-            if (
-                (parent is not None and parent.order in hidden)
-                or element.tag in UNSEEN
-                or element.is_hidden
-                or self.style(element, "display") == "none"
-            ):
+            if (parent is not None and parent.order in hidden) or self.style(element, "display") == "none":
                 hidden.add(element.order)
-                continue
-            own = " ".join("".join(part for part in element.content if isinstance(part, str)).split())
-            if re.search(r"\w", own):
-                yield element, own
+            elif element.is_seen and element.tag not in UNSEEN and element.content:
+                own = " ".join("".join(part for part in element.content if isinstance(part, str)).split())
+                if re.search(r"\w", own):
+                    yield element, own
 
     def _look(self, element: Element, around: Look) -> Look:
         styles = self.styles.get(element.order, {})
@@ -221,6 +216,7 @@ def _report_faint(
 ) -> frozenset[tuple[str, str]]:
     """Note each pair of colours once that is too close; returns the pairs."""
     pairs: set[tuple[str, str]] = set()
+    ratios: dict[tuple[str, str], float] = {}
     for element, words in looks.texts():
         look = looks.of(element)
         if (
@@ -231,10 +227,11 @@ def _report_faint(
         ):
             continue
         needed = _LARGE if look.size >= 24 or (look.bold and look.size >= 18.66) else READABLE
-        ratio = contrast(seen(look.colour), seen(look.ground))
-        if ratio >= needed or (look.colour, look.ground) in pairs:
+        pair = (look.colour, look.ground)
+        ratio = ratios.get(pair) or ratios.setdefault(pair, contrast(seen(look.colour), seen(look.ground)))
+        if ratio >= needed or pair in pairs:
             continue
-        pairs.add((look.colour, look.ground))
+        pairs.add(pair)
         report.add(
             code,
             f"{look.colour} on {look.ground} has a contrast of {ratio:.2f}{where}, less than {needed:g}: “{words[:40]}”",

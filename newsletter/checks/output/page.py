@@ -109,6 +109,8 @@ class Element:
         """Whether its own styles keep it from being seen, as those of a preheader do."""
         if self.tag in UNSEEN or "hidden" in self.attributes:
             return True
+        if not self.own:
+            return False
         styles = {d.name: d.value.lower() for d in self.own}
         shut = any(
             _NOTHING.match(styles.get(name, "1")) for name in ("max-height", "height", "max-width", "width")

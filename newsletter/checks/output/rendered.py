@@ -100,11 +100,11 @@ def check_compiled(compiled: CompiledIssue, issue: Issue, rendering: Rendering) 
         NewsletterError: the sender, the subject or an image can't be expressed in a message.
     """
     publication = complete(rendering.publication)
-    mail = _mail(compiled, publication, rendering.dkim)
+    mail = mail_of(compiled, publication, rendering.dkim)
     tracked = track(compiled, rendering.tracking, publication.base_url)
     if tracked is not compiled:
         # Where links lead is seen in the author's own addresses, how large it gets in those that are sent.
-        larger = _mail(tracked, publication, rendering.dkim)
+        larger = mail_of(tracked, publication, rendering.dkim)
         mail = replace(mail, encoded=larger.encoded, decoded=larger.decoded)
     return check_mail(mail, rendering.origin(issue))
 
@@ -118,7 +118,12 @@ def complete(publication: Publication) -> Publication:
     )
 
 
-def _mail(compiled: CompiledIssue, publication: Publication, dkim: DkimSigner | None) -> OutgoingMail:
+def mail_of(compiled: CompiledIssue, publication: Publication, dkim: DkimSigner | None) -> OutgoingMail:
+    """The message of the longest reader, taken apart.
+
+    Raises:
+        NewsletterError: the sender, the subject or an image can't be expressed in a message.
+    """
     writer = MessageWriter(compiled, publication, send_key="check", dkim=dkim, non_ascii_mailbox=True)
     return read_mail(writer.mime(_reader(compiled, publication), datetime.now(UTC)).mime, publication)
 
