@@ -70,7 +70,7 @@ def _together(lines: Sequence[Line]) -> list[Line]:
         if same is None:
             kept.append(line)
         else:
-            named = same.asked if "," in same.asked else same.label
+            named = same.asked if same.asked.startswith(f"{same.label},") else same.label
             kept[kept.index(same)] = replace(same, asked=f"{named}, {line.label}")
     return kept
 
@@ -88,14 +88,17 @@ def _pass(line: Line, width: int) -> list[str]:
 def _problem(line: Line, width: int) -> list[str]:
     mark, colour = _MARKS[line.status]
     # A name alone says little to who doesn't live in the DNS.
-    named = line.area is not Area.DNS or line.label.lower() in line.asked.lower() or "," in line.asked
+    named = line.area is not Area.DNS or line.asked.lower().startswith(line.label.lower())
     about = line.asked if named else f"{line.label} · {line.asked}"
     asked = _wrapped(printable(about), width, _INDENT)
-    shown = [f"  {paint(mark, 1, colour)} {asked[0].strip()}", *asked[1:]]
+    shown = [
+        f"  {paint(mark, 1, colour)} {paint(asked[0].strip(), 1)}",
+        *(paint(text, 1) for text in asked[1:]),
+    ]
     shown += _wrapped(f"{_WORDS[line.status]}: {printable(line.answer)}", width, _INDENT)
     if line.advice:
-        advice = _wrapped(f"→ {printable(line.advice)}", width, _INDENT, after="  ")
-        shown += [paint(text, 1) for text in advice]
+        first, *rest = _wrapped(f"→ {printable(line.advice)}", width, _INDENT, after="  ")
+        shown += [first.replace("→", paint("→", 1, 36), 1), *rest]
     return shown
 
 
