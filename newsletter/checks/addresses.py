@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from newsletter.checks.rule import Rule, Subject
 from newsletter.checks.targets import Target
 from newsletter.content.document import Findings
+from newsletter.content.suggest import listed, nearest
 from newsletter.diagnostics import Fix, Severity
+from newsletter.model.issue import Issue, Subsection, markers
 
 # Domains nobody can have (RFC 2606, RFC 6761).
 _RESERVED = ("example", "invalid", "test")
@@ -343,15 +345,41 @@ def _bare_addresses(masked: str, start: int) -> Iterator[re.Match[str]]:
 
 
 def _check_anchors(subject: Subject, findings: Findings) -> None:
+    """A link within an issue: in the mail it leads to the web page, where the part must exist."""
     for target in subject.targets:
-        if target.address.startswith("#") and len(target.address) > 1 and not target.image:
+        if not target.address.startswith("#") or len(target.address) < 2 or target.image:
+            continue
+        fragment = unquote(target.address[1:])
+        anchors = _anchors_of(subject.issue) if subject.issue else ()
+        if anchors and fragment not in anchors and not fragment.startswith("fn"):
+            near = nearest(fragment, anchors)
             findings.add(
-                "NL817",
-                f"`{target.address[:60]}` leads out of the mail, to the issue's web page",
+                "NL518",
+                f"the issue has no part `#{fragment[:60]}`",
                 target.start,
                 target.end,
-                help="name the section in words, where a reader need not go there",
+                help=f"did you mean `#{near}`?"
+                if near
+                else f"its parts are {listed([f'`#{a}`' for a in anchors], 'and')}",
             )
+            continue
+        findings.add(
+            "NL817",
+            f"`{target.address[:60]}` leads out of the mail, to the issue's web page",
+            target.start,
+            target.end,
+            help="name the section in words, where a reader need not go there",
+        )
+
+
+def _anchors_of(issue: Issue) -> list[str]:
+    """The parts of an issue's page: its sections, and what stands under an H3 of theirs."""
+    found: list[str] = []
+    for section in issue.sections:
+        found.append(section.kind)
+        fields = markers(type(section)).items()
+        found += [name.replace("_", "-") for name, mark in fields if isinstance(mark, Subsection)]
+    return found
 
 
 @cache
@@ -387,6 +415,6 @@ RULES = (
     Rule(("NL811", "NL812", "NL813", "NL814", "NL818", "NL819", "NL820"), _check_links),
     Rule(("NL815",), _check_bare),
     Rule(("NL816",), _check_same_words),
-    Rule(("NL817",), _check_anchors, of_mail=True),
+    Rule(("NL518", "NL817"), _check_anchors, of_mail=True),
     Rule(("NL821",), _check_nearly),
 )

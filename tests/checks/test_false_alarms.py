@@ -51,6 +51,20 @@ def test_good_sentences_are_left_alone(body: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("anchor", "expected"),
+    [
+        ("#concept", ["NL817"]),
+        ("#follow-ups", ["NL817"]),
+        ("#fn:1", ["NL817"]),
+        ("#concpet", ["NL518"]),
+        ("#Rank-fusion", ["NL518"]),
+    ],
+)
+def test_a_link_within_an_issue_leads_to_a_part_of_its_page(anchor: str, expected: list[str]) -> None:
+    assert codes(f"[over there]({anchor})") == expected
+
+
+@pytest.mark.parametrize(
     "title",
     ["RAG, BM25 AND TF-IDF", "Reading list: five papers", "What is C++?", "Why? Because.", "Rank \u2192 fusion \u2713", "Re-ranking", "$100 a day"],
 )  # fmt: skip
