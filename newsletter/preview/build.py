@@ -37,6 +37,9 @@ from newsletter.send.plan import prepare
 from newsletter.send.recipients import Recipients
 from newsletter.send.run import sample_mime
 
+# How `Templates` names the place of a mistake.
+_TEMPLATE_LINE = re.compile(r"(/.+\.j2):(\d+): (.+)", re.DOTALL)
+
 
 class Builder:
     """Builds issues under one set of settings; keeps the renderer's cache between builds.
@@ -113,7 +116,7 @@ class Builder:
         except UsageError as error:  # there is no such reader, which is no fault of the issue
             return Broken((unforeseen(name, error.message, error.hint),), text_of(path))
         except NewsletterError as error:
-            cause = unforeseen(name, error.message, error.hint)
+            cause = self._cause(name, error)
         except TooLongError as error:
             cause = given_up(name, error)
         except Exception as error:  # noqa: BLE001 - a template of the author's own may raise anything, and the preview lives on
@@ -132,6 +135,13 @@ class Builder:
             return [given_up(name, error)]
         except Exception as error:  # noqa: BLE001 - as in `build`
             return [unforeseen(name, f"{type(error).__name__}: {error}")]
+
+    def _cause(self, name: str, error: NewsletterError) -> Diagnostic:
+        """The error as a finding, in the template's line where it names one."""
+        where = _TEMPLATE_LINE.match(error.message)
+        if where is None:
+            return unforeseen(name, error.message, error.hint)
+        return unforeseen(self.name_of(Path(where[1])), where[3], error.hint, int(where[2]))
 
     def frozen(self, path: Path) -> bytes:
         """The issue as a send through the settings' provider would freeze it.

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, UsageError
 from newsletter.preview.process import Order, Refusal, TooLongError
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ def serve(orders: Connection, answers: Connection) -> None:
             with _limited(order.cpu):
                 answer = getattr(bench, order.name)(*order.arguments)
         except NewsletterError as error:
-            answer = Refusal(error.message, error.hint)
+            answer = Refusal(error.message, error.hint, isinstance(error, UsageError))
         except Exception as error:  # noqa: BLE001 - what an author's files bring about must not end the preview
-            answer = Refusal(f"{type(error).__name__}: {error}", "")
+            answer = Refusal(f"{type(error).__name__}: {error}")
         try:
             answers.send(answer)
         except BrokenPipeError:

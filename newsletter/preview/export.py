@@ -15,8 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
 from newsletter.preview.build import Builder
-from newsletter.preview.files import guessed, text_of
-from newsletter.preview.findings import counts, finding_json, place
+from newsletter.preview.files import guessed
+from newsletter.preview.findings import counts, findings_json, place
 from newsletter.preview.picture import Broken, Picture
 from newsletter.preview.variants import with_addresses
 from newsletter.send.plan import GMAIL_CLIPS_AT
@@ -133,9 +133,8 @@ def _write_issue(builder: Builder, path: Path, root: Path, pages: Environment) -
     findings = tuple(builder.findings(path))
     if isinstance(result, Broken):
         findings = findings if any(d.severity is Severity.ERROR for d in findings) else result.diagnostics
-    text = text_of(path)
     names = ["findings.json", "index.html"]
-    found = [finding_json(d, text, path) for d in findings]
+    found = findings_json(findings, builder.workspace.home, path)
     for finding in found:
         del finding["absolute"]  # a path of this machine is nobody else's business
     (folder / "findings.json").write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", "utf-8")

@@ -8,12 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from newsletter.diagnostics import CODES, Diagnostic, Severity
+from newsletter.preview.files import shown_name, text_of
 
 _AROUND = 5  # lines of context on each side
 
 
-def finding_json(diagnostic: Diagnostic, text: str, absolute: Path) -> dict[str, Any]:
-    """One finding for the page; `text` is the file's source, `absolute` what an editor opens."""
+def findings_json(
+    diagnostics: Iterable[Diagnostic], home: Path, issue: Path, text: str | None = None
+) -> list[dict[str, Any]]:
+    """Findings for the page, each with the lines around it, in whichever file those stand.
+
+    Args:
+        diagnostics: what was found.
+        home: the newsletter's folder, from which findings name files.
+        issue: the file they were found for.
+        text: that file's text, where it was read already.
+    """
+    name = shown_name(home, issue)
+    texts: dict[Path, str] = {} if text is None else {issue: text}
+
+    def one(diagnostic: Diagnostic) -> dict[str, Any]:
+        file = issue if diagnostic.path == name else home / diagnostic.path
+        if file not in texts:
+            texts[file] = text_of(file)
+        return _finding_json(diagnostic, texts[file], file)
+
+    return [one(diagnostic) for diagnostic in diagnostics]
+
+
+def _finding_json(diagnostic: Diagnostic, text: str, absolute: Path) -> dict[str, Any]:
     known = CODES.get(diagnostic.code)
     return {
         "code": diagnostic.code,

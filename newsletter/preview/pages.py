@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from newsletter.errors import NewsletterError
-from newsletter.preview.files import text_of
-from newsletter.preview.findings import finding_json
+from newsletter.preview.findings import findings_json
 from newsletter.preview.process import RenderProcess
 from newsletter.preview.studio import Studio
 from newsletter.preview.variants import Scheme, fixed_scheme
@@ -73,10 +72,9 @@ class WebPages:
             page = self._process.web_page(
                 path, self._studio.name_of(path), self._base(key, Scheme.LIGHT), folder
             )
-        text = text_of(path)
         return {
             "address": page.address,
-            "findings": [finding_json(found, text, path) for found in page.findings],
+            "findings": findings_json(page.findings, self._studio.workspace.home, path),
         }
 
     def file(self, key: str, name: str, scheme: Scheme) -> SiteFile | None:

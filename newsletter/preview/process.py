@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from newsletter.diagnostics import Diagnostic, Severity
-from newsletter.errors import NewsletterError
+from newsletter.errors import NewsletterError, UsageError
 from newsletter.preview.files import text_of
 from newsletter.preview.picture import Broken, Picture, Summary, WebPage
 
@@ -47,10 +47,11 @@ class ProcessLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A `NewsletterError` of the other side."""
+    """A `NewsletterError` of the other side; `usage` where it is a `UsageError`."""
 
     message: str
-    hint: str
+    hint: str = ""
+    usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,8 @@ class RenderProcess:
             self._forget()
             raise ProcessLostError(f"rendering didn't end within {limit + _WALL_SECONDS:.0f} seconds")
         if isinstance(answer, Refusal):
-            raise NewsletterError(answer.message, hint=answer.hint)
+            kind = UsageError if answer.usage else NewsletterError
+            raise kind(answer.message, hint=answer.hint)
         return answer
 
     def _begin(self) -> None:
@@ -211,9 +213,11 @@ def given_up(name: str, error: TooLongError) -> Diagnostic:
     return unforeseen(name, str(error), _LOOK_FOR)
 
 
-def unforeseen(name: str, message: str, hint: str = "") -> Diagnostic:
+def unforeseen(name: str, message: str, hint: str = "", line: int = 0) -> Diagnostic:
     """What no rule has a code for, as a finding about the file `name`."""
-    return Diagnostic(code=NOT_RENDERED, severity=Severity.ERROR, message=message, path=name, help=hint)
+    return Diagnostic(
+        code=NOT_RENDERED, severity=Severity.ERROR, message=message, path=name, line=line, help=hint
+    )
 
 
 def _lost(name: str, error: ProcessLostError) -> Diagnostic:

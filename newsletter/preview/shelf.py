@@ -9,8 +9,8 @@ from typing import Any
 
 from newsletter.diagnostics import Diagnostic
 from newsletter.model.template import InlineImage
-from newsletter.preview.files import guessed, text_of
-from newsletter.preview.findings import counts, finding_json
+from newsletter.preview.files import guessed
+from newsletter.preview.findings import counts, findings_json
 from newsletter.preview.picture import Broken, Picture, Summary
 from newsletter.preview.variants import FrameHtml, Variant, as_seen, split_body, with_addresses
 
@@ -76,17 +76,16 @@ class Entry:
         """Whether it couldn't be shown when it was looked at last."""
         return any(copy.broken is not None for copy in self.copies.values())
 
-    def broken_json(self, reader: str) -> list[dict[str, Any]] | None:
-        """Why there is no picture of the file as it is, for the page."""
+    def broken_json(self, reader: str, home: Path) -> list[dict[str, Any]] | None:
+        """Why there is no picture of the file as it is, for the page; files are named from `home`."""
         broken = self.copy(reader).broken
         if broken is None:
             return None
-        return [finding_json(found, broken.text, self.path) for found in broken.diagnostics]
+        return findings_json(broken.diagnostics, home, self.path, broken.text)
 
-    def findings_json(self) -> list[dict[str, Any]]:
-        """Everything found, for the page."""
-        text = text_of(self.path)
-        return [finding_json(found, text, self.path) for found in self.findings or []]
+    def findings_json(self, home: Path) -> list[dict[str, Any]]:
+        """Everything found, for the page; files are named from `home`."""
+        return findings_json(self.findings or [], home, self.path)
 
 
 class Shelf:

@@ -27,6 +27,8 @@ from newsletter.preview.watch import SETTINGS_FILES
 
 # A verdict of "broken" on a file written less than this long ago (seconds) waits and looks again: it may be half saved.
 _SETTLING = 0.08
+# Seconds in which the picture gets out of the door.
+_HAND_OVER = 0.004
 # Findings of these codes may end by a change of another file.
 _BETWEEN_FILES = "NL9"
 
@@ -254,8 +256,11 @@ class Studio:
             viewers = self._viewing(key)
             for reader in {viewer.reader for viewer in viewers}:
                 self._build(entry, reader)
-            self._tell_picture(key, entry, viewers)
-            self._tell_message(key, entry, viewers)
+            if viewers:
+                self._tell_picture(key, entry, viewers)
+                # The thread that writes to the sockets needs the interpreter now more than the rest of this does.
+                time.sleep(_HAND_OVER)
+                self._tell_message(key, entry, viewers)
         for key, entry in self._shelf.items():
             if key in touched or any(d.code.startswith(_BETWEEN_FILES) for d in entry.findings or ()):
                 entry.findings = None
@@ -303,7 +308,7 @@ class Studio:
             data: dict[str, Any] = {
                 "key": key,
                 "version": copy.version,
-                "broken": entry.broken_json(viewer.reader),
+                "broken": entry.broken_json(viewer.reader, self._home),
             }
             frame = copy.frame(viewer.variant)
             if frame is not None and copy.picture is not None:
@@ -331,7 +336,7 @@ class Studio:
     def _tell_findings(self, key: str, entry: Entry, viewers: list[Viewer]) -> None:
         if not viewers:
             return
-        data = event("findings", {"key": key, "findings": entry.findings_json()})
+        data = event("findings", {"key": key, "findings": entry.findings_json(self._home)})
         for viewer in viewers:
             viewer.push(data)
 
