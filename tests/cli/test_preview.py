@@ -216,3 +216,25 @@ def test_a_newsletter_without_issues_is_no_error(home: Path) -> None:
     assert "No issues yet" in said
     assert run(home, "--out", "out").returncode == 0
     assert "There are no issues yet" in (home / "out" / "index.html").read_text()
+
+
+def test_pictures_without_a_browser_are_refused_with_what_to_install(home: Path, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [*COMMAND, "--screenshot", str(tmp_path / "pictures")],
+        cwd=home,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert "none was found" in result.stderr
+    assert "apt install chromium" in result.stderr
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_files_and_pictures_are_two_runs(home: Path) -> None:
+    result = run(home, "--out", "a", "--screenshot", "b")
+    assert result.returncode == 2
+    assert "exclude each other" in result.stderr
