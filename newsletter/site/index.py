@@ -74,6 +74,8 @@ class SearchIndex:
 
     def __init__(self, path: Path, language: str) -> None:
         self._path, self._english = path, language.lower().startswith("en")
+        # Looked at before it is opened: what is put in its place meanwhile is another.
+        self._number = _file_number(path)
         try:
             self._db = opened(path)
         except sqlite3.DatabaseError:
@@ -100,12 +102,9 @@ class SearchIndex:
             return False
 
     @property
-    def file_number(self) -> int:
-        """Tells the file from another that took its place; 0 where there is none."""
-        try:
-            return self._path.stat().st_ino
-        except OSError:
-            return 0
+    def replaced(self) -> bool:
+        """Whether another file may be in the place of the one that was opened: then it has to be opened anew."""
+        return self._number != _file_number(self._path)
 
     def search(self, words: str, limit: int = 10, offset: int = 0, *, every: bool = True) -> Results:
         """The passages that have the words of a reader, best first; those that have some where none has all.
@@ -253,6 +252,14 @@ class SearchIndex:
             # Another process may have done it while this one waited.
             stale = stale_files(self._db, files)
             return bring_up_to_date(self._db, files, stale) if stale.any else Updated()
+
+
+def _file_number(path: Path) -> int:
+    """Tells a file from another of that name; 0 where there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def _on_one_line(snippet: str) -> str:

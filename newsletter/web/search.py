@@ -118,27 +118,34 @@ class Search:
 
     def _search(self, words: str, number: int) -> Results | None:
         index = self._index()
-        if not index.ready:
-            return None
         try:
-            return index.search(words, _PER_PAGE, (number - 1) * _PER_PAGE)
+            if index.ready:
+                return index.search(words, _PER_PAGE, (number - 1) * _PER_PAGE)
         except NewsletterError as error:
             note({"method": "search"}, error)
             self._damaged = True
-            return None
+        # Whatever this thread looks into, another file may have taken its place.
+        self._let_go()
+        return None
 
     def _index(self) -> SearchIndex:
         """This thread's own connection, to the file that is there now."""
-        held: tuple[SearchIndex, int] | None = getattr(self._here, "index", None)
-        if held is not None and held[1] == held[0].file_number:
-            return held[0]
-        if held is not None:
-            self._opened.remove(held[0])
-            held[0].close()
+        held: SearchIndex | None = getattr(self._here, "index", None)
+        if held is not None and not held.replaced:
+            return held
+        self._let_go()
         index = self._service.workspace.search_index()
         self._opened.append(index)
-        self._here.index = (index, index.file_number)
+        self._here.index = index
         return index
+
+    def _let_go(self) -> None:
+        """Close this thread's own connection."""
+        held: SearchIndex | None = getattr(self._here, "index", None)
+        if held is not None:
+            self._here.index = None
+            self._opened.remove(held)
+            held.close()
 
     # Keeping the index --------------------------------------------------------------------------
 

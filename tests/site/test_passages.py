@@ -105,3 +105,22 @@ def test_addresses_begin_where_the_site_is(newsletter: Newsletter, base_url: str
 
     read = read_passages(replace(files_of(newsletter), base_url=base_url))
     assert read.passages[1].url == f"{base_url}/first/#concept"
+
+
+def test_sections_of_two_kinds_that_share_an_anchor_are_one_passage_there(newsletter: Newsletter) -> None:
+    from dataclasses import replace
+    from typing import Literal
+
+    from newsletter.model.issue import InterviewQuestion, SectionKind
+
+    class Another(InterviewQuestion):
+        kind: Literal["another"] = "another"  # type: ignore[assignment]  # another kind of the same shape
+
+    text = issue(1, "The first")
+    again = "\n## Another: And why not?\n- **Level:** mid\n\nThink again.\n\n### Answer\nBecause not.\n"
+    newsletter.write("001-first.md", text + again)
+    kinds = (*DEFAULT_KINDS, SectionKind("another", "Another", Another))
+    read = read_passages(replace(files_of(newsletter), kinds=kinds))
+    mine = {passage.id: passage for passage in read.passages if passage.id.startswith("first#")}
+    assert mine["first#another"].text == "Level: mid\n\nThink again."
+    assert mine["first#answer"].text == "Because.\n\nBecause not."

@@ -181,3 +181,20 @@ def test_the_page_is_for_everybody(browser: Browser, archive: Running) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     context.close()
+
+
+def test_what_is_published_while_the_service_runs_is_found(
+    archive: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(search_module, "_KEPT_SECONDS", 0.0)
+    assert links(archive.client.get("/search?q=quokkas").text) == []
+    guides = archive.home / "issues" / "guides"
+    text = (guides / "long-context-vs-rag.md").read_text("utf-8")
+    (guides / "long-context-vs-rag.md").write_text(
+        text.replace("Prefix", "Quokkas", 1).replace("three PDFs", "three quokkas"), "utf-8"
+    )
+    deadline = time.monotonic() + 20
+    while not links(archive.client.get("/search?q=quokkas").text):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
