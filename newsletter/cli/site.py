@@ -106,14 +106,17 @@ def _folder(workspace: Workspace, out: Path | None) -> Path:
 
 def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
     import gc
+    from dataclasses import replace
 
+    from newsletter.cli.progress_bar import ProgressBar
     from newsletter.site.build import build_site
     from newsletter.site.extras import can_draw
 
     # A build makes millions of small objects and no cycles that matter: looking for them is a tenth of its time.
     gc.disable()
     try:
-        built = build_site(site_inputs(workspace, drafts=drafts), folder)
+        with ProgressBar() as told:
+            built = build_site(replace(site_inputs(workspace, drafts=drafts), told=told), folder)
     finally:
         gc.enable()
     if built.replaced and workspace.settings.site.cards and not can_draw():

@@ -14,6 +14,7 @@ from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.publication import Publication, Theme
 from newsletter.site.cache import Cache, digest, unchanged
 from newsletter.site.entry import PictureFile, SiteOptions
+from newsletter.site.extras import Progress, untold
 from newsletter.site.folder import as_written, refuse_foreign
 from newsletter.store.only_one import only_one
 
@@ -39,6 +40,7 @@ class SiteInputs:
         cache: the file in which work is kept between builds.
         workshop: fits pictures and draws diagrams as it does for mails; without it, the former stay as they are and
             the latter code.
+        told: hears how far the build is.
     """
 
     publication: Publication
@@ -51,6 +53,7 @@ class SiteInputs:
     sent: frozenset[str]
     cache: Path
     workshop: Workshop | None = None
+    told: Progress = untold
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,7 @@ class _Making:
             self._cache,
             self._root,
             workshop=inputs.workshop,
+            told=inputs.told,
         )
         sources = reader.read(inputs.issues, inputs.guides, inputs.sent)
         made = Pages(sources, inputs.publication, inputs.options, self._root)
@@ -94,9 +95,11 @@ class _Making:
         known = {path: before[path][1:] for path in there}
         folder = NewFolder(self._out, self._spare, known)
         try:
-            for page in pages:
+            for at, page in enumerate(pages):
+                inputs.told("pages", at, len(pages))
                 self._write(folder, page, current, {"site": site, "css": f"{self._root}/assets/{css_name}"})
-            for path, file in assets.items():
+            for at, (path, file) in enumerate(assets.items()):
+                inputs.told("pictures", at, len(assets))
                 if path in there or path in drawn:
                     folder.keep(path)
                 elif isinstance(file, Path):

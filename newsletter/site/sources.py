@@ -22,6 +22,7 @@ from newsletter.render.workshop import Workshop
 from newsletter.site.bodies import guide_entry, issue_entry
 from newsletter.site.cache import Cache, unchanged
 from newsletter.site.entry import Entry, PictureFile, SiteOptions
+from newsletter.site.extras import Progress, untold
 from newsletter.site.prose import SitePlace, WebConverter, picture_file, site_pictures, sources_of_pictures
 
 # The pages of the site and of the service: no issue may stand there.
@@ -96,6 +97,7 @@ class Reader:
         cache: what is kept of earlier builds.
         root: the path of the site's address; empty for none.
         workshop: makes pictures of what authors hand in.
+        told: hears how many files were read.
     """
 
     def __init__(
@@ -107,9 +109,10 @@ class Reader:
         root: str,
         *,
         workshop: Workshop | None = None,
+        told: Progress = untold,
     ) -> None:
         self._options, self._templates, self._cache, self._root = options, templates, cache, root
-        self._workshop = workshop
+        self._workshop, self._told = workshop, told
         self._markdown = MarkdownConverter()
         self._reader_links = {
             "unsubscribe_url": f"{publication.base_url}/u",
@@ -130,7 +133,8 @@ class Reader:
         others: list[Claims] = []
         slugs: set[str] = set()
         guide_paths = {path for path, _ in guides}
-        for path, display in (*issues, *guides):
+        for at, (path, display) in enumerate((*issues, *guides)):
+            self._told("issues", at, len(issues) + len(guides))
             form = "guide" if path in guide_paths else "issue"
             status = path.stat()
             found = (status.st_mtime_ns, status.st_size)
