@@ -24,6 +24,8 @@ FOLDER = "assets/pagefind/"
 # What the page's own script asks for; the bundle's user interfaces are left out.
 _NEEDED = ("pagefind.js", "pagefind-worker.js", "pagefind-entry.json")
 _NEEDED_ENDS = (".pf_meta", ".pf_index", ".pf_fragment", ".pf_filter", ".pagefind")
+# What leads elsewhere or only tells of the page.
+_NOT_SEARCHED = "nav, .tags, .title .mark, section[aria-labelledby=related]"
 # C++, C# and top_k are words.
 _CHARACTERS = "_+#"
 _SECONDS = 600
@@ -112,7 +114,7 @@ def _run(site: Path, made: Path, language: str) -> None:
 
     arguments = [
         *("--site", str(site), "--output-path", str(made)),
-        *("--root-selector", "article", "--exclude-selectors", "nav, .tags"),
+        *("--root-selector", "article", "--exclude-selectors", _NOT_SEARCHED),
         *("--include-characters", _CHARACTERS, "--force-language", language.partition("-")[0].lower()),
         "--silent",
     ]
