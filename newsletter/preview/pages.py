@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import shutil
 import tempfile
@@ -51,7 +50,8 @@ class WebPages:
         self._studio, self._base = studio, base
         self._process = RenderProcess()
         self._turn = threading.Lock()
-        self._folder = Path(tempfile.mkdtemp(prefix="newsletter-preview-"))
+        # Made when somebody looks, so that whoever never does leaves nothing to remove.
+        self._folder: Path | None = None
         self._opened: object = None
 
     def look(self, key: str) -> dict[str, Any] | None:
@@ -67,7 +67,9 @@ class WebPages:
                     self._opened = workspace
             except NewsletterError as error:
                 return {"address": "", "findings": [], "message": error.message, "hint": error.hint}
-            folder = self._place(key)
+            if self._folder is None:
+                self._folder = Path(tempfile.mkdtemp(prefix="newsletter-preview-"))
+            folder = _place(self._folder, key)
             folder.mkdir(exist_ok=True)
             page = self._process.web_page(
                 path, self._studio.name_of(path), self._base(key, Scheme.LIGHT), folder
@@ -79,7 +81,9 @@ class WebPages:
 
     def file(self, key: str, name: str, scheme: Scheme) -> SiteFile | None:
         """A file of the site built for `key`; None where there is none."""
-        root = self._place(key) / "site"
+        if self._folder is None:
+            return None
+        root = _place(self._folder, key) / "site"
         wanted = (root / name.lstrip("/")).resolve()
         if not wanted.is_relative_to(root.resolve()):
             return None
@@ -105,9 +109,10 @@ class WebPages:
     def close(self) -> None:
         """End the process, and remove what it built."""
         self._process.close()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self._folder)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _place(self, key: str) -> Path:
-        # A key is a file's name, and may be anything a file may be called.
-        return self._folder / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+def _place(folder: Path, key: str) -> Path:
+    # A key is a file's name, and may be anything a file may be called.
+    return folder / hashlib.sha256(key.encode()).hexdigest()[:16]

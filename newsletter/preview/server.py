@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from types import FrameType
 from urllib.parse import quote
 
@@ -24,12 +25,13 @@ HOST = "127.0.0.1"
 class _Server(uvicorn.Server):
     """A uvicorn that sends the pages away when told to stop: an open event stream would hold it up."""
 
-    def __init__(self, config: uvicorn.Config, studio: Studio) -> None:
+    def __init__(self, config: uvicorn.Config, leave: Callable[[], None]) -> None:
         super().__init__(config)
-        self._studio = studio
+        self._leave = leave
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._studio.close()
+        # Here and not afterwards: once it has shut down, uvicorn raises the signal again.
+        self._leave()
         super().handle_exit(sig, frame)
 
 
@@ -62,7 +64,7 @@ class PreviewServer:
             timeout_graceful_shutdown=1,
             ws="none",
         )
-        self._server = _Server(config, studio)
+        self._server = _Server(config, self._leave)
 
     @property
     def url(self) -> str:
@@ -84,10 +86,13 @@ class PreviewServer:
         try:
             self._server.run(sockets=[self._socket])
         finally:
-            self._studio.close()
+            self._leave()
             self._watcher.stop()
-            self._pages.close()
             self._socket.close()
+
+    def _leave(self) -> None:
+        self._studio.close()
+        self._pages.close()
 
     def stop(self) -> None:
         """End `run`, from another thread."""

@@ -27,7 +27,7 @@ from newsletter.preview.watch import SETTINGS_FILES
 
 # A verdict of "broken" on a file written less than this long ago (seconds) waits and looks again: it may be half saved.
 _SETTLING = 0.08
-# Seconds in which the picture gets out of the door.
+# Seconds in which the picture gets out of the door, and another thread to its turn.
 _HAND_OVER = 0.004
 # Findings of these codes may end by a change of another file.
 _BETWEEN_FILES = "NL9"
@@ -121,6 +121,8 @@ class Studio:
                     self._check(entry)
                     self._tell_findings(key, entry, self._viewing(key))
                     checked = True
+            # A lock that is let go and taken at once is never given to the thread that waits with a save.
+            time.sleep(_HAND_OVER)
         if checked:
             self._tell_index()
 

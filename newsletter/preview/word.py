@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-# Class CORE: every element takes these.
+# Class CORE: every element takes these. The list has `white-space` too, which is not drawn (css-white-space).
 _CORE = frozenset(
     [
         "color",
@@ -52,7 +52,7 @@ _MARGINS = frozenset(["text-indent", "margin", "margin-left", "margin-right", "m
 # Class FULL: tables, lists, headings, pictures.
 _FULL = frozenset(
     [
-        *("width", "height", "padding", "table-layout"),
+        *("width", "height", "padding"),
         *(f"padding-{side}" for side in ("left", "right", "top", "bottom")),
         *(f"border-{side}" for side in ("left", "right", "top", "bottom")),
         *(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
+from newsletter import checks
 from newsletter.preview.recolour import recoloured
 from newsletter.preview.word import as_word, condition_holds
 
@@ -109,3 +113,17 @@ def test_the_outlook_apps_darken_light_grounds_and_lighten_dark_words() -> None:
     assert cell.attributes["style"] == "color:#e0e0e0;background-color:#212121"
     assert words is not None
     assert words.attributes["style"] == "color:#eeeeee;background-color:rgb(0, 0, 0)"
+
+
+def test_every_property_kept_is_one_that_outlook_is_known_to_draw() -> None:
+    facts = json.loads((Path(checks.__file__).parent / "clients.json").read_text())
+    outlook = facts["clients"].index("outlook/windows")
+    unknown = {slug for slug, letters in facts["features"].items() if letters[outlook] == "n"}
+    kept = {
+        name
+        for name in (slug.removeprefix("css-") for slug in unknown if slug.startswith("css-"))
+        for element in ("table", "div", "span")
+        if f"{name}:" in as_word(f'<body><{element} style="{name}:1px"></{element}></body>')
+    }
+    assert len(unknown) > 100
+    assert kept == set()
