@@ -33,7 +33,6 @@ _CORE = frozenset(
         "vertical-align",
         "letter-spacing",
         "line-height",
-        "white-space",
         "border",
         "border-color",
         "border-style",
