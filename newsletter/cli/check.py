@@ -31,7 +31,7 @@ _NOT_ISSUES = re.compile(
 def check(
     paths: list[Path] = typer.Argument(
         None,
-        metavar="[PATH]...",
+        metavar="PATH",
         help="Files or folders; the newsletter's issues and guides if none is named.",
     ),
     format_: str = typer.Option("text", "--format", help="text, concise, json, sarif or github."),

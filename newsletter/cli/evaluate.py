@@ -31,7 +31,7 @@ _INSTEAD: Final = 3
 def evaluate_(
     file: Path | None = typer.Argument(
         None,
-        metavar="[FILE]",
+        metavar="FILE",
         help=f"Questions and anchors, as JSONL, CSV or TSV; issues/{_FILE} unless given.",
     ),
     questions: bool = typer.Option(

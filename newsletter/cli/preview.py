@@ -25,7 +25,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 @app.command()
 def preview(
     issue: str = typer.Argument(
-        "", metavar="[ISSUE]", help="A number, a slug or a file; the newest if left out."
+        "", metavar="ISSUE", help="A number, a slug or a file; the newest if left out."
     ),
     port: int = typer.Option(
         0, "--port", min=0, max=65535, help="Listen on this port; any free one by default."

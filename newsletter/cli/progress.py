@@ -35,7 +35,7 @@ _JSON = typer.Option(False, "--json", help="Print it as JSON.")
 @app.command()
 def status(
     issue: str = typer.Argument(
-        "", metavar="[ISSUE]", help="A number, a slug or a file; all sends without it."
+        "", metavar="ISSUE", help="A number, a slug or a file; all sends without it."
     ),
     failed: bool = typer.Option(False, "--failed", help="Who didn't get it, and why."),
     json_: bool = _JSON,

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from newsletter.cli.help_text import show_as_written
 from newsletter.cli.output import prepare_streams, print_error
 from newsletter.errors import NewsletterError, UsageError
 
@@ -68,7 +69,10 @@ class LazyGroup(TyperGroup):
             raise UsageError(f"there is no command `{cmd_name}`", hint=hint)
         app: typer.Typer = import_module(f"newsletter.cli.{module_name}").app
         group = typer.main.get_group(app)
-        return group.commands.get(cmd_name, group)
+        command = group.commands.get(cmd_name, group)
+        command.name = cmd_name
+        show_as_written(command)
+        return command
 
 
 app = typer.Typer(

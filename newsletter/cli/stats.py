@@ -25,7 +25,7 @@ _COMPLAINTS_HIGH, _COMPLAINTS_TOO_HIGH = 0.1, 0.3
 
 @app.command()
 def stats(
-    issue: str = typer.Argument("", metavar="[ISSUE]", help="A number, a slug or a file; all without it."),
+    issue: str = typer.Argument("", metavar="ISSUE", help="A number, a slug or a file; all without it."),
     json_: bool = typer.Option(False, "--json", help="Print it as JSON."),
 ) -> None:
     """Show what became of an issue: delivered, bounced, reported as spam, and who left after it.
