@@ -28,6 +28,9 @@ _NOTE_DEFINITION = re.compile(
 )
 # A paragraph of its own that parts two quotes, and is taken out again afterwards.
 SEPARATOR = "\ue002"
+# Stands before the language of a diagram in a list, as the first line of its code.
+LANGUAGE = "\ue004"
+_DRAWN = re.compile(r"(?:`{3,}|~{3,}) *(mermaid|dot) *$")
 _LABEL = re.compile(r"\[(\^?[^\[\]\n]+)\]")
 
 
@@ -112,6 +115,14 @@ def without_comments(text: str) -> str:
     return "".join(pieces)
 
 
+def _in_list(fence: str, indent: int) -> Iterator[str]:
+    """What stands for an opening fence in a list, where code is indented and has no language but a diagram's."""
+    yield ""
+    drawn = _DRAWN.match(fence)
+    if drawn:
+        yield " " * indent + LANGUAGE + drawn[1]
+
+
 def _lists(lines: list[str]) -> Iterator[str]:
     """Lines with list nesting at four spaces a level, and a blank line before each list."""
     contents: list[int] = []  # the column where the content of each open item starts
@@ -161,7 +172,7 @@ def _lists(lines: list[str]) -> Iterator[str]:
             kinds.append(item[2][0].isdigit())
         elif opening:
             fence = opening[1]
-            yield "" if contents else line
+            yield from _in_list(text, 4 * len(contents) + 4) if contents else (line,)
         elif contents:
             loose = loose or blank_before
             yield " " * (4 * len(contents) + max(0, indent - contents[-1])) + text

@@ -24,7 +24,7 @@ from markupsafe import escape
 from newsletter.content.addresses import page_address
 from newsletter.model.template import InlineImage
 from newsletter.render.diagrams.source import alternative_text, is_diagram
-from newsletter.render.dialect import SEPARATOR, to_python_markdown
+from newsletter.render.dialect import LANGUAGE, SEPARATOR, to_python_markdown
 from newsletter.render.images import Picture, Pictures, Problem
 from newsletter.render.slots import TOKEN
 
@@ -40,6 +40,7 @@ _DIAGRAM = re.compile(r'<pre><code class="language-(mermaid|dot)">(.*?)</code></
 # Python-Markdown would take ten times as long.
 _LINE = r"[^\W\d_][^\\`*_\[\]<>&~|{}/\x00-\x1f\x7f-\x9f\u2028\u2029\ue000-\uf8ff]*"
 _PARAGRAPHS = re.compile(rf"{_LINE}(?:\n+{_LINE})*")
+_IN_A_LIST = re.compile(rf"<pre><code>{LANGUAGE}(mermaid|dot)\n")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # GFM 6.9, without an address already inside a link, quotes or brackets.
 _BARE_URL = r"(?<![\w\"'=/])(https?://[^\s<>\[\]`\x02\x03]+)"
@@ -194,6 +195,8 @@ class MarkdownConverter:
             problem = Problem("NL411", "this is nested too deeply to be read", "nest lists and quotes less")
             return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, _deepest(text))])
         html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
+        if LANGUAGE in html:
+            html = _IN_A_LIST.sub(r'<pre><code class="language-\1">', html)
         if place.pictures.workshop is not None and any(mark in html for mark in _DIAGRAM_MARKS):
             html = _with_diagrams(html, place.pictures, fragment)
         fragment.html = html

@@ -77,6 +77,20 @@ def test_a_mermaid_block_is_a_sharp_picture_in_the_mail_with_its_words(workshop:
     assert "flowchart" not in result.html + result.text
 
 
+@pytest.mark.usefixtures("mermaid")
+def test_a_diagram_in_a_list_is_a_picture_too_and_code_without_a_workshop(workshop: Workshop) -> None:
+    indented = FLOW.replace("\n", "\n  ").rstrip()
+    listed = f"- First:\n\n  ```mermaid\n  {indented}\n  ```\n\n- Second"
+    result = mail(workshop, listed)
+    assert result.diagnostics == ()
+    assert len(result.images) == 1
+    item = LexborHTMLParser(result.html).css_first("li .figure img")
+    assert item is not None
+    code = LexborHTMLParser(renderer().render(issue(concept=listed)).html).css_first("li pre")
+    assert code is not None
+    assert code.text().strip().splitlines()[0].startswith("%% alt:")
+
+
 @pytest.mark.usefixtures("dot")
 def test_a_dot_block_is_a_sharp_picture_with_its_words(workshop: Workshop) -> None:
     result = mail(workshop, f"```dot\n{DOT}```")
