@@ -72,6 +72,8 @@ _CLICK_IDS = frozenset(
         "__hstc",
     ]
 )
+# How far before an address the bracket of a broken link is looked for.
+_NEAR = 300
 _CAMPAIGN = "utm_"
 # Who puts these into an address is where it was copied from; a deal of one's own with a site looks otherwise.
 _COPIED_FROM = frozenset(
@@ -312,11 +314,11 @@ def _check_bare(subject: Subject, findings: Findings) -> None:
     # Without front matter, what was meant to be it stands in the body.
     if document.front is None or "://" not in subject.body:
         return
-    taken = [(target.whole_start, target.end) for target in subject.targets]
     for match in _bare_addresses(masked, document.body_start):
-        if any(start <= match.start() < end for start, end in taken):
+        if subject.is_in_target(match.start()):
             continue
-        if "[" in masked[document.text.rfind("\n", 0, match.start()) + 1 : match.start()]:
+        near = max(0, match.start() - _NEAR)
+        if masked.rfind("[", near, match.start()) > masked.rfind("\n", near, match.start()):
             continue  # words of a link that is broken, or about to be written
         findings.add(
             "NL815",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,6 +56,18 @@ class Subject:
     def targets(self) -> tuple[Target, ...]:
         """The links and images of the text, code aside, in no order."""
         return tuple(targets_of(self.document))
+
+    def is_in_target(self, offset: int) -> bool:
+        """Whether something stands within a link or an image, its words included."""
+        starts, ends = self._target_spans
+        before = bisect_right(starts, offset)
+        return before > 0 and offset < ends[before - 1]
+
+    @cached_property
+    def _target_spans(self) -> tuple[list[int], list[int]]:
+        """Where targets begin, in order, and how far those that began so far reach: one may stand in another."""
+        spans = sorted((target.whole_start, target.end) for target in self.targets)
+        return [start for start, _ in spans], list(accumulate((end for _, end in spans), max))
 
     @cached_property
     def body(self) -> str:

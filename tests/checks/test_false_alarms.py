@@ -87,7 +87,7 @@ def test_the_words_of_a_guide_are_checked_and_what_only_a_mail_has_is_not() -> N
 
 @pytest.mark.parametrize(
     "hostile",
-    ["[" * 20_000, "a b " * 20_000, "the " * 20_000, "| - " * 20_000, "http://" * 10_000, "(" * 9_000 + ")[http", "[a] (" * 9_000, "\u200b" * 50_000, "|-\n" * 20_000, "this year " * 9_000],
+    ["[" * 20_000, "a b " * 20_000, "the " * 20_000, "| - " * 20_000, "http://" * 10_000, "(" * 9_000 + ")[http", "[a] (" * 9_000, "\u200b" * 50_000, "|-\n" * 20_000, "this year " * 9_000, "http://a.b " * 40_000, "[a](http://a.b) http://c.d " * 20_000, " ".join(f"a{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{chr(97 + n // 676)} " * 2 for n in range(15_000)), "whitelist [a](b) " * 20_000, "the\n" * 40_000],
 )  # fmt: skip
 def test_no_text_keeps_the_rules_busy(hostile: str) -> None:
     import time
