@@ -86,6 +86,11 @@ def test_a_diagram_in_a_list_is_a_picture_too_and_code_without_a_workshop(worksh
     assert len(result.images) == 1
     item = LexborHTMLParser(result.html).css_first("li .figure img")
     assert item is not None
+    # The site finds it in a text that it doesn't convert, and gives it the same name.
+    ((language, source),) = blocks(listed)
+    drawn = workshop.draw(language, source)
+    assert isinstance(drawn, Diagram)
+    assert drawn.name == result.images[0].filename
     code = LexborHTMLParser(renderer().render(issue(concept=listed)).html).css_first("li pre")
     assert code is not None
     assert code.text().strip().splitlines()[0].startswith("%% alt:")

@@ -19,7 +19,7 @@ _ALT: Final[dict[str, re.Pattern[str]]] = {
 }
 ALT_LINE: Final = {"mermaid": "%% alt: what it shows", "dot": "// alt: what it shows"}
 _BLOCK = re.compile(
-    r"^(?P<mark>`{3,}|~{3,})[ ]*(?P<language>mermaid|dot)[ ]*\n(?P<source>.*?)^(?P=mark)[ ]*$",
+    r"^(?P<indent> *)(?P<mark>`{3,}|~{3,})[ ]*(?P<language>mermaid|dot)[ ]*\n(?P<source>.*?)^ *(?P=mark)[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
 _SIDEWAYS = re.compile(r"^\s*(?:flowchart|graph)\s+(LR|RL)\b|\bdirection\s+(LR|RL)\b", re.MULTILINE)
@@ -52,7 +52,8 @@ def blocks(text: str) -> list[tuple[Language, str]]:
     for match in _BLOCK.finditer(text.expandtabs(4)):
         language = match["language"]
         if is_diagram(language):
-            found.append((language, match["source"]))
+            indent = len(match["indent"])  # of the list that it stands in
+            found.append((language, re.sub(rf"(?m)^ {{0,{indent}}}", "", match["source"])))
     return found
 
 
