@@ -101,7 +101,8 @@ _MARKUP = (
         "text too faint once inverted",
         _WARNING,
         "Gmail on iOS and Outlook for Windows ignore a mail's dark colours and invert the light ones. This pair of "
-        "colours reads by day and not after that. Take it further apart: near black on near white survives.",
+        "colours reads by day and not after that: less than 3 : 1 is a warning, less than 4.5 : 1 a note, since each client "
+        "inverts in its own way. Take it further apart: near black on near white survives.",
     ),
     Code(
         "NL713",

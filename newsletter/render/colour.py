@@ -99,6 +99,11 @@ _LIGHT_GROUND, _LIGHT_INSET = "#ffffff", "#f3f5f7"
 _DARK_GROUND, _DARK_INSET = "#14171b", "#242a31"
 
 
+def _on(fill: str) -> str:
+    """Black or white, whichever reads on `fill`: a shade between them would not outlive a client that inverts by force."""
+    return "#ffffff" if contrast("#ffffff", fill) >= READABLE else "#000000"
+
+
 def palette(theme: Theme) -> Palette:
     """The colours of `theme`; an accent that can't be read as text is shifted to the nearest shade that can."""
     faint: list[tuple[str, str, str, float]] = []
@@ -122,7 +127,7 @@ def palette(theme: Theme) -> Palette:
         inset=_LIGHT_INSET,
         accent=accent,
         fill=theme.accent,
-        on_fill=readable("#ffffff", theme.accent),
+        on_fill=_on(theme.accent),
     )
     # The same button in both schemes, unless it would sink into the dark ground.
     fill_dark = theme.accent if contrast(theme.accent, _DARK_GROUND) >= 2.5 else accent_dark
@@ -134,6 +139,6 @@ def palette(theme: Theme) -> Palette:
         inset=_DARK_INSET,
         accent=accent_dark,
         fill=fill_dark,
-        on_fill=readable("#ffffff", fill_dark),
+        on_fill=_on(fill_dark),
     )
     return Palette(light, dark, tuple(faint))
