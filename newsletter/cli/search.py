@@ -87,21 +87,28 @@ def _brought_up_to_date(index: SearchIndex, files: ArchiveFiles) -> Updated:
 def _shown(hit: Hit) -> str:
     from newsletter.cli.terminal_text import printable
     from newsletter.render.columns import wrap
+
+    passage, coloured = hit.passage, colour_wanted()
+    of = f" · {printable(passage.title)}" if passage.heading else ""
+    head = _marked(hit.heading or passage.title, 1 if coloured else None)
+    lines = [_marked(hit.snippet)]
+    if coloured:
+        columns = min(_WIDEST, shutil.get_terminal_size().columns) - len(_INDENT)
+        lines = [_marked(line, 0) for line in wrap(hit.snippet, max(20, columns))]
+    text = "\n".join(_INDENT + line for line in lines)
+    return f"{head}{of} ({passage.date})\n{paint(passage.url, 4)}\n{text}\n"
+
+
+def _marked(text: str, around: int | None = None) -> str:
+    """A text as a terminal shows it: its matches bold and yellow in the SGR attribute `around`, or plain where that is None."""
+    from newsletter.cli.terminal_text import printable
     from newsletter.site.index import MATCH_BEGINS, MATCH_ENDS
 
-    passage = hit.passage
-    of = f" · {printable(passage.title)}" if passage.heading else ""
-    head = paint(printable(passage.heading or passage.title), 1)
-    marks = re.compile(f"([{MATCH_BEGINS}{MATCH_ENDS}])")
-    snippet = "".join(part if marks.fullmatch(part) else printable(part) for part in marks.split(hit.snippet))
-    lines = [snippet]
-    if colour_wanted():
-        columns = min(_WIDEST, shutil.get_terminal_size().columns) - len(_INDENT)
-        lines = wrap(snippet, max(20, columns))
-    text = "\n".join(_INDENT + line for line in lines)
-    bold = ("\x1b[1;33m", "\x1b[0m") if colour_wanted() else ("", "")
-    text = text.replace(MATCH_BEGINS, bold[0]).replace(MATCH_ENDS, bold[1])
-    return f"{head}{of} ({passage.date})\n{paint(passage.url, 4)}\n{text}\n"
+    begins, ends = ("", "") if around is None else ("\x1b[1;33m", f"\x1b[0;{around}m")
+    marks = {MATCH_BEGINS: begins, MATCH_ENDS: ends}
+    pieces = re.split(f"([{MATCH_BEGINS}{MATCH_ENDS}])", text)
+    shown = "".join(marks[piece] if piece in marks else printable(piece) for piece in pieces)
+    return shown if around is None else f"\x1b[{around}m{shown}\x1b[0m"
 
 
 def _close(results: Results, *, empty: bool, drafts: bool) -> None:

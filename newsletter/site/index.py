@@ -38,11 +38,13 @@ class Hit(NamedTuple):
         passage: all of it.
         snippet: the words around the matches, each match between `MATCH_BEGINS` and `MATCH_ENDS`, on one line.
         score: the higher, the better; comparable within one search.
+        heading: the passage's, its matches marked in the same way; empty where it has none.
     """
 
     passage: Passage
     snippet: str
     score: float
+    heading: str = ""
 
 
 class Results(NamedTuple):
@@ -170,21 +172,23 @@ class SearchIndex:
         weights = ", ".join(map(str, _WEIGHTS))
         # The snippet is made of the rows that are shown, not of all that match.
         rows = self._db.execute(
-            f"SELECT {columns}, snippet(found, 3, ?, ?, '…', {_SNIPPET_WORDS}), best.score FROM ("  # noqa: S608 - constants
+            f"SELECT {columns}, highlight(found, 1, ?, ?), snippet(found, 3, ?, ?, '…', {_SNIPPET_WORDS}), best.score FROM ("  # noqa: S608 - constants
             f"SELECT rowid, bm25(found, {weights}) AS score FROM found WHERE found MATCH ? "
             "ORDER BY score, rowid DESC LIMIT ? OFFSET ?) AS best "
             "JOIN found ON found.rowid = best.rowid JOIN passages AS p ON p.rowid = best.rowid "
             "WHERE found MATCH ? ORDER BY best.score, best.rowid DESC",
             (
-                MATCH_BEGINS,
-                MATCH_ENDS,
+                *(MATCH_BEGINS, MATCH_ENDS) * 2,
                 query.expression(every=every),
                 limit,
                 offset,
                 query.expression(every=every),
             ),
         )
-        return tuple(Hit(passage_of(row), _on_one_line(row[-2]), -row[-1]) for row in rows)
+        return tuple(
+            Hit(passage_of(row), _on_one_line(snippet), -score, heading.replace(BETWEEN, ""))
+            for *row, heading, snippet, score in rows
+        )
 
     def _instead(self, query: Query) -> str:
         from newsletter.content.suggest import nearest

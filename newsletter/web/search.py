@@ -191,14 +191,12 @@ class Search:
 
     def _hit(self, hit: Hit) -> dict[str, Any]:
         passage = hit.passage
-        pieces = _MARKED.split(hit.snippet)
         return {
             "address": self._address(passage.url),
-            "heading": passage.heading or passage.title,
+            "heading": _pieces(hit.heading or passage.title),
             "title": passage.title if passage.heading else "",
             "date": passage.date,
-            # Every second piece stood between the marks.
-            "snippet": [(piece, at % 2 == 1) for at, piece in enumerate(pieces) if piece],
+            "snippet": _pieces(hit.snippet),
         }
 
     def _address(self, url: str) -> str:
@@ -208,6 +206,11 @@ class Search:
             root = urlsplit(self._service.workspace.settings.base_url).path.rstrip("/")
             return f"{parts.path.removeprefix(root)}#{parts.fragment}"
         return url
+
+
+def _pieces(text: str) -> list[tuple[str, bool]]:
+    """A text in pieces, each with whether it matched: every second one stood between the marks."""
+    return [(piece, at % 2 == 1) for at, piece in enumerate(_MARKED.split(text)) if piece]
 
 
 def _page_number(text: str) -> int:

@@ -82,6 +82,8 @@ def test_words_in_quotes_stand_together_and_a_minus_takes_away(index: SearchInde
 def test_the_snippet_has_the_words_around_the_marked_match(index: SearchIndex) -> None:
     [hit] = index.search("naive").hits
     assert hit.snippet == f"A {MATCH_BEGINS}naïve{MATCH_ENDS} café façade. Takeaway: Remember this."
+    [hit] = index.search("ideas naive").hits
+    assert (hit.heading, hit.passage.heading) == (f"{MATCH_BEGINS}Ideas{MATCH_ENDS}", "Ideas")
     [hit] = index.search("検索").hits
     assert f"日本語の{MATCH_BEGINS}検索{MATCH_ENDS}です" in hit.snippet
 
