@@ -14,8 +14,9 @@ from newsletter.checks.output.colours import Colour, colour_in, inverted
 from newsletter.checks.output.css import Declaration, declarations, specificity, style_rules
 from newsletter.checks.output.origin import Origin
 from newsletter.checks.output.page import Page
+from newsletter.checks.output.rendered import Rendering, check_rendered
 from tests.conftest import ROOT
-from tests.render.rendering import issue, read, rendered_file
+from tests.render.rendering import PUBLICATION, TEMPLATES, issue, read, rendered_file, renderer
 
 PAGE = """<!DOCTYPE html><html lang="en" dir="ltr"><head><title>T</title>{head}</head><body>
 <div lang="en" dir="ltr"><h1>Title</h1>{body}</div></body></html>"""
@@ -198,3 +199,51 @@ def test_an_element_is_traced_to_the_line_that_made_it(tmp_path: Path) -> None:
     assert lines[origin.of(paragraph).line - 1].startswith("See ")
     assert issue().text == ""  # without a text there is a file at least
     assert Origin(issue=issue()).of(link) == ("issues/007-test.md", 0, 0, 1)
+
+
+def test_words_that_stand_in_two_sections_are_traced_to_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "issues" / "001-a.md"
+    path.parent.mkdir()
+    good = (ROOT / "tests" / "cases" / "NL101" / "good.md").read_text("utf-8")
+    twice = "\nMeasure before you change.\n\n## "
+    path.write_text(
+        good.replace("\n## Architecture", f"{twice}Architecture").replace(
+            "\n## Interview", f"{twice}Interview"
+        )
+    )
+    lines = path.read_text().splitlines()
+    written = [number for number, line in enumerate(lines, 1) if line == "Measure before you change."]
+    origin = Origin(issue=read(path))
+    found = [
+        one for one in Page(rendered_file(path).html).all("p") if one.words == "Measure before you change."
+    ]
+    assert [origin.of(one).line for one in found] == written
+    assert len(written) == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("Open [the demo](http://localhost:3000/x).", "NL732"),
+        ("Ask [the router](http://192.168.0.4/).", "NL732"),
+        ("Read [the docs](http://docs.ranked.dev/).", "NL731"),
+        ("See [here](https://docs.ranked.dev/).", "NL707"),
+        ("Dear %%first_name%%, hello.", "NL730"),
+    ],
+)
+def test_a_fault_of_the_issue_is_found_at_its_line(tmp_path: Path, written: str, code: str) -> None:
+    path = tmp_path / "issues" / "001-a.md"
+    path.parent.mkdir()
+    good = (ROOT / "tests" / "cases" / "NL101" / "good.md").read_text("utf-8")
+    path.write_text(good.replace("\n## Project", f"\n{written}\n\n## Project"))
+    rendering = Rendering(
+        PUBLICATION,
+        renderer,
+        templates=(TEMPLATES,),
+        settings=ROOT / "pyproject.toml",
+        named=lambda file: file.name,
+    )
+    found = [one for one in check_rendered(read(path), rendering) if one.code == code]
+    assert [(one.path, one.line) for one in found] == [
+        (str(path), path.read_text().splitlines().index(written) + 1)
+    ]
