@@ -72,8 +72,6 @@ _CLICK_IDS = frozenset(
         "__hstc",
     ]
 )
-# How far before an address the bracket of a broken link is looked for.
-_NEAR = 300
 _CAMPAIGN = "utm_"
 # Who puts these into an address is where it was copied from; a deal of one's own with a site looks otherwise.
 _COPIED_FROM = frozenset(
@@ -317,9 +315,9 @@ def _check_bare(subject: Subject, findings: Findings) -> None:
     for match in _bare_addresses(masked, document.body_start):
         if subject.is_in_target(match.start()):
             continue
-        near = max(0, match.start() - _NEAR)
-        if masked.rfind("[", near, match.start()) > masked.rfind("\n", near, match.start()):
-            continue  # words of a link that is broken, or about to be written
+        before = masked[max(0, match.start() - 8) : match.start()]
+        if before.endswith(("](", ")[")) or before.replace(" ", "").endswith("]("):
+            continue  # a link that is broken in another way
         findings.add(
             "NL815",
             "an address that is no link",
