@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from newsletter.errors import NewsletterError
 from newsletter.site.corpus import Changes, Licence, corpus_path, make_corpus, manifest_path
 from newsletter.site.passage import Passage
 from newsletter.site.passages import read_passages
-from tests.site.conftest import Newsletter, issue
+from tests.site.conftest import ROOT, Newsletter, issue
 from tests.site.test_command import home, run  # noqa: F401 - a fixture
 from tests.site.test_passages import files_of
 
@@ -185,23 +186,27 @@ def test_a_folder_that_cannot_be_written_keeps_what_it_has(tmp_path: Path) -> No
     assert corpus_path(tmp_path) == tmp_path / "corpus.jsonl"
 
 
-def test_the_command_exports_what_was_sent_and_tells_what_changed(home: Path) -> None:  # noqa: F811 - the fixture
+def test_the_command_exports_what_is_published_and_tells_what_changed(home: Path) -> None:  # noqa: F811 - the fixture
     nothing = run(home, "export", "corpus", "--out", "corpus.jsonl")
     assert nothing.returncode == 0, nothing.stderr
     assert nothing.stdout == "corpus.jsonl: 0 passages; 0 added, 0 changed, 0 removed\n"
     assert "only sent issues" in nothing.stderr
-    assert run(home, "subscribers", "add", "ada@example.com").returncode == 0
-    assert run(home, "send", "1", "--yes", "--expect-count", "1").returncode == 0
+    guides = home / "issues" / "guides"
+    guides.mkdir()
+    shutil.copy(ROOT / "issues" / "guides" / "rag-vs-fine-tuning.md", guides)
     looked = run(home, "export", "corpus", "--out", "corpus.jsonl", "--changes")
-    assert looked.stdout.startswith(
-        "corpus.jsonl: 6 passages; 6 added, 0 changed, 0 removed\n+ first#intro\n"
-    )
+    first, *listed = looked.stdout.splitlines()
+    assert first == f"corpus.jsonl: {len(listed)} passages; {len(listed)} added, 0 changed, 0 removed"
+    assert listed[0] == "+ guides/rag-vs-fine-tuning#summary"
     assert (home / "corpus.jsonl").read_text() == ""
     done = run(home, "export", "corpus", "--out", "corpus.jsonl", "--json")
-    assert json.loads(done.stdout)["passages"] == 6
+    assert json.loads(done.stdout)["passages"] == len(listed)
     assert (home / "corpus.manifest.json").is_file()
-    (home / "issues" / "001-first.md").write_text(issue(1, "The first").replace("### Answer", "### Anser"))
-    wrong = run(home, "export", "corpus", "--out", "corpus.jsonl")
-    assert wrong.returncode == 1
-    assert "issues/001-first.md" in wrong.stderr
-    assert len((home / "corpus.jsonl").read_text().splitlines()) == 6
+    before = (home / "corpus.jsonl").read_bytes()
+    assert before.count(b"\n") == len(listed)
+    wrong = (guides / "rag-vs-fine-tuning.md").read_text().replace("## Comparison", "## Comparisons")
+    (guides / "rag-vs-fine-tuning.md").write_text(wrong)
+    refused = run(home, "export", "corpus", "--out", "corpus.jsonl")
+    assert refused.returncode == 1
+    assert "issues/guides/rag-vs-fine-tuning.md" in refused.stderr
+    assert (home / "corpus.jsonl").read_bytes() == before

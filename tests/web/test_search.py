@@ -31,9 +31,9 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEWSLETTER_SECRET_KEY", SECRET)
-        newsletter(home, "subscribers", "add", "grace@example.com")
-        newsletter(home, "send", "1", "--yes", "--expect-count", "1")
         running = Running(home)
+        running.add("grace@example.com")
+        newsletter(home, "send", "1", "--yes", "--expect-count", "1")
         yield running
         running.stop()
 
