@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from newsletter.checks.output.mail import OutgoingMail
@@ -12,7 +12,7 @@ from newsletter.checks.output.page import Element
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.diagnostics.codes_output import OUTPUT
 
-# A fault of a template shows in every row: so many are said, and how many more there are.
+# A fault of a template shows in every row: so many are said, and that there are more.
 _MOST_OF_A_CODE = 8
 
 
@@ -32,7 +32,7 @@ class Report:
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
         self._found: dict[tuple[str, Place], Diagnostic] = {}
-        self._more: Counter[str] = Counter()
+        self._more: set[str] = set()
 
     def add(
         self,
@@ -45,7 +45,7 @@ class Report:
     ) -> None:
         """Note a finding about an element, or about a place that is known."""
         if sum(known == code for known, _ in self._found) >= _MOST_OF_A_CODE:
-            self._more[code] += 1
+            self._more.add(code)
             return
         if isinstance(at, InTemplate):
             place = self.origin.of_template(at.element) or self.origin.of(at.element)
@@ -69,16 +69,10 @@ class Report:
     def found(self) -> list[Diagnostic]:
         """The findings, in the order they were noted."""
         shown = list(self._found.values())
-        for code, more in self._more.items():
+        for code in self._more:
             last = max(at for at, diagnostic in enumerate(shown) if diagnostic.code == code)
-            shown[last] = _with_more(shown[last], more)
+            shown[last] = replace(shown[last], message=f"{shown[last].message} (and more like it)")
         return shown
-
-
-def _with_more(diagnostic: Diagnostic, more: int) -> Diagnostic:
-    from dataclasses import replace
-
-    return replace(diagnostic, message=f"{diagnostic.message} (and {more} more like it)")
 
 
 class OutputRule(NamedTuple):

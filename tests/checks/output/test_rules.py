@@ -247,3 +247,16 @@ def test_a_fault_of_the_issue_is_found_at_its_line(tmp_path: Path, written: str,
     assert [(one.path, one.line) for one in found] == [
         (str(path), path.read_text().splitlines().index(written) + 1)
     ]
+
+
+def test_a_fault_that_shows_everywhere_is_not_said_everywhere() -> None:
+    rows = "".join(f"<h2>Part {number}</h2><h4>Too deep {number}</h4>" for number in range(30))
+    found = check_html(PAGE.replace("{head}", "").replace("{body}", rows))
+    assert [one.code for one in found] == [
+        "NL705"
+    ]  # without an origin all of them are about the whole message
+    origin = Origin(issue=issue()._replace(text=rows.replace("<", "\n<").replace(">", "> ")))
+    found = check_html(PAGE.replace("{head}", "").replace("{body}", rows), origin)
+    assert len(found) == 8
+    assert found[-1].message.endswith("(and more like it)")
+    assert len({one.line for one in found}) == 8
