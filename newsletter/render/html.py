@@ -26,6 +26,7 @@ from newsletter.model.template import InlineImage
 from newsletter.render.diagrams.source import alternative_text, is_diagram
 from newsletter.render.dialect import LANGUAGE, SEPARATOR, to_python_markdown
 from newsletter.render.images import Picture, Pictures, Problem
+from newsletter.render.paragraphs import as_paragraphs
 from newsletter.render.slots import TOKEN
 
 # GitHub's alerts, by the word in `> [!WORD]`.
@@ -36,10 +37,6 @@ _ALERT = re.compile(r"^\[!(" + "|".join(ALERTS) + r")\][ \t]*\n?")
 _NESTING = re.compile(r"(?:[ >*+-]|\d{1,9}[.)] )*")
 _DIAGRAM_MARKS = ('"language-mermaid"', '"language-dot"')
 _DIAGRAM = re.compile(r'<pre><code class="language-(mermaid|dot)">(.*?)</code></pre>', re.DOTALL)
-# Lines that begin with a letter and hold nothing that Markdown reads: paragraphs as they stand, for which asking
-# Python-Markdown would take ten times as long.
-_LINE = r"[^\W\d_][^\\`*_\[\]<>&~|{}/\x00-\x1f\x7f-\x9f\u2028\u2029\ue000-\uf8ff]*"
-_PARAGRAPHS = re.compile(rf"{_LINE}(?:\n+{_LINE})*")
 _IN_A_LIST = re.compile(rf"<pre><code>{LANGUAGE}(mermaid|dot)\n")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # GFM 6.9, without an address already inside a link, quotes or brackets.
@@ -178,18 +175,13 @@ class MarkdownConverter:
         `level` is that of the heading before it, where it goes on after another text.
         """
         fragment = Fragment(level=top - 1 if level is None else level)
-        if _PARAGRAPHS.fullmatch(text) and " \n" not in text and text[-1] != " ":
-            fragment.html = "\n".join(f"<p>{words}</p>" for words in re.split("\n{2,}", text))
-            return fragment
         self._shape.begin(place, top, fragment)
-        self._markdown.reset()
-        source = to_python_markdown(text)
-        walker: Any = self._markdown.treeprocessors["inline"]
-        walker.inlinePatterns = [
-            pattern for pattern, triggers in self._patterns if any(mark in source for mark in triggers)
-        ]
+        quick = as_paragraphs(text, self._shape.lead)
+        if quick is not None:
+            fragment.html = quick
+            return fragment
         try:
-            html = self._markdown.convert(source)
+            html = self._parsed(text)
         except RecursionError:
             self._begin()  # its state was left in the middle
             problem = Problem("NL411", "this is nested too deeply to be read", "nest lists and quotes less")
@@ -201,6 +193,16 @@ class MarkdownConverter:
             html = _with_diagrams(html, place.pictures, fragment)
         fragment.html = html
         return fragment
+
+    def _parsed(self, text: str) -> str:
+        """What Python-Markdown makes of it."""
+        self._markdown.reset()
+        source = to_python_markdown(text)
+        walker: Any = self._markdown.treeprocessors["inline"]
+        walker.inlinePatterns = [
+            pattern for pattern, triggers in self._patterns if any(mark in source for mark in triggers)
+        ]
+        return self._markdown.convert(source)
 
 
 def _with_diagrams(html: str, pictures: Pictures, fragment: Fragment) -> str:
@@ -303,13 +305,18 @@ class _Shape(Treeprocessor):
         # Python-Markdown spells `<me@example.org>` in entities of its own against harvesters.
         if "\x02amp\x03" in written:
             return
-        href, problem = self._place.link(written)
-        self._report(problem, written)
+        href = self.lead(written)
         if href:
             link.set("href", href)
         else:
             link.tag = "span"
             link.attrib.clear()
+
+    def lead(self, written: str) -> str:
+        """Where a link leads; empty where it can't, which is noted."""
+        href, problem = self._place.link(written)
+        self._report(problem, written)
+        return href
 
     def _figure(self, paragraph: ET.Element) -> None:
         if len(paragraph) != 1 or paragraph[0].tag != "img":

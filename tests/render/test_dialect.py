@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.render.dialect import stretches, take_definitions, to_python_markdown, with_definitions
-from newsletter.render.html import _PARAGRAPHS, Fragment, MarkdownConverter, Place
+from newsletter.render.html import MarkdownConverter, Place
 from newsletter.render.images import Pictures
 
 PLACE = Place(
@@ -164,62 +164,3 @@ def test_definitions_are_taken_out_and_given_where_they_are_used() -> None:
     assert found == {"p": "[P]: https://e.org 'T'", "^n": "[^n]: Note one\n    goes on."}
     assert with_definitions("Only [p].", found) == "Only [p].\n\n[P]: https://e.org 'T'"
     assert with_definitions("None.", found) == "None."
-
-
-PLAIN = st.sampled_from(
-    [
-        *(
-            "word",
-            "Ärger",
-            "文字",
-            "a",
-            "I.",
-            "(yes)",
-            '"no"',
-            "it's",
-            "end.",
-            "why?",
-            "1.",
-            "2)",
-            "-",
-            "+",
-            "==",
-        ),
-        *(
-            "---",
-            "Note:",
-            ":",
-            "!",
-            "...",
-            "é…",
-            "100%",
-            "a@b.example",
-            "$x",
-            "C#",
-            "\u00a0",
-            "it’s",
-            "\n",
-            "\n\n",
-        ),
-    ]
-)
-MARKS = st.sampled_from(
-    ["*", "_a_", "`c`", "[x]", "<b>", "&", "#", ">", "|", "\\", "~", "\t", "\n    ", " ", "\n\n\n"]
-)
-WORDS = st.lists(st.one_of(PLAIN, PLAIN, PLAIN, PLAIN, PLAIN, MARKS), min_size=1, max_size=14)
-
-
-@given(WORDS)
-def test_a_text_is_given_as_python_markdown_gives_it_asked_or_not(words: list[str]) -> None:
-    text = " ".join(words).replace(" \n", "\n").replace("\n ", "\n").strip("\n")
-    if not _PARAGRAPHS.fullmatch(text):
-        return
-    converter = MarkdownConverter()
-    converter._shape.begin(PLACE, 3, Fragment())
-    assert CONVERTER.convert(text, PLACE).html == converter._markdown.convert(to_python_markdown(text))
-
-
-def test_most_of_what_people_write_is_such_words() -> None:
-    text = 'It isn\'t (always) so: "yes", 100 %, and C# — why?\nA line more.\n\nAnother paragraph.'
-    assert _PARAGRAPHS.fullmatch(text)
-    assert not _PARAGRAPHS.fullmatch("A list\n- of one")
