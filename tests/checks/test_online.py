@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -347,6 +350,22 @@ def test_files_without_links_ask_nobody(tmp_path: Path) -> None:
     called: list[int] = []
     found = online_findings([path], progress=lambda _phase, done, _total: called.append(done))
     assert (found, called) == ([], [])
+
+
+def test_ctrl_c_ends_a_check_whose_server_never_answers() -> None:
+    program = (
+        "import time; from newsletter.checks.online.ask import ask_all; print('asking', flush=True); "
+        "list(ask_all([('http://never.test/', False)], ask=lambda url, picture: time.sleep(60)))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as asking:
+        assert asking.stdout is not None
+        assert asking.stdout.readline() == "asking\n"
+        time.sleep(0.1)
+        asking.send_signal(signal.SIGINT)
+        _, said = asking.communicate(timeout=10)
+    assert said.endswith("KeyboardInterrupt\n")
 
 
 def test_an_interrupt_is_not_kept_waiting() -> None:

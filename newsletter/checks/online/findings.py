@@ -63,9 +63,10 @@ def online_findings(
         first = next(position for position, found in enumerate(places) if found)
         _report_offline(places[first][0], total, collected[first])
     else:
+        reached = any(answer.failure not in {*_NOBODY, Failure.PRIVATE} for answer in answers.values())
         for found, findings in zip(places, collected, strict=True):
             for place in found:
-                _report(place, answers[place.url], findings)
+                _report(place, answers[place.url], findings, reached=reached)
     return [diagnostic for findings in collected for diagnostic in findings.found]
 
 
@@ -113,19 +114,19 @@ def _report_offline(place: _Place, total: int, findings: Findings) -> None:
     )
 
 
-def _report(place: _Place, answer: Answer, findings: Findings) -> None:
+def _report(place: _Place, answer: Answer, findings: Findings, *, reached: bool) -> None:
     what = "picture" if place.picture else "page"
     match answer.failure:
         case None:
             _report_status(place, answer, what, findings)
         case Failure.NO_HOST:
-            _add(
-                findings,
-                "NL851",
-                "there is no such host",
-                place,
-                "correct the address, or leave the link out",
+            # Some resolvers say so without a network as well.
+            way_out = (
+                "correct the address, or leave the link out"
+                if reached
+                else "is there a network? Else correct the address"
             )
+            _add(findings, "NL851", "there is no such host", place, way_out)
         case Failure.PRIVATE:
             message = f"the {what} is in a private network, or its redirection leads there"
             _add(findings, "NL854", message, place, "use an address that readers can reach")
