@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from newsletter.checks.online.ask import ask_all
 from newsletter.checks.online.fetch import Answer, Failure, fetch
 from newsletter.checks.online.findings import online_findings
 from newsletter.checks.online.guard import Address, NoHostError, is_public, resolved
+from tests.fakes.smtp import make_certificate
 
 GOOD = (Path(__file__).parent.parent / "cases" / "NL312" / "good.md").read_text("utf-8")
 GUIDE = (Path(__file__).parent.parent / "cases" / "NL501" / "good.md").read_text("utf-8")
@@ -161,6 +163,27 @@ def test_what_is_no_server_and_what_is_no_address_are_told_apart() -> None:
         assert ask(f"http://127.0.0.1:{taken.getsockname()[1]}/").failure is Failure.UNREACHABLE
     assert ask("http://[::1").failure is Failure.NO_ADDRESS
     assert ask("http://a b/").failure in {Failure.NO_ADDRESS, Failure.NO_HOST}
+
+
+def test_a_certificate_is_judged_by_the_name_in_the_link(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(certificate, key)
+    site.socket = server.wrap_socket(site.socket, server_side=True)
+    port = site.server_address[1]
+
+    def here(_host: str, _port: int) -> list[Address]:
+        return [ip_address("127.0.0.1")]
+
+    secure = partial(fetch, may_reach=reach, resolve=here, seconds=2)
+    assert secure(f"https://localhost:{port}/").failure is Failure.CERTIFICATE
+    monkeypatch.setattr(
+        "newsletter.checks.online.fetch._trust", lambda: ssl.create_default_context(cafile=str(certificate))
+    )
+    assert secure(f"https://localhost:{port}/page") == Answer(200)
+    assert secure(f"https://another.example:{port}/").failure is Failure.CERTIFICATE
 
 
 @pytest.mark.parametrize(
