@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from newsletter.app import Workspace
@@ -38,6 +39,7 @@ from newsletter.send.recipients import Recipients
 from newsletter.send.run import sample_mime
 
 # How `Templates` names the place of a mistake.
+_TEMPLATE_MISTAKE = "NL760"
 _TEMPLATE_LINE = re.compile(r"(/.+\.j2):(\d+): (.+)", re.DOTALL)
 
 
@@ -70,6 +72,7 @@ class Builder:
         # findings that other files have a part in.
         self._unrendered: dict[Path, tuple[Diagnostic, ...]] = {}
         self._known: dict[Path, ParseResult] = {}
+        self._of_messages: dict[Path, Sequence[Diagnostic]] = {}
 
     def identity(self) -> dict[str, str | bool]:
         """What the page calls the newsletter and its reader."""
@@ -124,10 +127,18 @@ class Builder:
         self._unrendered[path] = (cause,)
         return Broken((cause,), text_of(path))
 
-    def findings(self, path: Path) -> list[Diagnostic]:
-        """Everything the checks say about the file; never raises."""
+    def findings(self, path: Path, *, as_before: bool = False) -> list[Diagnostic]:
+        """Everything the checks say about the file; never raises.
+
+        Args:
+            path: the issue's file.
+            as_before: it is as it was when it was last asked about, and so is what it is made of: only what other
+                files have a part in may have changed.
+        """
         name = self.name_of(path)
         try:
+            if not as_before or path not in self._of_messages:
+                self._of_messages[path] = self._of_the_message(path)
             return self._check(path, name)
         except NewsletterError as error:
             return [unforeseen(name, error.message, error.hint)]
@@ -141,7 +152,8 @@ class Builder:
         where = _TEMPLATE_LINE.match(error.message)
         if where is None:
             return unforeseen(name, error.message, error.hint)
-        return unforeseen(self.name_of(Path(where[1])), where[3], error.hint, int(where[2]))
+        found = unforeseen(self.name_of(Path(where[1])), where[3], error.hint, int(where[2]))
+        return replace(found, code=_TEMPLATE_MISTAKE)
 
     def frozen(self, path: Path) -> bytes:
         """The issue as a send through the settings' provider would freeze it.
@@ -165,17 +177,15 @@ class Builder:
         _, found = check_file(path, kinds=self._settings.kinds, off=off, errors=table.errors, display=name)
         parsed = self._known[path] = self._parse(path)
         others = [other for file, other in self._known.items() if file != path and file.is_file()]
-        more = settled(
-            [*check_across([parsed], others), *self._of_the_message(path, parsed)], off, table.errors
-        )
+        more = settled([*check_across([parsed], others), *self._of_messages[path]], off, table.errors)
         return sorted(dict.fromkeys([*found, *without_repeats(more, found)]), key=by_place)
 
-    def _of_the_message(self, path: Path, parsed: ParseResult) -> Sequence[Diagnostic]:
+    def _of_the_message(self, path: Path) -> Sequence[Diagnostic]:
         """What rendering and the rules on the finished message say."""
-        # What took all the time there is would take it again.
-        if path in self._unrendered or parsed.issue is None:
-            return self._unrendered.get(path, ())
-        return check_rendered(parsed.issue, self._rendering)
+        if path in self._unrendered:  # what took all the time there is would take it again
+            return self._unrendered[path]
+        issue = self._parse(path).issue
+        return check_rendered(issue, self._rendering) if issue is not None else ()
 
     def _judged_with(self) -> Rendering:
         home = self.workspace.home

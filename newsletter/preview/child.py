@@ -51,9 +51,9 @@ class Bench:
         """The picture of a file."""
         return self._made.build(path, reader)
 
-    def findings(self, path: Path) -> list[Diagnostic]:
+    def findings(self, path: Path, as_before: bool) -> list[Diagnostic]:  # noqa: FBT001 - orders go by place
         """What the checks say about a file."""
-        return self._made.findings(path)
+        return self._made.findings(path, as_before=as_before)
 
     def summary(self, path: Path) -> Summary | None:
         """What the front matter of a file says."""

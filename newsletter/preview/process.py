@@ -105,10 +105,10 @@ class RenderProcess:
             return Broken((_refused(name, error),), text_of(path))
         return found
 
-    def findings(self, path: Path, name: str) -> list[Diagnostic]:
-        """Everything the checks say about the file."""
+    def findings(self, path: Path, name: str, *, as_before: bool = False) -> list[Diagnostic]:
+        """Everything the checks say about the file; see `Builder.findings`."""
         try:
-            found: list[Diagnostic] = self._call("findings", path)
+            found: list[Diagnostic] = self._call("findings", path, as_before)
         except ProcessLostError as error:
             return [_lost(name, error)]
         except NewsletterError as error:

@@ -55,12 +55,20 @@ class Copy:
 
 @dataclass
 class Entry:
-    """One issue's file."""
+    """One issue's file.
+
+    Attributes:
+        summary: for the list.
+        copies: what was seen of it, by reader.
+        findings: everything found; None where it has to be looked at.
+        as_before: whether it is looked at for the sake of other files alone.
+    """
 
     path: Path
     summary: Summary
     copies: dict[str, Copy] = field(default_factory=dict)
     findings: list[Diagnostic] | None = None
+    as_before: bool = False
 
     def copy(self, reader: str) -> Copy:
         """What was seen of it for `reader`."""

@@ -264,8 +264,10 @@ class Studio:
                 time.sleep(_HAND_OVER)
                 self._tell_message(key, entry, viewers)
         for key, entry in self._shelf.items():
-            if key in touched or any(d.code.startswith(_BETWEEN_FILES) for d in entry.findings or ()):
-                entry.findings = None
+            if key in touched:
+                entry.findings, entry.as_before = None, False
+            elif any(found.code.startswith(_BETWEEN_FILES) for found in entry.findings or ()):
+                entry.findings, entry.as_before = None, True
         # What is looked at is checked first.
         for key in {viewer.key for viewer in self._viewers} & touched.keys():
             self._check(touched[key])
@@ -298,7 +300,8 @@ class Studio:
             entry.summary = result.summary
 
     def _check(self, entry: Entry) -> None:
-        entry.findings = self._process.findings(entry.path, self.name_of(entry.path))
+        name = self.name_of(entry.path)
+        entry.findings = self._process.findings(entry.path, name, as_before=entry.as_before)
         if not any(copy.fresh for copy in entry.copies.values()):
             entry.summary = self._process.summary(entry.path) or entry.summary
 
