@@ -106,7 +106,10 @@ class Element:
 
     @property
     def is_hidden(self) -> bool:
-        """Whether its own styles keep it from being seen, as those of a preheader do."""
+        """Whether its own styles keep it from being seen, as those of a preheader do.
+
+        `mso-hide` hides from Outlook for Windows alone: a button has it that is drawn another way there.
+        """
         if self.tag in UNSEEN or "hidden" in self.attributes:
             return True
         if not self.own:
@@ -118,7 +121,6 @@ class Element:
         return (
             styles.get("display") == "none"
             or styles.get("visibility") == "hidden"
-            or styles.get("mso-hide") == "all"
             or _NOTHING.match(styles.get("opacity", "1")) is not None
             # Without `font-size: 0`: layouts close the gaps between cells with it, and set it again inside.
             or (shut and styles.get("overflow") == "hidden")

@@ -86,6 +86,7 @@ def test_a_graceful_use_is_no_finding(body: str, head: str) -> None:
         ('<p style="background-image: url(data:image/png;base64,AA==)">a</p>', "", "NL724"),
         ('<p><a href="http://192.168.0.4/">Our router</a></p>', "", "NL732"),
         ('<p><a href="https://www.example.org/">Somebody</a></p>', "", "NL732"),
+        ('<p style="mso-hide: all; color: #dddddd">Seen by all but one</p>', "", "NL710"),
         ("<p>a\x85b</p>", "", "NL733"),
         ("<p>zero\ufeffwidth</p>", "", "NL733"),
         ('<p><a href="#none">Down</a></p>', "", "NL734"),
