@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newsletter.checks import addresses, inbox_line, layout, links, narrow, pictures, text, words
+from newsletter.checks import addresses, inbox_line, layout, links, narrow, pictures, text, unlinked, words
 from newsletter.checks.rule import Rule, Subject
 from newsletter.content.document import Findings
 from newsletter.content.issue import ParseResult
@@ -23,6 +23,7 @@ RULES: tuple[Rule, ...] = (
     *layout.RULES,
     *inbox_line.RULES,
     *addresses.RULES,
+    *unlinked.RULES,
     *pictures.RULES,
     *words.RULES,
     *narrow.RULES,
