@@ -146,11 +146,14 @@ def _is_plain(rule: StyleRule) -> bool:
     return not _STATE.search(rule.selector) and all(_PLAIN_MEDIA.match(one) for one in rule.conditions)
 
 
-def _by_day(page: Page) -> list[StyleRule]:
+def rules_by_day(page: Page) -> list[StyleRule]:
+    """The rules that hold under no condition."""
     return [rule for rule in page.rules if _is_plain(rule) and not rule.selector.startswith("[data-ogs")]
 
 
-def _in_the_dark(page: Page) -> list[StyleRule]:
+def rules_in_the_dark(page: Page) -> list[StyleRule]:
+    """The rules that hold where `prefers-color-scheme` is dark; none where the mail has nothing to say of it."""
+
     def is_meant(rule: StyleRule) -> bool:
         return not _STATE.search(rule.selector) and all(
             _PLAIN_MEDIA.match(one) or (_DARK.search(one) and "width" not in one) for one in rule.conditions
@@ -162,7 +165,7 @@ def _in_the_dark(page: Page) -> list[StyleRule]:
 
 def _in_outlook(page: Page) -> list[StyleRule]:
     """What Outlook.com shows in the dark; nothing where the mail leaves the grounds to it, which can't be foreseen."""
-    found, grounds = _by_day(page), False
+    found, grounds = rules_by_day(page), False
     for rule in page.rules:
         if not _is_plain(rule):
             continue
@@ -177,7 +180,7 @@ def _in_outlook(page: Page) -> list[StyleRule]:
 
 
 def _check_looks(mail: OutgoingMail, report: Report) -> None:
-    day = Looks(mail.page, _by_day(mail.page), Look())
+    day = Looks(mail.page, rules_by_day(mail.page), Look())
     _check_contrast(mail.page, day, report)
     _check_links(mail.page, day, report)
     _check_text(mail.page, day, report)
@@ -195,7 +198,7 @@ def _check_contrast(page: Page, day: Looks, report: Report) -> None:
     )
     dark_initial = Look(_DARK_TEXT, _DARK_GROUND) if "dark" in schemes else Look()
     for rules, initial, where in (
-        (_in_the_dark(page), dark_initial, " in the mail's own dark colours"),
+        (rules_in_the_dark(page), dark_initial, " in the mail's own dark colours"),
         (_in_outlook(page), Look(), " in Outlook.com's dark mode"),
     ):
         if rules:
