@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -93,11 +94,17 @@ class _Making:
             if others <= there and set(assets) <= others:
                 return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
         known = {path: before[path][1:] for path in there}
+        common = {
+            # Jinja asks for an attribute before it looks into a table.
+            "site": SimpleNamespace(**site),
+            "css": f"{self._root}/assets/{css_name}",
+            "same": _Same(),
+        }
         folder = NewFolder(self._out, self._spare, known)
         try:
             for at, page in enumerate(pages):
                 inputs.told("pages", at, len(pages))
-                self._write(folder, page, current, {"site": site, "css": f"{self._root}/assets/{css_name}"})
+                self._write(folder, page, current, common)
             for at, (path, file) in enumerate(assets.items()):
                 inputs.told("pictures", at, len(assets))
                 if path in there or path in drawn:
@@ -157,7 +164,7 @@ class _Making:
             if page.has_twin:
                 folder.keep(_twin(page))
             return
-        values = {**page.values, **common}
+        values = {**page.values, **common, "page": SimpleNamespace(**page.values["page"])}
         if page.entry is not None:
             values["body"] = Markup(self._html(page))  # noqa: S704 - from a template that escapes
         html = self._templates.render(values, f"site/{page.template}.html.j2")
@@ -283,6 +290,18 @@ class _Making:
             {**look, "code_classes": list(highlight.CLASSES.items())}, "site/style.css.j2"
         )
         return f"style-{digest(css)[:12]}.css", css
+
+
+class _Same:
+    """Lets a template make what is the same on every page once: `{% call same("footer") %}`, and it is kept by that name."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, str] = {}
+
+    def __call__(self, name: str, caller: Callable[[], str]) -> str:
+        if name not in self._kept:
+            self._kept[name] = caller()
+        return self._kept[name]
 
 
 def _twin(page: Page) -> str:
