@@ -59,16 +59,7 @@ class _Making:
     def run(self) -> tuple[Sources, Built]:
         """All of it."""
         inputs = self._inputs
-        reader = Reader(
-            inputs.publication,
-            inputs.options,
-            self._templates,
-            self._cache,
-            self._root,
-            workshop=inputs.workshop,
-            told=inputs.told,
-        )
-        sources = reader.read(inputs.issues, inputs.guides, inputs.sent)
+        sources = self._read()
         made = Pages(sources, inputs.publication, inputs.options, self._root)
         pages = made.all()
         cards = Cards(inputs.publication, inputs.theme).give(pages) if inputs.options.cards else {}
@@ -94,12 +85,8 @@ class _Making:
             if others <= there and set(assets) <= others:
                 return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
         known = {path: before[path][1:] for path in there}
-        common = {
-            # Jinja asks for an attribute before it looks into a table.
-            "site": SimpleNamespace(**site),
-            "css": f"{self._root}/assets/{css_name}",
-            "same": _Same(),
-        }
+        # Jinja asks for an attribute before it looks into a table.
+        common = {"site": SimpleNamespace(**site), "css": f"{self._root}/assets/{css_name}", "same": _Same()}
         folder = NewFolder(self._out, self._spare, known)
         try:
             for at, page in enumerate(pages):
@@ -127,6 +114,19 @@ class _Making:
         self._cache.set_about(f"search:{self._out}", searched)
         written = sum(known.get(path) != found for path, found in folder.files.items())
         return sources, Built(True, *counts, written, findings)  # noqa: FBT003 - as above
+
+    def _read(self) -> Sources:
+        inputs = self._inputs
+        reader = Reader(
+            inputs.publication,
+            inputs.options,
+            self._templates,
+            self._cache,
+            self._root,
+            workshop=inputs.workshop,
+            told=inputs.told,
+        )
+        return reader.read(inputs.issues, inputs.guides, inputs.sent)
 
     # What there is to do ------------------------------------------------------------------------
 
