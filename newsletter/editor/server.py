@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -16,6 +16,9 @@ from newsletter.checks.fix import apply_fixes
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.editor.session import Session
 
+# Seconds without a key pressed after which a text is checked: who types fast would wait behind the checks of
+# texts that are none any more.
+_PAUSE = 0.1
 _SEVERITY = {
     Severity.ERROR: types.DiagnosticSeverity.Error,
     Severity.WARNING: types.DiagnosticSeverity.Warning,
@@ -25,8 +28,10 @@ _SEVERITY = {
 
 def make_server() -> LanguageServer:
     """A server whose `start_io` serves one editor until it says goodbye or goes away."""
+    # The whole text at each change: pygls counts the lines of a partial one by `splitlines`, which ends them at
+    # U+2028, U+0085 and form feeds too; editors don't, and from there on it would hold another text than they.
     server = LanguageServer(
-        "newsletter", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Incremental
+        "newsletter", __version__, text_document_sync_kind=types.TextDocumentSyncKind.Full
     )
     _Answers(server)
     return server
@@ -36,6 +41,7 @@ class _Answers:
     def __init__(self, server: LanguageServer) -> None:
         self._server, self._session = server, Session()
         self._told: set[str] = set()
+        self._waiting: dict[str, asyncio.TimerHandle] = {}
         server.feature(types.TEXT_DOCUMENT_DID_OPEN)(_function(self.opened))
         server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_function(self.changed))
         server.feature(types.TEXT_DOCUMENT_DID_SAVE)(_function(self.saved))
@@ -58,14 +64,17 @@ class _Answers:
         self._publish(params.text_document.uri)
 
     def changed(self, params: types.DidChangeTextDocumentParams) -> None:
-        self._publish(params.text_document.uri)
+        uri = params.text_document.uri
+        self._stop_waiting(uri)
+        self._waiting[uri] = asyncio.get_running_loop().call_later(_PAUSE, self._publish, uri)
 
     def saved(self, _params: types.DidSaveTextDocumentParams) -> None:
         # A file that was saved may take an address or a number from another that is open.
-        for uri in list(self._server.workspace.text_documents):
-            self._publish(uri)
+        for document in list(self._server.workspace.text_documents.values()):
+            self._publish(document.uri)
 
     def closed(self, params: types.DidCloseTextDocumentParams) -> None:
+        self._stop_waiting(params.text_document.uri)
         self._send(params.text_document.uri, [])
 
     # What it asks -----------------------------------------------------------------------------------
@@ -74,7 +83,7 @@ class _Answers:
         document = self._document(params.text_document.uri)
         if document is None:
             return []
-        path, text = _path(document), document.source
+        path, text = Path(document.path), document.source
         lines = text.split("\n")
         at = self._codec.position_from_client_units(lines, params.position)
         return [
@@ -97,7 +106,7 @@ class _Answers:
             return None
         text = document.source
         at = self._codec.position_from_client_units(text.split("\n"), params.position)
-        said = self._session.explain(_path(document), text, at.line, at.character)
+        said = self._session.explain(Path(document.path), text, at.line, at.character)
         return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, said)) if said else None
 
     def actions(self, params: types.CodeActionParams) -> list[types.CodeAction]:
@@ -107,7 +116,7 @@ class _Answers:
             return []
         uri, text = document.uri, document.source
         lines = text.split("\n")
-        found = [one for one in self._session.findings(_path(document), text) if one.fix is not None]
+        found = [one for one in self._session.findings(Path(document.path), text) if one.fix is not None]
         made = [
             types.CodeAction(
                 title=one.help or f"Mend {one.code}: {one.message}",
@@ -136,18 +145,24 @@ class _Answers:
 
     def _document(self, uri: str) -> TextDocument | None:
         """An issue or guide that the editor shows; anything else is none of ours."""
-        if urlsplit(uri).scheme != "file" or uri not in self._server.workspace.text_documents:
-            return None
         document = self._server.workspace.get_text_document(uri)
-        return document if self._session.is_ours(_path(document), document.source) else None
+        # Of a document that isn't open, nothing but its address is known.
+        if document.version is None or not uri.startswith("file:"):
+            return None
+        return document if self._session.is_ours(Path(document.path), document.source) else None
+
+    def _stop_waiting(self, uri: str) -> None:
+        if waiting := self._waiting.pop(uri, None):
+            waiting.cancel()
 
     def _publish(self, uri: str) -> None:
+        self._stop_waiting(uri)
         document = self._document(uri)
         if document is None:
             self._send(uri, [])
             return
         lines = document.source.split("\n")
-        found = self._session.findings(_path(document), document.source)
+        found = self._session.findings(Path(document.path), document.source)
         self._send(uri, [self._diagnostic(one, lines) for one in found], document.version)
         for mistake in set(self._session.mistakes.values()) - self._told:
             self._server.window_show_message(types.ShowMessageParams(types.MessageType.Error, mistake))
@@ -196,7 +211,3 @@ def _function(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return method(params)
 
     return call
-
-
-def _path(document: Any) -> Path:
-    return Path(unquote(urlsplit(document.uri).path))

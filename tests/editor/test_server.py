@@ -57,7 +57,8 @@ class Editor:
 
     def _begin(self) -> None:
         home = self.home
-        self.ask("initialize", {"processId": None, "rootUri": home.as_uri(), "capabilities": {}})
+        said = self.ask("initialize", {"processId": None, "rootUri": home.as_uri(), "capabilities": {}})
+        self.capabilities: dict[str, Any] = said["capabilities"]
         self.tell("initialized", {})
 
     def tell(self, method: str, params: Any, number: int | None = None) -> None:
@@ -204,6 +205,61 @@ def test_wrong_settings_are_told_and_the_server_goes_on(editor: Editor) -> None:
     said = next(message for message in editor.told if message.get("method") == "window/showMessage")
     assert "unknown key `nmae`" in said["params"]["message"]
     settings.write_text(right)
+
+
+def test_a_folder_with_a_space_in_its_name_is_served(tmp_path: Path) -> None:
+    home = tmp_path / "Meine Notizen ü"
+    (home / "issues").mkdir(parents=True)
+    (home / "newsletter.toml").write_text('name = "Notes"\n')
+    other = Editor(home)
+    uri = other.open(home / "issues" / "001-100 % ours.md", ISSUE)
+
+    assert "NL102" in {one["code"] for one in other.findings(uri)}
+    other.tell("textDocument/didSave", {"textDocument": {"uri": uri}})
+    assert "NL102" in {one["code"] for one in other.findings(uri)}
+    hovered = other.ask(
+        "textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 2}}
+    )
+    assert hovered is not None
+    assert other.close() == 0
+
+
+def test_who_types_fast_does_not_wait_for_the_checks_of_what_is_gone(editor: Editor) -> None:
+    uri = editor.open(editor.home / "issues" / "006-sixth.md", ISSUE.replace("number: 1", "number: 6"))
+    editor.findings(uri)
+    for version in range(2, 52):
+        editor.change(uri, ISSUE.replace("tgas", f"key{version}"), version)
+
+    # The answer to a request comes after all that was told before it.
+    editor.ask("textDocument/hover", {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 2}})
+    rounds = [editor.findings(uri)]
+    while not any("key51" in one["message"] for one in rounds[-1]):
+        rounds.append(editor.findings(uri))
+    assert len(rounds) < 10
+
+
+def test_a_text_is_the_editors_own_whatever_ends_a_line_in_other_programs(editor: Editor) -> None:
+    capabilities = editor.capabilities
+    assert capabilities["textDocumentSync"]["change"] == 1, "whole texts: ranges are counted in other lines"
+
+    uri = editor.open(editor.home / "issues" / "007-seventh.md", ISSUE)
+    editor.findings(uri)
+    editor.change(uri, ISSUE.replace("Ünïcode", "U\u2028\x0c\x85"))
+    assert next(one for one in editor.findings(uri) if one["code"] == "NL102")["range"]["start"]["line"] == 5
+
+
+def test_a_file_that_was_closed_is_told_nothing_more(editor: Editor) -> None:
+    uri = editor.open(editor.home / "issues" / "008-eighth.md", ISSUE)
+    editor.findings(uri)
+    editor.change(uri, ISSUE + "\n")
+    editor.tell("textDocument/didClose", {"textDocument": {"uri": uri}})
+    assert editor.findings(uri) == []
+
+    later = editor.open(editor.home / "issues" / "009-ninth.md", ISSUE)
+    editor.findings(later)
+    editor.change(later, ISSUE + "\n")
+    editor.findings(later)
+    assert not any(message["params"].get("uri") == uri for message in editor.told if message.get("params"))
 
 
 def test_it_ends_when_the_editor_does(editor: Editor) -> None:
