@@ -2,11 +2,13 @@
 
 In one run, on one copy of a real issue of this repository: the floor (a write until watchfiles tells
 of it), the build (reading to the finished message), and the whole way until Chromium has painted the
-change. Run it by hand: `.venv/bin/python tests/benchmarks/preview.py [ROUNDS]`.
+change. Run it by hand: `.venv/bin/python tests/benchmarks/preview.py [ROUNDS] [--peers DIR]`; the last also
+measures react-email and Maizzle, installed from npm into DIR.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import statistics
 import sys
@@ -18,12 +20,17 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 from watchfiles import watch
 
+if __name__ == "__main__":
+    # Run as a script: the root of the repository, for `tests`.
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
 from newsletter.app import open_workspace
 from newsletter.preview.build import Builder
 from newsletter.preview.picture import Picture
 from newsletter.preview.server import PreviewServer
 from newsletter.preview.studio import open_studio
 from newsletter.preview.watch import Watcher
+from tests.benchmarks.preview_peers import PEERS, measure
 
 ROOT = Path(__file__).parents[2]
 ISSUE = "001-rag-or-fine-tuning.md"
@@ -106,7 +113,11 @@ def saves(page: Page, path: Path, text: str, rounds: int) -> list[float]:
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    parser = argparse.ArgumentParser(description="Save to visible.")
+    parser.add_argument("rounds", nargs="?", type=int, default=20)
+    parser.add_argument("--peers", type=Path)
+    asked = parser.parse_args()
+    rounds = asked.rounds
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder).resolve()
         path = scratch(home)
@@ -129,6 +140,9 @@ def main() -> None:
             page.frame_locator("#frame").get_by_text(MARK).first.wait_for()
             saves(page, path, text, 3)  # warm
             measured["save → visible in Chromium"] = saves(page, path, text, rounds)
+            page.close()
+            for peer in PEERS if asked.peers else ():
+                measured[f"the same in {peer.name}"] = measure(peer, asked.peers, browser, rounds)
             browser.close()
         server.stop()
         thread.join()
@@ -139,6 +153,9 @@ def main() -> None:
     whole = statistics.median(measured["save → visible in Chromium"])
     lowest = statistics.median(measured["write → watchfiles (floor)"])
     build = statistics.median(measured["build after an edit"])
+    for name, times in measured.items():
+        if name.startswith("the same"):
+            print(f"{name}: {statistics.median(times) / whole:.1f} times as long")
     print(f"ratio to the floor {whole / lowest:.1f}; the build is {build / whole:.0%} of the whole")
 
 
