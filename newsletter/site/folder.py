@@ -76,10 +76,16 @@ class NewFolder:
 
     def write(self, path: str, data: bytes) -> None:
         """A new file."""
-        target = self._place(path)
-        with open(target, "wb") as file:  # noqa: PTH123 - some thousand times a build
-            file.write(data)
-        self._note(path, target)
+        # Some thousand times a build: a file object asks the system twice as much.
+        file = os.open(self._place(path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(file, left) :]
+            status = os.fstat(file)
+        finally:
+            os.close(file)
+        self.files[path] = (status.st_mtime_ns, status.st_size)
 
     def keep(self, path: str) -> None:
         """The file as the old folder has it; the bytes are not copied where the disk can share them."""
@@ -123,11 +129,13 @@ class NewFolder:
             self._folders = {f for f in self._folders if f != path and not f.startswith(inside)}
             self._found = {f: status for f, status in self._found.items() if not f.startswith(inside)}
         elif folder not in self._folders:
-            for name in _above(path):
+            for name in reversed([*_above(path)]):
+                if name in self._folders:
+                    continue
                 if self._found.pop(name, None):
                     os.unlink(f"{self._new}/{name}")  # noqa: PTH108 - as above
-            os.makedirs(f"{self._new}/{folder}", exist_ok=True)  # noqa: PTH103 - as above
-            self._folders.add(folder)
+                os.mkdir(f"{self._new}/{name}")  # noqa: PTH102 - as above
+                self._folders.add(name)
         return target
 
     def _note(self, path: str, target: str) -> None:
