@@ -73,10 +73,14 @@ def ask(
             f"a question has a word, and at most {LONGEST_QUESTION:,} characters",
             hint='write it in quotes: newsletter ask "when does fine-tuning pay?"',
         )
+    if no_model and (model or base_url):
+        raise UsageError("--no-model asks no model", hint="leave out --no-model, or --model and --base-url")
     workspace = open_workspace()
     settings = workspace.settings
     name = "" if no_model else model or settings.ask.model
     endpoint = None
+    if base_url and not name:
+        raise UsageError("--base-url is given, and no model to ask there", hint="name one with --model")
     if name:
         from newsletter.site.chat_endpoint import KEY_VARIABLE, chat_endpoint
 

@@ -114,6 +114,8 @@ def _file(workspace: Workspace, file: Path | None) -> Path:
 
 
 def _print(where: str, done: Evaluation, depths: Sequence[int], passages: Sequence[Passage]) -> None:
+    from newsletter.cli.terminal_text import printable
+
     number = len(done.answerable)
     beside = f", {len(done.others)} that nothing answers" if done.others else ""
     print(f"{where}: {counted(number, 'question')}{beside}, {counted(len(passages), 'passage')}")
@@ -132,13 +134,18 @@ def _print(where: str, done: Evaluation, depths: Sequence[int], passages: Sequen
         if not judged.rank:
             print(f"\n{_missed(judged, max(depths))}")
     for case, anchor in done.unknown:
-        print(f"{_place(where, case)}: {paint('no passage', 31)} has the anchor {anchor}", file=sys.stderr)
+        print(
+            f"{_place(where, case)}: {paint('no passage', 31)} has the anchor {printable(anchor)}",
+            file=sys.stderr,
+        )
 
 
 def _missed(judged: Judged, depth: int) -> str:
+    from newsletter.cli.terminal_text import printable
+
     instead = "".join(f"\n  found     {id_}" for id_ in judged.found[:_INSTEAD]) or "\n  found     nothing"
     expected = "".join(f"\n  expected  {id_}" for id_ in judged.expected)
-    return f"not among the first {depth}: {paint(judged.case.question, 1)}{expected}{instead}"
+    return f"not among the first {depth}: {paint(printable(judged.case.question), 1)}{expected}{instead}"
 
 
 def _place(where: str, case: Case) -> str:

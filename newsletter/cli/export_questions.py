@@ -41,6 +41,11 @@ def questions(
     Example: newsletter export questions --out bank/
     """
     chosen = _targets(out, format_)
+    if as_json and str(out) == "-":
+        raise UsageError(
+            "--json prints what was written, and standard output gets the questions themselves",
+            hint="leave out --json, or name a file for --out",
+        )
     workspace = open_workspace()
     published = published_or_exit(workspace, drafts=drafts)
     from newsletter.site.questions_export import bank, questions_of

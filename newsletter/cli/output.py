@@ -50,10 +50,16 @@ def from_here(path: Path) -> Path:
 
 
 def print_error(message: str, hint: str) -> None:
-    """Print what went wrong and what to do, to standard error."""
-    print(f"{paint('error', 1, 31, stream=sys.stderr)}: {message}", file=sys.stderr)
+    """Print what went wrong and what to do, to standard error.
+
+    What a file, a server or an argument put into the words is shown, never obeyed by the terminal.
+    """
+    from newsletter.cli.terminal_text import printable
+
+    shown, way_out = ("\n".join(map(printable, text.split("\n"))) for text in (message, hint))
+    print(f"{paint('error', 1, 31, stream=sys.stderr)}: {shown}", file=sys.stderr)
     if hint:
-        print(f"  {paint('help', 1, stream=sys.stderr)}: {hint}", file=sys.stderr)
+        print(f"  {paint('help', 1, stream=sys.stderr)}: {way_out}", file=sys.stderr)
 
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:

@@ -78,8 +78,10 @@ class ChatEndpoint:
     def __init__(self, base_url: str, model: str, key: str, patience: float = PATIENCE) -> None:
         base = base_url.rstrip("/")
         if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", base):
+            # A name with a password, or a key behind a question mark, is what some write there.
+            shown = re.sub(r"[?#].*", "?…", re.sub(r"//.*@", "//…@", base_url))
             raise UsageError(
-                f"`{base_url}` is no address of a model",
+                f"`{shown}` is no address of a model",
                 hint="write all of it, such as https://api.openai.com/v1 or http://127.0.0.1:11434/v1",
             )
         local = is_this_machine(base)

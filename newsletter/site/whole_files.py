@@ -34,8 +34,10 @@ def write_whole(files: Mapping[Path, str]) -> None:
         for draft, path in drafts:
             draft.replace(path)
     except OSError as error:
+        in_the_way = next((above for above in path.parents if above.is_file()), None)
+        why = f"{in_the_way} is a file" if in_the_way else error.strerror or error
         raise NewsletterError(
-            f"{path} can't be written: {error.strerror or error}", hint="name another place with --out"
+            f"{path} can't be written: {why}", hint="name another place with --out"
         ) from error
     finally:
         for draft, _ in drafts:

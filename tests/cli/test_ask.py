@@ -144,6 +144,34 @@ def test_retrieval_is_measured_and_an_anchor_that_is_gone_is_found_out(home: Pat
     assert "questions.csv:3: no passage has the anchor gone#concept" in done.stderr
 
 
+def test_nothing_in_a_file_of_questions_is_obeyed_by_the_terminal(home: Path, inside: CliRunner) -> None:
+    cases = [
+        {"question": "Is \x1b[31mred lost?", "anchors": ["gone\x1b]0;mine\x07#concept"]},
+        {"question": "Bread \x1b[31mor sourdough?", "anchors": ["hybrid-retrieval#concept"]},
+    ]
+    (home / "hostile.jsonl").write_text("\n".join(map(json.dumps, cases)))
+    done = inside.invoke(evaluate.app, ["hostile.jsonl", "--drafts"])
+    assert done.exit_code == 1
+    assert "Bread ␛[31mor" in done.stdout
+    assert "gone␛]0;mine␇#concept" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--base-url", "http://127.0.0.1:9/v1"), "no model to ask there"),
+        (("--no-model", "--model", "small"), "--no-model asks no model"),
+    ],
+)
+def test_options_that_would_do_nothing_are_a_mistake_of_use(
+    inside: CliRunner, arguments: tuple[str, ...], message: str
+) -> None:
+    failure = inside.invoke(ask.app, [QUESTION, *arguments]).exception
+    assert isinstance(failure, UsageError)
+    assert message in failure.message
+
+
 def test_figures_are_there_for_scripts(run: Run, home: Path) -> None:
     printed = run("eval", "--drafts", "--json", cwd=home)
     assert printed.returncode == 0, printed.stderr

@@ -66,6 +66,7 @@ def test_drafts_stay_at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (("--out", "q.xlsx"), "q.xlsx has an ending that tells no format"),
         (("--out", "q.json", "--format", "xml"), "there is no format `xml`"),
         (("--out", "-"), "standard output has no ending"),
+        (("--out", "-", "--format", "csv", "--json"), "standard output gets the questions themselves"),
     ],
 )
 def test_a_form_that_there_is_not_is_a_mistake_of_use(

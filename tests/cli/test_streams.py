@@ -61,6 +61,13 @@ def test_output_that_finds_no_room_is_an_error_in_a_sentence(tmp_path: Path) -> 
     assert "Exception" not in done.stderr
 
 
+def test_nothing_in_an_error_is_obeyed_by_the_terminal(run: Run) -> None:
+    printed = run("check", "\x1b]0;mine\x07\u202egnp.md").stderr
+    assert "\x1b" not in printed
+    assert "\x07" not in printed
+    assert "␛]0;mine␇<U+202E>gnp.md" in printed
+
+
 def test_a_command_that_does_not_exist_is_answered_with_the_nearest(run: Run) -> None:
     wrong = run("chek")
     assert wrong.returncode == 2
