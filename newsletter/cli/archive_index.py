@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from newsletter.cli.output import counted
-from newsletter.errors import NewsletterError
+from newsletter.cli.terminal_text import printable
+from newsletter.errors import NewsletterError, UsageError
 
 if TYPE_CHECKING:
     from newsletter.app import Workspace
@@ -24,8 +25,15 @@ def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex
     """The index with every published passage in it, for the length of the block.
 
     Raises:
+        UsageError: there is no newsletter here.
         NewsletterError: a file can't be read.
     """
+    if not workspace.issues_dir.is_dir():
+        # Otherwise a wrong folder answers like an empty archive, and gets an index of nothing.
+        raise UsageError(
+            f"there is no newsletter in {workspace.home}: it has no folder `{workspace.issues_dir.name}`",
+            hint="go to your newsletter's folder, or name it as NEWSLETTER_HOME",
+        )
     files = workspace.archive_files(drafts=drafts)
     with workspace.search_index(drafts=drafts) as index:
         if not index.ready and len(files.issues) > _MANY and sys.stderr.isatty():
@@ -37,6 +45,6 @@ def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex
             # Damage that only a look into it shows.
             index.begin_anew()
             updated = index.update(files)
-        for path in sorted({finding.path for finding in updated.findings}):
+        for path in sorted({printable(finding.path) for finding in updated.findings}):
             print(f"{path} has errors and counts as it was before: newsletter check {path}", file=sys.stderr)
         yield index

@@ -144,6 +144,17 @@ def test_retrieval_is_measured_and_an_anchor_that_is_gone_is_found_out(home: Pat
     assert "questions.csv:3: no passage has the anchor gone#concept" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("ask", "hello"), ("eval", "--questions")])
+def test_a_folder_without_a_newsletter_is_no_empty_archive(
+    run: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"there is no newsletter in {tmp_path}" in done.stderr
+    assert "NEWSLETTER_HOME" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_in_a_file_of_questions_is_obeyed_by_the_terminal(home: Path, inside: CliRunner) -> None:
     cases = [
         {"question": "Is \x1b[31mred lost?", "anchors": ["gone\x1b]0;mine\x07#concept"]},
