@@ -30,7 +30,12 @@ class Claims(NamedTuple):
     slugs: tuple[str, ...]
 
 
-_ALIASES = re.compile(r"^aliases[ \t]*:[ \t]*\[([^\]]*)\]", re.MULTILINE)
+# In brackets, or a line each.
+_ALIASES = re.compile(
+    r"^aliases[ \t]*:[ \t]*(?:\[(?P<row>[^\]]*)\]|(?:#.*)?(?P<lines>(?:\n[ \t]*(?:-[ \t].*|#.*)?$)+))",
+    re.MULTILINE,
+)
+_COMMENT = re.compile(r"(?:^|[ \t])#.*", re.MULTILINE)
 
 
 def read_claims(path: Path) -> Claims:
@@ -46,7 +51,9 @@ def read_claims(path: Path) -> Claims:
     value = None if is_guide(path, head) else number_in(block)
     slugs = [slug_in(path, head)]
     if aliases := _ALIASES.search(block):
-        slugs += [alias.strip(" \n\t\"'/") for alias in aliases[1].split(",")]
+        written = _COMMENT.sub("", aliases["row"] or aliases["lines"])
+        items = written.split(",") if aliases["row"] else written.split("\n")
+        slugs += [item.strip().removeprefix("-").strip(" \t\"'/") for item in items]
     return Claims(str(path), value, tuple(filter(None, slugs)))
 
 
@@ -115,9 +122,19 @@ def _check_addresses(
             findings.add(
                 "NL902",
                 f"the address `{slug}` is taken by {first}",
-                *place_of(document, key),
+                *(_place_of_alias(document, slug) if key == "aliases" else place_of(document, key)),
                 help="write another `slug`" if key == "slug" else f"remove it from `{key}`",
             )
+
+
+def _place_of_alias(document: Document, alias: str) -> tuple[int, int]:
+    """Where one of the aliases is written: in brackets, or on a line of its own."""
+    start, end = place_of(document, "aliases")
+    if document.front is None:
+        return start, end
+    word = re.compile(rf"(?<![\w/-]){re.escape(alias)}(?![\w/-])")
+    found = word.search(document.text, start, document.front[1])
+    return found.span() if found else (start, end)
 
 
 def _check_related(

@@ -31,6 +31,8 @@ _ON_THE_LANDING = 5
 # Of a filter: a page stays small however many topics there are.
 _MOST_TOPICS = 60
 _LEVELS = ("junior", "mid", "senior", "staff")
+# What only the service answers, at the same address.
+_OF_THE_SERVICE = frozenset(("api", "confirm", "join", "p", "preferences", "search", "u", "view"))
 _FILES = frozenset(("/feed.xml", "/atom.xml", "/feed.json", "/sitemap.xml", "/robots.txt", "/llms.txt"))
 
 
@@ -47,6 +49,7 @@ class Pages:
     def __init__(self, sources: Sources, publication: Publication, options: SiteOptions, root: str) -> None:
         self._issues, self._guides = sources.issues, sources.guides
         self._entries, self._unpublished = sources.entries, sources.unpublished
+        self._broken = sources.broken
         self._publication, self._options = publication, options
         self._addresses = Addresses(publication, root)
         self._root, self._language = root, publication.language
@@ -63,6 +66,10 @@ class Pages:
         pages += self._issue_pages()
         pages += [self._guide_page(guide) for guide in self._guides]
         known = {page.address: page for page in pages}
+        # A link to an old address is led to the page at once.
+        by_entry = {page.entry.path: page for page in pages if page.entry is not None}
+        for entry in self._entries:
+            known |= dict.fromkeys(_old_addresses(entry), by_entry[entry.path])
         pages += self._redirects()
         self._resolve(pages, known)
         return pages
@@ -307,10 +314,10 @@ class Pages:
 
     def _redirects(self) -> Iterator[Page]:
         for entry in self._entries:
-            for alias in entry.aliases:
-                page = head(self._addresses, f"/{alias}/", entry.title, "", hidden=True)
+            for alias in _old_addresses(entry):
+                page = head(self._addresses, alias, entry.title, "", hidden=True)
                 page["canonical"] = self._addresses.full(entry.address)
-                yield Page(f"/{alias}/", "redirect", {"page": page, "target": self._root + entry.address})
+                yield Page(alias, "redirect", {"page": page, "target": self._root + entry.address})
 
     # Links --------------------------------------------------------------------------------------
 
@@ -336,14 +343,15 @@ class Pages:
                         link,
                         f"the link `{link.written}` leads to an issue that isn't published yet",
                     )
-                else:
+                # A broken file is told about where it is broken; links to it are as their author wants them.
+                elif path[5:] not in self._broken:
                     self._report("NL601", entry, link, f"there is no issue or guide `{link.written}`")
                 return ""
         elif target:
             address = target.removeprefix(self._root) if self._root else target
-            if address in _FILES or address.startswith(("/u", "/p", "/join", "/preferences")):
-                return target + fragment
             at = known.get(address) or known.get(address + "/")
+            if at is None and (address in _FILES or address.split("/")[1] in _OF_THE_SERVICE):
+                return target + fragment
             if at is None:
                 self._report("NL601", entry, link, f"the site has no page `{address}`")
                 return ""
@@ -383,6 +391,12 @@ class Pages:
             for tag in self._topics_of(entry):
                 found[tag].append(entry)
         return found
+
+
+def _old_addresses(entry: Entry) -> list[str]:
+    """Where a page was before, each once; never where it is now, which would lead to itself."""
+    aliases = dict.fromkeys(f"/{alias.strip('/')}/" for alias in entry.aliases)
+    return [alias for alias in aliases if alias != entry.address]
 
 
 def _question_address(level: str, topic: str) -> str:

@@ -66,6 +66,7 @@ class Sources:
         entries: the published ones: issues newest first, then guides by title.
         findings: what is wrong with them.
         unpublished: the files that have no page yet.
+        broken: the files that have no page because of what is wrong with them.
         converted: how many files were read.
         waiting: pictures of issues that are ready but not sent: a mail that links them finds them there.
     """
@@ -73,6 +74,7 @@ class Sources:
     entries: list[Entry] = field(default_factory=list)
     findings: list[Diagnostic] = field(default_factory=list)
     unpublished: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
     converted: int = 0
     waiting: list[PictureFile] = field(default_factory=list)
 
@@ -165,6 +167,8 @@ class Reader:
                 result.entries.append(entry)
             elif isinstance(one, GuideResult) and one.front is not None and one.front.status == "draft":
                 result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
+            else:
+                result.broken.add(os.path.abspath(path))  # noqa: PTH100 - as above
         result.findings += [d for d in check_across(parsed, others) if d.code in {"NL901", "NL902", "NL515"}]
         result.findings += _reserved(result.entries)
         result.findings += [_lost(slug) for slug in sorted(sent - slugs)]
@@ -215,6 +219,7 @@ class Reader:
 
 
 def _reserved(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
+    guides = {entry.address.strip("/"): entry for entry in entries if entry.form == "guide"}
     for entry in entries:
         for name in [*entry.aliases, *([entry.slug] if entry.form == "issue" else [])]:
             parts = name.strip("/").split("/")
@@ -222,6 +227,8 @@ def _reserved(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
                 message = f"`{name}` can't be the address of a page"
             elif parts[0] in RESERVED and not (parts[0] == "guides" and len(parts) > 1):
                 message = f"the address `{name}` is a page of the site or the service"
+            elif guides.get(name.strip("/"), entry) is not entry:
+                message = f"the address `{name}` is the page of {guides[name.strip('/')].display}"
             else:
                 continue
             code = SITE["NL603"]

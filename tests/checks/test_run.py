@@ -59,6 +59,23 @@ def test_claims_are_read_without_parsing(tmp_path: Path) -> None:
     assert read_claims(tmp_path).number is None
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        "aliases: [x, 'y/']",
+        'aliases: [x, # once\n  "/y"]  # both',
+        "aliases:\n  - x\n  - 'y/'",
+        'aliases:  # old\n- x # then\n\n# and\n-   "/y/"',
+    ],
+)
+def test_aliases_are_claimed_however_yaml_writes_a_list(tmp_path: Path, written: str) -> None:
+    path = write(tmp_path, "012-a-b.md", GOOD.replace("description", f"{written}\ndescription"))
+    assert read_claims(path).slugs == ("a-b", "x", "y")
+    issue = check_file(path)[0]
+    assert issue is not None
+    assert [alias.strip("/") for alias in issue.front.aliases] == ["x", "y"]
+
+
 def test_an_image_is_looked_for_beside_the_issue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "issues" / "img").mkdir(parents=True)
     (tmp_path / "issues" / "img" / "a b.gif").write_bytes(b"GIF89a")

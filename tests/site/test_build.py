@@ -96,6 +96,27 @@ def test_an_alias_leads_on(newsletter: Newsletter) -> None:
     assert "old-name" not in (newsletter.out / "sitemap.xml").read_text()
 
 
+def test_a_link_to_an_old_address_leads_to_the_page_at_once(newsletter: Newsletter) -> None:
+    newsletter.write("001-first.md", issue(1, "The first", extra="aliases:\n  - older\n"))
+    newsletter.write("003-third.md", issue(3, "The third", body="See [it](/older/#concept)."))
+    assert newsletter.build().replaced
+    assert '<a href="/first/#concept">it</a>' in newsletter.page("/third/")
+
+
+def test_an_alias_that_is_the_address_itself_does_not_hide_the_page(newsletter: Newsletter) -> None:
+    newsletter.write("001-first.md", issue(1, "The first", extra="aliases: [first, older, /older/]\n"))
+    assert newsletter.build().replaced
+    assert "Ideas" in newsletter.page("/first/")
+
+
+def test_an_issue_under_a_new_slug_is_still_the_one_that_was_sent(newsletter: Newsletter) -> None:
+    newsletter.write("001-first.md", issue(1, "The first", extra="slug: new\naliases:\n  - 'first'\n"))
+    built = newsletter.build()
+    assert built.replaced
+    assert built.issues == 3
+    assert "Ideas" in newsletter.page("/new/")
+
+
 def test_a_site_below_a_path_keeps_to_it(newsletter: Newsletter) -> None:
     from dataclasses import replace
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from newsletter.diagnostics import Severity
-from tests.site.conftest import Newsletter, issue, tree
+from tests.site.conftest import ROOT, Newsletter, issue, tree
+
+GUIDE = (ROOT / "issues" / "guides" / "rag-vs-fine-tuning.md").read_text("utf-8")
+GUIDE = re.sub(
+    r"\]\((?!http)[^)]*\)|^related:.*\n",
+    lambda found: "](https://example.com)" if found[0][0] == "]" else "",
+    GUIDE,
+    flags=re.MULTILINE,
+)
 
 
 def refused(newsletter: Newsletter) -> list[tuple[str, str, int, int]]:
@@ -39,7 +49,21 @@ def test_two_issues_with_one_number(newsletter: Newsletter) -> None:
 
 def test_an_alias_that_is_taken(newsletter: Newsletter) -> None:
     newsletter.write("005-fifth.md", issue(5, "The fifth", extra="aliases: [first]\n"))
-    assert refused(newsletter) == [("NL902", "issues/005-fifth.md", 8, 10)]
+    assert refused(newsletter) == [("NL902", "issues/005-fifth.md", 8, 11)]
+
+
+def test_an_alias_on_a_line_of_its_own_that_is_taken(newsletter: Newsletter) -> None:
+    newsletter.write(
+        "005-fifth.md", issue(5, "The fifth", extra="aliases:\n  - older  # than that\n  - 'first'\n")
+    )
+    assert refused(newsletter) == [("NL902", "issues/005-fifth.md", 10, 6)]
+
+
+def test_an_alias_where_a_guide_is(newsletter: Newsletter) -> None:
+    newsletter.write("guides/rag-vs-fine-tuning.md", GUIDE)
+    assert newsletter.build().replaced
+    newsletter.write("005-fifth.md", issue(5, "The fifth", extra="aliases: [guides/rag-vs-fine-tuning]\n"))
+    assert refused(newsletter) == [("NL603", "issues/005-fifth.md", 8, 11)]
 
 
 @pytest.mark.parametrize("name", ["archive", "join", "assets"])
@@ -59,10 +83,17 @@ def test_a_picture_that_is_missing(newsletter: Newsletter) -> None:
     assert refused(newsletter) == [("NL403", "issues/003-third.md", 12, 10)]
 
 
-@pytest.mark.parametrize("link", ["009-nothing.md", "/nowhere/", "#nothing", "001-first.md#nothing"])
+@pytest.mark.parametrize(
+    "link", ["009-nothing.md", "/nowhere/", "/pricing/", "/u2/", "#nothing", "001-first.md#nothing"]
+)
 def test_a_link_that_leads_nowhere(newsletter: Newsletter, link: str) -> None:
     newsletter.write("003-third.md", issue(3, "The third", body=f"See [{link}]({link})."))
     assert refused(newsletter) == [("NL601", "issues/003-third.md", 12, 8 + len(link))]
+
+
+def test_a_file_that_is_broken_is_told_about_and_not_who_links_to_it(newsletter: Newsletter) -> None:
+    newsletter.write("001-first.md", issue(1, "The first").replace("### Answer", "### Anser"))
+    assert {path for _, path, _, _ in refused(newsletter)} == {"issues/001-first.md"}
 
 
 def test_a_page_that_goes_takes_links_to_it_along(newsletter: Newsletter) -> None:
