@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from newsletter.errors import NewsletterError
@@ -41,4 +42,6 @@ def write_whole(files: Mapping[Path, str]) -> None:
         ) from error
     finally:
         for draft, _ in drafts:
-            draft.unlink(missing_ok=True)
+            # Where nothing can be written, nothing can be taken away either: what stopped the writing is told.
+            with suppress(OSError):
+                draft.unlink()

@@ -59,3 +59,8 @@ def test_a_name_below_a_file_is_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NewsletterError, match=r"file/bank\.csv can't be written: .*/file is a file"):
         write_whole({tmp_path / "file" / "bank.csv": "x"})
+
+
+def test_what_can_be_neither_written_nor_taken_away_is_told_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(NewsletterError, match=r"x\.csv can't be written: File name too long"):
+        write_whole({tmp_path / f"{'x' * 251}.csv": "x"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -87,6 +88,11 @@ def judge_store(path: Path, seconds: float) -> list[Line]:
     """
     made = partial(_made, id="machine.store", asked=f"the store {path}")
     if not path.exists():
+        folder = next(above for above in path.absolute().parents if above.exists())
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            why = "can't be written" if folder.is_dir() else "is a file"
+            advice = "give yourself permission there, or move what is in the way"
+            return [made(status=Status.FAIL, answer=f"not there yet, and {folder} {why}", advice=advice)]
         return [made(status=Status.OK, answer="not there yet; the first command that needs it makes it")]
     try:
         with closing(
@@ -240,7 +246,8 @@ def judge_disk(folder: Path, audience: int, *, keeps_mails: bool) -> Line:
     free = usage.free // _MB
     advice = "make room first: a send stops on a full disk, and nothing is lost, but readers wait"
     if usage.free < needed or usage.free < _LEAST_FREE / 10:
-        answer = f"{free:,} MB free, and a send to {audience:,} writes some {needed // _MB + 1:,} MB"
+        sends = f", and a send to {audience:,} writes some {needed // _MB + 1:,} MB" if audience else ""
+        answer = f"{free:,} MB free{sends}"
         return made(status=Status.FAIL, answer=answer, advice=advice)
     if usage.free < max(2 * needed, _LEAST_FREE):
         return made(status=Status.WARN, answer=f"{free:,} MB free", advice=advice)

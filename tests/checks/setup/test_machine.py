@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -158,3 +160,27 @@ def test_extras_that_lack_something_are_named_with_what_installs_them() -> None:
     [_, line] = machine.judge_python(["diagrams", "mcp"])
     assert line.advice == 'pip install "newsletter-toolkit[diagrams,mcp]"'
     assert len(machine.judge_python([])) == 1
+
+
+def test_a_store_that_could_never_be_made_fails_before_it_is_needed(tmp_path: Path) -> None:
+    (tmp_path / ".newsletter").write_text("")
+    [line] = machine.judge_store(tmp_path / ".newsletter" / "newsletter.db", 5)
+    assert line.status is Status.FAIL
+    assert line.answer == f"not there yet, and {tmp_path / '.newsletter'} is a file"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_store_in_a_folder_that_cannot_be_written_fails(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    [line] = machine.judge_store(tmp_path / "newsletter.db", 5)
+    tmp_path.chmod(0o755)
+    assert line.status is Status.FAIL
+    assert line.answer.endswith("can't be written")
+
+
+def test_a_full_disk_says_nothing_of_readers_there_are_none_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: SimpleNamespace(free=0))
+    assert machine.judge_disk(tmp_path, 0, keeps_mails=True).answer == "0 MB free"
+    assert "a send to 7 writes" in machine.judge_disk(tmp_path, 7, keeps_mails=True).answer
