@@ -21,12 +21,11 @@ _SPAN = (
     rf"|(?<!!)\[(?P<label>{_WORDS}+)\]\((?P<address>[\w./?=#%:+,;@-]+)\)"
     rf"|`(?P<code>(?!\s)[^`\\{_ODD}]+(?<!\s))`(?!`)"
 )
-_ANY_SPAN = re.sub(r"\?P<\w+>", "?:", _SPAN)
 # Not what begins a list, a heading, a quote or a definition.
-_FIRST = r"[^\W\d_]|[\"'(“‘„«]|\d+(?![\d.)])"
-_LINE = rf"(?:{_FIRST}|{_ANY_SPAN})(?:{_WORDS}++|/(?!/)|{_ANY_SPAN})*+(?<!\s)"
-
-_TEXT = re.compile(rf"{_LINE}(?:\n+{_LINE})*+")
+_FIRST = r"[^\W\d_]|[\"'(“‘„«*`\[]|\d+(?![\d.)])"
+# Atomic groups: before Python 3.11.7, possessive quantifiers match too much (https://github.com/python/cpython/issues/106052).
+_LINE = rf"(?={_FIRST})(?>(?:{_WORDS}+|/(?!/)|{_SPAN})+)(?<!\s)"
+_TEXT = re.compile(rf"(?>(?:(?:\A|\n+){_LINE})+)")
 _SPANS = re.compile(_SPAN)
 _BREAK = re.compile(r"\n{2,}")
 
