@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -264,3 +265,10 @@ def test_a_file_that_was_closed_is_told_nothing_more(editor: Editor) -> None:
 
 def test_it_ends_when_the_editor_does(editor: Editor) -> None:
     assert editor.close() == 0
+
+
+def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
+    other = Editor(tmp_path)
+    other.process.send_signal(signal.SIGINT)
+    assert other.process.wait(timeout=10) == -signal.SIGINT
+    other.process.communicate()
