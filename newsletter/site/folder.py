@@ -23,6 +23,12 @@ def refuse_foreign(out: Path) -> None:
     Raises:
         UsageError: it would be replaced.
     """
+    if (out / ".git").exists():
+        # Such as a checkout of the branch that a host publishes: its history is nowhere else.
+        raise UsageError(
+            f"{out} is a repository, and the build replaces the whole folder",
+            hint="build into a folder beside it, and copy that: rsync -a --delete --exclude .git",
+        )
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise UsageError(f"{out} is not a folder of its own", hint="name another with --out")
     if out.is_dir() and any(out.iterdir()) and not (out / MARK).is_file():

@@ -275,6 +275,15 @@ def test_a_folder_with_other_files_is_refused(newsletter: Newsletter) -> None:
     assert (newsletter.out / "thesis.doc").read_text() == "years of work"
 
 
+def test_a_repository_in_the_folder_is_nothing_to_replace(newsletter: Newsletter) -> None:
+    assert newsletter.build().replaced
+    (newsletter.out / ".git").mkdir()
+    newsletter.write("001-first.md", issue(1, "Another title"))
+    with pytest.raises(UsageError, match="is a repository"):
+        newsletter.build()
+    assert (newsletter.out / ".git").is_dir()
+
+
 def test_a_damaged_cache_is_begun_anew(newsletter: Newsletter) -> None:
     newsletter.build()
     before = tree(newsletter.out)
