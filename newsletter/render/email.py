@@ -19,12 +19,12 @@ from newsletter.diagnostics import Diagnostic
 from newsletter.model.issue import Issue, SectionKind
 from newsletter.model.publication import Publication, Theme
 from newsletter.model.template import InlineImage
-from newsletter.render import highlight
 from newsletter.render.colour import palette
 from newsletter.render.html import Place
 from newsletter.render.images import COLUMN, Pictures
 from newsletter.render.inline_css import inlined
 from newsletter.render.kept import Kept
+from newsletter.render.look import look
 from newsletter.render.pieces import IssueConverter, PieceStore, tokens
 from newsletter.render.sections import Content, SectionView, duration, heading_of, section_views
 from newsletter.render.slots import SlotTable
@@ -35,7 +35,6 @@ from newsletter.render.workshop import Workshop
 # An inbox shows this much after the subject, and goes on with the body unless it is filled.
 _PREHEADER_LENGTH = 200
 _FILLER = "&#8199;&#65279;&#847; "
-_RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"})
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -245,21 +244,7 @@ class EmailRenderer:
 
 def layout_values(publication: Publication, theme: Theme) -> dict[str, Any]:
     """What the layout of every mail of a newsletter is made of: who publishes, colours, direction, columns."""
-    language, colours = publication.language, palette(theme)
-    rightwards = language.partition("-")[0].lower() not in _RIGHT_TO_LEFT
-    return {
-        "publication": publication,
-        "theme": theme,
-        "light": colours.light,
-        "dark": colours.dark,
-        "code": {"ground": highlight.GROUND, "text": highlight.TEXT, "label": highlight.LABEL},
-        "language": language,
-        "direction": "ltr" if rightwards else "rtl",
-        "start": "left" if rightwards else "right",
-        "end": "right" if rightwards else "left",
-        "column": COLUMN,
-        "columns": COLUMNS,
-    }
+    return {**look(publication, theme), "publication": publication, "column": COLUMN, "columns": COLUMNS}
 
 
 def _context(values: dict[str, Any]) -> tuple[Any, ...]:

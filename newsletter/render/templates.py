@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import (
+    BytecodeCache,
     Environment,
     FileSystemLoader,
     StrictUndefined,
@@ -33,13 +34,17 @@ class Templates:
     Args:
         folders: searched in order; a file found first hides those of the same name.
         filters: named functions the templates may call with `|`.
+        compiled: keeps templates between runs in the form in which they are run.
     """
 
-    def __init__(self, folders: Sequence[Path], filters: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folders: Sequence[Path], filters: Mapping[str, Any], compiled: BytecodeCache | None = None
+    ) -> None:
         self._folders = [folder.resolve() for folder in folders]
         self._environment = Environment(
             loader=FileSystemLoader([str(folder) for folder in self._folders]),
             autoescape=select_autoescape(["html.j2"], default=False),
+            bytecode_cache=compiled,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

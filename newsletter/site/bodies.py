@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from newsletter.content.document import Document
-from newsletter.model.guide import Guide
 from newsletter.model.issue import Issue, Prose, SectionKind
 from newsletter.render.sections import duration, heading_of, section_views
 from newsletter.render.templates import Templates
 from newsletter.site.entry import Body, Entry
 from newsletter.site.prose import WebConverter, text_of
+
+if TYPE_CHECKING:
+    from newsletter.model.guide import Guide
 
 FILTERS: dict[str, Any] = {
     "duration": duration,

@@ -6,9 +6,13 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from newsletter.errors import NewsletterError
 from newsletter.site.entry import Body, Entry, PictureFile, entry_from_json
+
+if TYPE_CHECKING:
+    from newsletter.site.compiled import CompiledTemplates
 
 
 class Cache:
@@ -45,10 +49,11 @@ class Cache:
             "html TEXT, markdown TEXT) WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS pages (out TEXT, path TEXT, key TEXT, changed INTEGER, size INTEGER, "
             "PRIMARY KEY (out, path)) WITHOUT ROWID;"
+            "CREATE TABLE IF NOT EXISTS templates (key TEXT PRIMARY KEY, code BLOB);"
         )
         self._db.execute("BEGIN IMMEDIATE")
         if self.about("key") != key:
-            for table in ("about", "sources", "pages"):
+            for table in ("about", "sources", "pages", "templates"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
             self.set_about("key", key)
 
@@ -91,6 +96,12 @@ class Cache:
         self._db.executemany(
             "INSERT INTO pages VALUES (?, ?, ?, ?, ?)", ((out, path, *rest) for path, rest in pages.items())
         )
+
+    def compiled(self) -> CompiledTemplates:
+        """Keeps templates compiled, which takes longer than most edits."""
+        from newsletter.site.compiled import CompiledTemplates
+
+        return CompiledTemplates(self._db)
 
     def commit(self) -> None:
         """Keep it all for the next build."""

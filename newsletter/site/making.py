@@ -16,7 +16,7 @@ from markupsafe import Markup
 from newsletter.content.source import by_place
 from newsletter.diagnostics import Severity
 from newsletter.render import highlight
-from newsletter.render.email import layout_values
+from newsletter.render.look import look
 from newsletter.render.templates import Templates
 from newsletter.site import feeds
 from newsletter.site.bodies import FILTERS
@@ -53,7 +53,8 @@ class _Making:
         self._inputs, self._out, self._spare, self._cache = inputs, out, spare, cache
         self._root = urlsplit(inputs.publication.base_url).path.rstrip("/")
         self._origin = inputs.publication.base_url.removesuffix(self._root)
-        self._templates = Templates(inputs.template_dirs, {**FILTERS, "json_ld": _json_ld})
+        self._templates = Templates(inputs.template_dirs, {**FILTERS, "json_ld": _json_ld}, cache.compiled())
+        self._look = look(inputs.publication, inputs.theme)
         self._bodies: dict[str, Body] = {}
 
     def run(self) -> tuple[Sources, Built]:
@@ -250,8 +251,7 @@ class _Making:
     # What is the same for every page --------------------------------------------------------------
 
     def _site_values(self, sources: Sources) -> dict[str, Any]:
-        publication = self._inputs.publication
-        look = layout_values(publication, self._inputs.theme)
+        publication, shown = self._inputs.publication, self._look
         navigation = [("Archive", "/archive/"), ("Topics", "/tags/")]
         if sources.guides:
             navigation.insert(1, ("Guides", "/guides/"))
@@ -262,10 +262,10 @@ class _Making:
             "tagline": publication.tagline,
             "root": self._root,
             "language": publication.language,
-            "direction": look["direction"],
+            "direction": shown["direction"],
             "postal_address": publication.postal_address,
-            "light": look["light"].ground,
-            "dark": look["dark"].ground,
+            "light": shown["light"].ground,
+            "dark": shown["dark"].ground,
             "navigation": navigation,
             "search_url": {
                 "service": f"{publication.base_url}/search",
@@ -285,9 +285,8 @@ class _Making:
         return f"search-{digest(script)[:12]}.js", script
 
     def _style(self) -> tuple[str, str]:
-        look = layout_values(self._inputs.publication, self._inputs.theme)
         css = self._templates.render(
-            {**look, "code_classes": list(highlight.CLASSES.items())}, "site/style.css.j2"
+            {**self._look, "code_classes": list(highlight.CLASSES.items())}, "site/style.css.j2"
         )
         return f"style-{digest(css)[:12]}.css", css
 

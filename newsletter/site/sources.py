@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from newsletter.checks.across import Claims, check_across, read_claims
-from newsletter.content.guide import GuideResult, read_guide
 from newsletter.content.issue import ParseResult, read_issue
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_site import SITE
@@ -24,6 +24,9 @@ from newsletter.site.cache import Cache, unchanged
 from newsletter.site.entry import Entry, PictureFile, SiteOptions
 from newsletter.site.extras import Progress, untold
 from newsletter.site.prose import SitePlace, WebConverter, picture_file, site_pictures, sources_of_pictures
+
+if TYPE_CHECKING:
+    from newsletter.content.guide import GuideResult
 
 # The pages of the site and of the service: no issue may stand there.
 RESERVED = frozenset(
@@ -165,7 +168,7 @@ class Reader:
             parsed.append(one)
             if entry is not None:
                 result.entries.append(entry)
-            elif isinstance(one, GuideResult) and one.front is not None and one.front.status == "draft":
+            elif form == "guide" and one.front is not None and one.front.status == "draft":
                 result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
             else:
                 result.broken.add(os.path.abspath(path))  # noqa: PTH100 - as above
@@ -181,6 +184,8 @@ class Reader:
         self, path: Path, display: str, form: str, found: tuple[int, int], findings: list[Diagnostic]
     ) -> tuple[Entry | None, ParseResult | GuideResult]:
         if form == "guide":
+            from newsletter.content.guide import read_guide
+
             guide = read_guide(path, display)
             findings += [d for d in guide.diagnostics if d.severity == "error"]
             if guide.guide is None or (guide.guide.front.status == "draft" and not self._options.drafts):
