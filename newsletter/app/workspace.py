@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,12 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import SecretStr
-
+from newsletter.app.files import NewsletterFiles
 from newsletter.audience.keys import KEY_FILE, KEY_VARIABLE, Ring, kept_ring, ring_from_variable
 from newsletter.clock import Clock, SystemClock
-from newsletter.config import CONFIG_NAME, ProviderSettings, Secrets, Settings, find_home, load_settings
-from newsletter.errors import UsageError
+from newsletter.config import Secrets, find_home, load_settings
 
 if TYPE_CHECKING:
     # Imported when asked for: a command pays only for what it uses.
@@ -35,70 +32,19 @@ if TYPE_CHECKING:
     from newsletter.site.passage import ArchiveFiles
     from newsletter.store.sqlite import SqliteDatabase
 
-PACKAGE = Path(__file__).parent
-_AWS_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-
-
-def shipped(name: str) -> Path:
-    """A folder shipped with the package: `templates` or `issues`, inside the wheel or beside the package in a checkout."""
-    inside = PACKAGE / f"_{name}"
-    return inside if inside.is_dir() else PACKAGE.parent / name
-
 
 @dataclass
-class Workspace:
+class Workspace(NewsletterFiles):
     """One newsletter's folder, its settings and its state.
 
     Attributes:
-        home: the folder with the settings and `issues/`.
-        settings: what they say.
         secrets: keys from the environment.
         clock: what time it is.
     """
 
-    home: Path
-    settings: Settings
     secrets: Secrets
     clock: Clock = field(default_factory=SystemClock)
     _signer: tuple[tuple[int, int], TokenSigner] | None = field(default=None, repr=False)
-
-    @property
-    def state_dir(self) -> Path:
-        """`.newsletter`: the store, the outbox, the secret key, the cache."""
-        return self.home / ".newsletter"
-
-    @property
-    def database_path(self) -> Path:
-        """The SQLite file."""
-        return self.state_dir / "newsletter.db"
-
-    @property
-    def outbox(self) -> Path:
-        """Where the outbox provider writes `<send>/*.eml`."""
-        return self.state_dir / "outbox"
-
-    @property
-    def served_site(self) -> Path | None:
-        """The built site that the service shows as well; None where it shows none.
-
-        Raises:
-            UsageError: `[web] site` names no folder, or one with more in it than a site.
-        """
-        name = self.settings.web.site
-        if not name:
-            return None
-        folder = self.home / name
-        if not folder.is_dir():
-            raise UsageError(
-                f"`web.site` names {folder}, which is not a folder",
-                hint=f"build the site: newsletter site build --out {name}",
-            )
-        if self.home.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(
-                f"`web.site` names {folder}, which holds the newsletter itself: anybody could read its settings and lists",
-                hint='name the folder of the built site alone, such as site = "site"',
-            )
-        return folder
 
     @cached_property
     def spool(self) -> Spool:
@@ -106,32 +52,6 @@ class Workspace:
         from newsletter.audience.spool import Spool
 
         return Spool(self.state_dir / "spool")
-
-    def off_in(self, path: Path) -> tuple[str, ...]:
-        """The codes of findings that nobody wants to hear of in a file."""
-        try:
-            named = path.resolve().relative_to(self.home.resolve()).as_posix()
-        except (OSError, ValueError):
-            named = path.name
-        return self.settings.checks.off_in(named)
-
-    @property
-    def settings_file(self) -> Path | None:
-        """The file of the settings; None where the newsletter has none."""
-        return next(
-            (path for name in (CONFIG_NAME, "pyproject.toml") if (path := self.home / name).is_file()), None
-        )
-
-    @property
-    def issues_dir(self) -> Path:
-        """Where issues are written."""
-        return self.home / "issues"
-
-    @cached_property
-    def template_dirs(self) -> tuple[Path, ...]:
-        """Where templates are looked for: the user's own first, then ours."""
-        own = self.home / "templates"
-        return (own, shipped("templates")) if own.is_dir() else (shipped("templates"),)
 
     def open_database(self) -> SqliteDatabase:
         """The store, its schema brought up to date, an interrupted import and waiting wishes to leave carried out; close it when done.
@@ -227,18 +147,6 @@ class Workspace:
             return (0, 0)
         return (found.st_ino, found.st_mtime_ns)
 
-    def issue_files(self) -> list[Path]:
-        """The issue files of this newsletter, by name; guides and other folders aside.
-
-        Raises:
-            OSError: the folder can't be read, which is not the same as an empty one.
-        """
-        try:
-            entries = list(self.issues_dir.iterdir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        return sorted(p for p in entries if p.suffix == ".md" and re.match(r"\d", p.name))
-
     def sent_slugs(self) -> frozenset[str]:
         """Slugs of the issues that went out to people; nothing is made where there is no store yet.
 
@@ -284,36 +192,6 @@ class Workspace:
 
         path = self.state_dir / ("search-drafts.db" if drafts else "search.db")
         return SearchIndex(path, self.settings.language)
-
-    def find_issue(self, name: str) -> Path:
-        """The file an author means by a path, a number (`2`, `002`) or a slug.
-
-        Raises:
-            UsageError: there is no such issue, or a number fits several.
-        """
-        for path in (Path(name), self.home / name):
-            if path.is_file():
-                return path
-        files = self.issue_files()
-        if name.isascii() and name.isdigit():
-            matches = [p for p in files if int(re.match(r"\d+", p.name)[0]) == int(name)]  # type: ignore[index]
-        else:
-            from newsletter.checks.across import read_claims
-            from newsletter.content.front_matter import slug_of_file
-
-            matches = [
-                p for p in files if name in (p.stem, slug_of_file(p.name, -1), *read_claims(p).slugs[:1])
-            ]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            names = ", ".join(p.name for p in matches)
-            raise UsageError(f"`{name}` fits several issues: {names}", hint="name the file")
-        known = ", ".join(p.name for p in files[-5:]) or "none yet"
-        raise UsageError(
-            f"there is no issue `{name}`",
-            hint=f'issues in {self.issues_dir}: {known}; make one with newsletter new "Title"',
-        )
 
     def renderer(self, images: Literal["attach", "link"] = "attach") -> EmailRenderer:
         """What turns an issue into HTML and text; one serves many issues and keeps a cache of sections."""
@@ -399,81 +277,26 @@ class Workspace:
         )
 
     def provider(self, name: str = "", send_name: str = "", stream: str = "") -> Provider:
-        """The provider of the settings, or the one called `name`; `stream` stands in for that of the settings.
-
-        One that is not the settings' own is reached at its default address and region: what `[provider]` says
-        is about another, and this one's key would go to a stranger.
+        """The provider of the settings, or the one called `name`; see `provider_of`.
 
         Raises:
             UsageError: there is no such provider, or it lacks a setting or a key.
         """
-        from newsletter.providers.base import ProviderOptions
-        from newsletter.providers.registry import make_provider
+        from newsletter.app.provider import provider_of
 
-        table = self.settings.provider
-        name = name or table.name
-        if name != table.name:
-            table = ProviderSettings(name=name, domain=table.domain, sandbox=table.sandbox)
-        return make_provider(
-            ProviderOptions(
-                name=name,
-                base_url=table.base_url,
-                host=table.host,
-                port=table.port,
-                username=table.username,
-                starttls=table.starttls,
-                tls=table.tls,
-                region=table.region,
-                domain=table.domain or self.settings.publication.from_email.rpartition("@")[2],
-                stream=stream or table.stream,
-                sandbox=table.sandbox,
-                secret=self._provider_secret(name),
-                outbox_dir=self.outbox,
-                send_name=send_name,
-            )
+        return provider_of(
+            self.settings, self.secrets, self.outbox, name=name, send_name=send_name, stream=stream
         )
 
-    def _provider_secret(self, name: str) -> SecretStr | None:
-        """The key of a provider; for Amazon SES also from where AWS's own tools read it."""
-        variable = "NEWSLETTER_SMTP_PASSWORD" if name == "smtp" else f"NEWSLETTER_{name.upper()}_API_KEY"
-        secret = self.secrets.get(variable)
-        if secret is not None or name != "ses":
-            return secret
-        parts = [self.secrets.get(part) for part in _AWS_VARIABLES]
-        if parts[0] is None or parts[1] is None:
-            return None
-        return SecretStr(":".join(part.get_secret_value() for part in parts if part is not None))
-
     def dkim(self) -> DkimSigner | None:
-        """What signs messages for SMTP, where `dkim_selector` is set; providers with an API sign themselves.
+        """What signs messages for SMTP, where `dkim_selector` is set.
 
         Raises:
             UsageError: the key is missing or can't be read.
         """
-        table = self.settings.provider
-        if not table.dkim_selector:
-            return None
-        from newsletter.render.dkim import DkimSigner
+        from newsletter.app.provider import dkim_signer
 
-        key = self.secrets.get("NEWSLETTER_DKIM_PRIVATE_KEY")
-        if key is None:
-            raise UsageError(
-                "`provider.dkim_selector` is set but NEWSLETTER_DKIM_PRIVATE_KEY isn't",
-                hint="put the private key, in PEM or as the path of a PEM file, into the environment or .env",
-            )
-        domain = table.dkim_domain or self.settings.publication.from_email.rpartition("@")[2]
-        pem = key.get_secret_value()
-        if "-----BEGIN" not in pem:
-            try:
-                pem = (self.home / Path(pem).expanduser()).read_text("ascii")
-            except (OSError, UnicodeDecodeError):
-                # The value itself stays unsaid: it may be the key, only mangled.
-                raise UsageError(
-                    "NEWSLETTER_DKIM_PRIVATE_KEY is neither a PEM key nor the path of a readable PEM file"
-                ) from None
-        return DkimSigner(
-            selector=table.dkim_selector, domain=domain, private_key_pem=pem.replace("\\n", "\n")
-        )
+        return dkim_signer(self.settings, self.secrets, self.home)
 
 
 def open_workspace(start: Path | None = None) -> Workspace:
