@@ -116,6 +116,9 @@ def _answer(endpoint: ChatEndpoint, question: str, passages: Sequence[Passage]) 
 
     # Nobody who wrote a passage could know it: no text can end the quotation it stands in.
     fence = f"=={secrets.token_hex(8)}=="
+    if sys.stderr.isatty():
+        # A model may think for minutes, and who gets the question is nobody's secret.
+        print(f"asking {endpoint.host} …", file=sys.stderr)
     reply = endpoint.reply(messages_for(question, passages, fence))
     return check_answer(reply.text, passages, cut=reply.cut)
 

@@ -15,9 +15,6 @@ from newsletter.cli.published import published_or_exit
 if TYPE_CHECKING:
     from newsletter.site.corpus import Corpus
 
-# More take longer than anybody waits without a word.
-_MANY = 100
-
 
 def add_to(app: typer.Typer) -> None:
     """Make the command part of `newsletter export`."""
@@ -46,8 +43,6 @@ def corpus(
 
     workspace = open_workspace()
     settings = workspace.settings
-    if sys.stderr.isatty() and (number := len(workspace.issue_files())) > _MANY:
-        print(f"reading {counted(number, 'issue')} …", file=sys.stderr)
     published = published_or_exit(workspace, drafts=False)
     made = make_corpus(
         passages_of(published, settings.publication.base_url, settings.kinds),

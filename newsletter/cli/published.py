@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from newsletter.cli.output import from_here
+from newsletter.cli.output import counted, from_here
 from newsletter.errors import UsageError
 
 if TYPE_CHECKING:
     from newsletter.app import Workspace
     from newsletter.site.published import Published
 
+# More take longer than anybody waits without a word.
+_MANY = 100
 DRAFTS = typer.Option(False, "--drafts", help="Take issues that were not sent as well.")
 
 
@@ -34,6 +36,8 @@ def published_or_exit(workspace: Workspace, *, drafts: bool) -> Published:
             hint='set it to where the site will be, such as base_url = "https://news.example.com"',
         )
     files = workspace.archive_files(drafts=drafts)
+    if len(files.issues) > _MANY and sys.stderr.isatty():
+        print(f"reading {counted(len(files.issues), 'issue')} …", file=sys.stderr)
     named = [[(path, from_here(path)) for path, _ in found] for found in (files.issues, files.guides)]
     published = read_published(replace(files, issues=named[0], guides=named[1]))
     if published.findings:

@@ -101,6 +101,11 @@ class ChatEndpoint:
         self._url, self._model, self._key, self._patience = f"{base}/chat/completions", model, key, patience
         self._local = local
 
+    @property
+    def host(self) -> str:
+        """Who is asked: host and port."""
+        return urlsplit(self._url).netloc
+
     def reply(self, messages: Sequence[dict[str, str]]) -> Reply:
         """What the model says to `messages`, asked once.
 
@@ -111,7 +116,7 @@ class ChatEndpoint:
         headers = call_headers("Authorization", f"Bearer {self._key}") if self._key else {}
         # Compressed, a small answer could be made to fill all memory.
         headers |= {**JSON_BODY, "Accept-Encoding": "identity"}
-        host = urlsplit(self._url).netloc
+        host = self.host
         try:
             status, said, data = self._exchange(body, headers)
         except httpx.TimeoutException:
@@ -142,7 +147,7 @@ class ChatEndpoint:
                 data += chunk
                 if len(data) > _LARGEST:
                     raise NewsletterError(
-                        f"{urlsplit(self._url).netloc} answered with more than {_LARGEST // 1024**2} MB",
+                        f"{self.host} answered with more than {_LARGEST // 1024**2} MB",
                         hint="check the address: no answer to a question is as long as that",
                     )
                 if time.monotonic() > deadline:

@@ -105,6 +105,18 @@ def test_a_model_answers_from_the_passages_it_is_given(run: Run, home: Path, cha
     assert user["content"].endswith(f"Question: {QUESTION}")
 
 
+def test_a_terminal_is_told_who_is_asked_while_the_model_thinks(
+    home: Path, chat: FakeChat, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("NEWSLETTER_ASK_API_KEY", KEY)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    arguments = ["--drafts", QUESTION, "--model", "small", "--base-url", chat.base_url]
+    ask.app(arguments, standalone_mode=False)
+    assert capsys.readouterr().err == f"asking {chat.base_url.split('/')[2]} …\n"
+
+
 def test_an_answer_that_cites_what_is_not_there_is_flagged(run: Run, home: Path, chat: FakeChat) -> None:
     (home / "newsletter.toml").write_text(
         f'{SETTINGS}\n[ask]\nbase_url = "{chat.base_url}"\nmodel = "small"\n'

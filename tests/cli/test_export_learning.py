@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,18 @@ def test_a_form_that_there_is_not_is_a_mistake_of_use(
     failure = CliRunner().invoke(app, ["questions", *arguments]).exception
     assert isinstance(failure, UsageError)
     assert message in failure.message
+
+
+@pytest.mark.parametrize("command", ["corpus", "questions", "dataset"])
+def test_a_terminal_is_told_where_reading_takes_a_moment(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    for number in range(3, 103):
+        (home / "issues" / f"{number:03}-draft.md").write_text("")
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    app([command, "--out", "out"], standalone_mode=False)
+    assert capsys.readouterr().err.startswith("reading 102 issues …\n")
 
 
 def test_an_issue_with_an_error_stops_it_and_the_old_file_stays(run: Run, home: Path) -> None:
