@@ -19,6 +19,8 @@ from newsletter.content.yaml_block import Entry, Refusal, read_entries
 from newsletter.diagnostics import Diagnostic, Fix
 from newsletter.model.issue import FrontMatter
 
+_NOT_IN_SLUG = re.compile(r"[^a-z0-9]+")
+_NUMBER_OF_FILE = re.compile(r"^\d+[-_. ]*")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -340,11 +342,11 @@ def slug_of_file(path: str, number: int) -> str:
     # Not PurePath: its construction costs as much as reading the front matter.
     name = path.replace("\\", "/").rpartition("/")[2]
     stem = name.rpartition(".")[0] or name
-    return slugify(re.sub(r"^\d+[-_. ]*", "", stem)) or f"issue-{number}"
+    return slugify(_NUMBER_OF_FILE.sub("", stem)) or f"issue-{number}"
 
 
 def slugify(text: str) -> str:
     """`text` in lower-case ASCII letters, digits and single hyphens; empty where none are left."""
     folded = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("ẞ", "ss"))
     ascii_only = folded.encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", ascii_only).strip("-")
+    return _NOT_IN_SLUG.sub("-", ascii_only).strip("-")

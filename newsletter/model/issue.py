@@ -8,7 +8,9 @@ Schema, the skeleton of `newsletter new` and the templates all read that one dec
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -184,7 +186,8 @@ class Issue(NamedTuple):
         return self.front.slug
 
 
-def markers(model: type[Section]) -> dict[str, Bullet | Labelled | Subsection]:
+@cache
+def markers(model: type[Section]) -> Mapping[str, Bullet | Labelled | Subsection]:
     """Where each own field of a section model is written, by field name, in declaration order."""
     found: dict[str, Bullet | Labelled | Subsection] = {}
     for name, field in model.model_fields.items():

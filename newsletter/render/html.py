@@ -38,6 +38,8 @@ _NESTING = re.compile(r"(?:[ >*+-]|\d{1,9}[.)] )*")
 _DIAGRAM_MARKS = ('"language-mermaid"', '"language-dot"')
 _DIAGRAM = re.compile(r'<pre><code class="language-(mermaid|dot)">(.*?)</code></pre>', re.DOTALL)
 _IN_A_LIST = re.compile(rf"<pre><code>{LANGUAGE}(mermaid|dot)\n")
+# What a text has none of that is no Markdown.
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>&!~\n]|://|^\s*(?:[-+#>|]|\d+[.)])")
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 # GFM 6.9, without an address already inside a link, quotes or brackets.
 _BARE_URL = r"(?<![\w\"'=/])(https?://[^\s<>\[\]`\x02\x03]+)"
@@ -416,4 +418,4 @@ def inline(html: str) -> str:
 
 def plain(text: str) -> str | None:
     """`text` as HTML where it has no Markdown at all, so that nothing need be parsed; else None."""
-    return None if re.search(r"[\\`*_\[\]<>&!~\n]|://|^\s*(?:[-+#>|]|\d+[.)])", text) else str(escape(text))
+    return None if _MARKDOWN.search(text) else str(escape(text))

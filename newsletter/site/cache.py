@@ -51,6 +51,7 @@ class Cache:
             "PRIMARY KEY (out, path)) WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS templates (key TEXT PRIMARY KEY, code BLOB);"
         )
+        self._new: dict[str, tuple[tuple[int, int], Entry, Body]] = {}
         self._db.execute("BEGIN IMMEDIATE")
         if self.about("key") != key:
             for table in ("about", "sources", "pages", "templates"):
@@ -73,6 +74,8 @@ class Cache:
 
     def body(self, path: str) -> Body:
         """The body of a kept entry."""
+        if path in self._new:
+            return self._new[path][2]
         html, markdown = self._db.execute(
             "SELECT html, markdown FROM sources WHERE path = ?", (path,)
         ).fetchone()
@@ -80,10 +83,7 @@ class Cache:
 
     def keep(self, found: tuple[int, int], entry: Entry, body: Body) -> None:
         """Keep what was made of a file."""
-        self._db.execute(
-            "REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?)",
-            (entry.path, *found, entry.to_json(), body.html, body.markdown),
-        )
+        self._new[entry.path] = (found, entry, body)
 
     def pages(self, out: str) -> dict[str, tuple[str, int, int]]:
         """What was written below `out`: key, time of the last change and size, by path."""
@@ -105,6 +105,13 @@ class Cache:
 
     def commit(self) -> None:
         """Keep it all for the next build."""
+        self._db.executemany(
+            "REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (path, *found, entry.to_json(), body.html, body.markdown)
+                for path, (found, entry, body) in self._new.items()
+            ),
+        )
         self._db.execute("COMMIT")
 
     def close(self) -> None:
