@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from newsletter.app import open_workspace
+from newsletter.app import Workspace, open_workspace
 from newsletter.cli.output import paint, print_json
 from newsletter.errors import UsageError
 
@@ -76,17 +76,10 @@ def ask(
     if no_model and (model or base_url):
         raise UsageError("--no-model asks no model", hint="leave out --no-model, or --model and --base-url")
     workspace = open_workspace()
-    settings = workspace.settings
-    name = "" if no_model else model or settings.ask.model
-    endpoint = None
-    if base_url and not name:
-        raise UsageError("--base-url is given, and no model to ask there", hint="name one with --model")
-    if name:
-        from newsletter.site.chat_endpoint import KEY_VARIABLE, chat_endpoint
-
-        endpoint = chat_endpoint(base_url or settings.ask.base_url, name, workspace.secrets.get(KEY_VARIABLE))
+    name = "" if no_model else model or workspace.settings.ask.model
+    endpoint = _endpoint(workspace, name, base_url)
     with current_index(workspace, drafts=drafts) as index:
-        found = Retriever(index, settings.language).retrieve(
+        found = Retriever(index, workspace.settings.language).retrieve(
             question, limit or (_GIVEN if endpoint else _SHOWN)
         )
         empty = not found.hits and not index.passages()
@@ -107,6 +100,17 @@ def ask(
         _print_answer(answer, passages)
     if answer is not None and answer.faults:
         raise typer.Exit(1)
+
+
+def _endpoint(workspace: Workspace, model: str, base_url: str) -> ChatEndpoint | None:
+    if not model:
+        if base_url:
+            raise UsageError("--base-url is given, and no model to ask there", hint="name one with --model")
+        return None
+    from newsletter.site.chat_endpoint import KEY_VARIABLE, chat_endpoint
+
+    key = workspace.secrets.get(KEY_VARIABLE)
+    return chat_endpoint(base_url or workspace.settings.ask.base_url, model, key)
 
 
 def _answer(endpoint: ChatEndpoint, question: str, passages: Sequence[Passage]) -> CheckedAnswer:
