@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -15,12 +16,15 @@ WIDEST: Final = 1200
 MOST_BYTES: Final = 32 << 20
 MOST_PIXELS: Final = 40_000_000
 # Raised when the same file is fitted otherwise than before.
-VERSION: Final = 1
+VERSION: Final = 2
 
 # PNG (ISO/IEC 15948, 11.3): comments, times and Exif; none of it changes what is shown.
 _PNG_REMARKS = frozenset((b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf"))
 # JPEG (ITU-T T.81, B.2.4): what tells how colours are meant stays: JFIF, an ICC profile, Adobe's transform.
-_JPEG_KEPT = frozenset((0xE0, 0xE2, 0xEE))
+_JPEG_KEPT = ((0xE0, b"JFIF\0"), (0xE2, b"ICC_PROFILE\0"), (0xEE, b"Adobe"))
+# Within a scan, 0xFF is followed by 0 or a restart's number (B.1.1.5); before a marker, it may stand repeated.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_JPEG_END = 0xD9
 _ORIENTATION = 0x0112
 
 
@@ -62,10 +66,10 @@ def wants(data: bytes, form: str, width: int) -> Wants:
         kinds = {kind for kind, _ in _chunks(data)}
         if b"acTL" in kinds:
             return Wants()
-        return Wants(width > WIDEST, grounded=data[25] in {4, 6} or b"tRNS" in kinds)
+        return Wants(width > WIDEST, grounded=data[25:26] in {b"\4", b"\6"} or b"tRNS" in kinds)
     if form == "jpeg":
         turned, components = 1, 3
-        for marker, body in _segments(data):
+        for marker, body in _segments(data)[0]:
             if marker == 0xE1 and body.startswith(b"Exif\0\0"):
                 turned = _orientation(body[6:])
             elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC} and len(body) > 5:
@@ -75,20 +79,24 @@ def wants(data: bytes, form: str, width: int) -> Wants:
 
 
 def without_remarks(data: bytes, form: str) -> bytes:
-    """The same picture, bit for bit, without Exif, comments and times: no place, no name, no camera."""
+    """The same picture, bit for bit, without Exif, comments and times: no place, no name, no camera.
+
+    Nor what stands behind its end: phones keep further pictures and films there, and some editors what was cropped.
+    """
     if form == "png":
-        chunks = list(_chunks(data))
+        chunks = _chunks(data)
         if not chunks or chunks[-1][0] != b"IEND":
             return data
         return data[:8] + b"".join(whole for kind, whole in chunks if kind not in _PNG_REMARKS)
     if form == "jpeg":
-        kept, end = [data[:2]], 2
-        for marker, body in _segments(data):
-            whole = data[end : end + 4 + len(body)]
-            end += len(whole)
-            if not (marker == 0xFE or 0xE0 <= marker <= 0xEF) or marker in _JPEG_KEPT:
-                kept.append(whole)
-        return b"".join([*kept, data[end:]])
+        segments, scans = _segments(data)
+        kept = [
+            struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body
+            for marker, body in segments
+            if not (marker == 0xFE or 0xE0 <= marker <= 0xEF)
+            or any(marker == one and body.startswith(name) for one, name in _JPEG_KEPT)
+        ]
+        return b"".join([data[:2], *kept, data[scans : _end_of_jpeg(data, scans)]])
     return data
 
 
@@ -142,7 +150,7 @@ def fitted(data: bytes, form: str, ground: str) -> bytes:
 
 
 def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
-    """The chunks of a PNG as (type, whole bytes), as far as the file goes."""
+    """The chunks of a PNG as (type, whole bytes), up to its last one, or as far as the file goes."""
     found: list[tuple[bytes, bytes]] = []
     at = 8
     while at + 12 <= len(data):
@@ -151,21 +159,37 @@ def _chunks(data: bytes) -> list[tuple[bytes, bytes]]:
         if end > len(data):
             break
         found.append((data[at + 4 : at + 8], data[at:end]))
+        if found[-1][0] == b"IEND":
+            break
         at = end
     return found
 
 
-def _segments(data: bytes) -> list[tuple[int, bytes]]:
-    """The segments of a JPEG before its first scan as (marker, body), as far as they can be read."""
+def _segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
+    """The segments of a JPEG before its first scan as (marker, body), as far as they can be read, and where they end."""
     found: list[tuple[int, bytes]] = []
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker, length = data[at + 1], int(struct.unpack(">H", data[at + 2 : at + 4])[0])
-        if marker in {0xDA, 0xD9, 0xFF} or length < 2 or at + 2 + length > len(data):
+        if marker == 0xFF:  # fill bytes (ITU-T T.81, B.1.1.2)
+            at += 1
+            continue
+        if marker in {0xDA, _JPEG_END} or length < 2 or at + 2 + length > len(data):
             break
         found.append((marker, data[at + 4 : at + 2 + length]))
         at += 2 + length
-    return found
+    return found, at
+
+
+def _end_of_jpeg(data: bytes, at: int) -> int:
+    """Behind the marker that ends a JPEG, looked for from its first scan on; the file's end where there is none."""
+    while marker := _JPEG_MARKER.search(data, at):
+        at = marker.end()
+        if data[at - 1] == _JPEG_END:
+            return at
+        # Tables between two scans may hold any bytes.
+        at += int.from_bytes(data[at : at + 2], "big")
+    return len(data)
 
 
 def _orientation(tiff: bytes) -> int:

@@ -100,6 +100,23 @@ def test_remarks_are_taken_out_without_touching_a_pixel() -> None:
         assert fitting.without_remarks(plain, form) == plain
 
 
+def test_what_stands_behind_a_picture_s_end_and_what_hides_behind_fill_bytes_goes_too() -> None:
+    jpeg, png = photograph(400, 300), saved(Image.new("RGB", (40, 30), "green"), "PNG")
+    # A telephone's second picture, with remarks of its own, and what an editor leaves of the file before it.
+    progressive = saved(opened(jpeg), "JPEG", progressive=True, comment=SECRET)
+    filled = jpeg[:2] + b"\xff" * 3 + jpeg[2:]
+    for data, form in (
+        (jpeg + jpeg, "jpeg"),
+        (progressive + jpeg, "jpeg"),
+        (filled, "jpeg"),
+        (png + SECRET, "png"),
+    ):
+        plain = fitting.without_remarks(data, form)
+        assert SECRET in data
+        assert SECRET not in plain
+        assert opened(plain).tobytes() == opened(data).tobytes()
+
+
 def test_an_icc_profile_stays_since_it_says_what_the_colours_mean() -> None:
     from PIL import ImageCms
 
@@ -202,10 +219,16 @@ def test_no_damage_to_a_file_is_more_than_a_finding(home: Path) -> None:
     }
     for name, data in whole.items():
         for at in range(0, len(data), max(1, len(data) // 60)):
-            (home / "issues" / name).write_bytes(data[:at] + b"\xff" + data[at + 1 :])
-            found = pictures.find(name)
-            assert found.problem is None or found.problem.code in {"NL405", "NL466"}, (name, at)
-            assert (found.image is None) == (found.problem is not None)
+            _assert_no_more_than_a_finding(pictures, name, data[:at] + b"\xff" + data[at + 1 :])
+        for at in (*range(64), *range(64, len(data), max(1, len(data) // 20))):
+            _assert_no_more_than_a_finding(pictures, name, data[:at])
+
+
+def _assert_no_more_than_a_finding(pictures: Pictures, name: str, data: bytes) -> None:
+    (pictures.issue_path.parent / name).write_bytes(data)
+    found = pictures.find(name)
+    assert found.problem is None or found.problem.code in {"NL405", "NL466"}, (name, data)
+    assert (found.image is None) == (found.problem is not None)
 
 
 def test_without_pillow_a_picture_leaves_as_it_is_with_a_note_but_without_its_place(
