@@ -365,7 +365,7 @@ class _Examination:
             if named is not None:
                 return line(Status.OK, f"{len(workspace.keys)} in {KEY_VARIABLE}")
             if not workspace.key_file.exists():
-                if workspace.database_path.exists():
+                if machine.is_ours(workspace.database_path):
                     said = f"{workspace.key_file} is gone, and the store was made with it"
                     return line(
                         Status.FAIL,

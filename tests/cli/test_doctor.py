@@ -155,6 +155,25 @@ def test_a_sandbox_left_on_is_said(
     assert by_id["provider.sandbox"].status is Status.WARN
 
 
+@pytest.mark.parametrize(("store", "key"), [("ours", Status.FAIL), ("junk", Status.OK)])
+def test_a_missing_key_is_mourned_only_beside_a_store_that_was_made_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str, key: Status
+) -> None:
+    monkeypatch.delenv("NEWSLETTER_HOME", raising=False)
+    monkeypatch.delenv("NEWSLETTER_SECRET_KEY", raising=False)
+    workspace = open_workspace(home(tmp_path / "notes"))
+    if store == "ours":
+        workspace.open_database().close()
+        workspace.key_file.unlink()
+    else:
+        workspace.state_dir.mkdir()
+        workspace.database_path.write_text(store)
+    asked = Asked("", (), frozenset([Area.MACHINE]), offline=True, nameserver=("", 53), seconds=5)
+    by_id = {line.id: line for line in examine(workspace, asked)}
+    assert by_id["machine.secret_key"].status is key
+    assert by_id["machine.store"].status is (Status.OK if store == "ours" else Status.FAIL)
+
+
 def test_a_provider_without_its_key_is_a_failure_and_no_traceback(run: Run, tmp_path: Path) -> None:
     folder = home(tmp_path / "notes", provider="resend", api="http://127.0.0.1:9")
     done = run("doctor", "--only", "provider", cwd=folder)

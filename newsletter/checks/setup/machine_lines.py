@@ -190,6 +190,16 @@ def _judge_lock(path: Path) -> Line:
 
 def is_current(path: Path) -> bool:
     """Whether there is a store of ours with the schema of this version: then opening it changes nothing."""
+    return _schema(path) == migrations()[-1][0]
+
+
+def is_ours(path: Path) -> bool:
+    """Whether there is a store of ours, of whichever version."""
+    return _schema(path) is not None
+
+
+def _schema(path: Path) -> int | None:
+    """The version of the store's schema; None where there is no store of ours, or it can't be read."""
     with suppress(sqlite3.Error):
         if path.exists():
             with closing(
@@ -197,8 +207,8 @@ def is_current(path: Path) -> bool:
             ) as connection:
                 (owner,) = connection.execute("PRAGMA application_id").fetchone()
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
-                return bool(owner == APPLICATION_ID and version == migrations()[-1][0])
-    return False
+                return int(version) if owner == APPLICATION_ID else None
+    return None
 
 
 def count_active(path: Path) -> int:
