@@ -298,6 +298,14 @@ def test_who_cannot_be_reached_is_not_asked_for_every_page() -> None:
     assert len(asked) == 1
 
 
+def test_what_nobody_foresaw_ends_the_check_rather_than_making_it_wait_for_ever() -> None:
+    def broken(url: str, picture: bool) -> Answer:
+        raise LookupError(url, picture)
+
+    with pytest.raises(LookupError, match="one.test"):
+        list(ask_all([("http://one.test/", False)], ask=broken))
+
+
 def test_each_answer_is_a_finding_at_its_line(site: Site, tmp_path: Path) -> None:
     rows = {
         "status/404": ("NL851", "the page is gone (status 404)"),

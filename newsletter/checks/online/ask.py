@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
 from urllib.parse import urlsplit
 
 from newsletter.checks.online.fetch import Answer, Failure, fetch
@@ -31,7 +30,7 @@ def ask_all(
 
     Args:
         wanted: addresses, and whether each is a picture; one that is named twice is asked once.
-        ask: asks for one address and never raises.
+        ask: asks for one address; what it raises ends it all.
         pause: seconds between two questions to one host.
     """
     hosts: dict[str, dict[str, bool]] = {}
@@ -42,20 +41,27 @@ def ask_all(
     # The longest first, so that none is left alone at the end.
     for pages in sorted(hosts.values(), key=len, reverse=True):
         waiting.put(pages)
-    answers: queue.SimpleQueue[tuple[str, Answer]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[str, Answer] | Exception] = queue.SimpleQueue()
     stop = threading.Event()
 
     def work() -> None:
-        with suppress(queue.Empty):
+        try:
             while not stop.is_set():
                 for answer in _of_one_host(waiting.get_nowait(), ask, pause, stop):
                     answers.put(answer)
+        except queue.Empty:
+            return
+        except Exception as error:  # noqa: BLE001 - raised where somebody waits for the answer, who would wait for ever
+            answers.put(error)
 
     for _ in range(min(MOST_AT_ONCE, len(hosts))):
         threading.Thread(target=work, daemon=True, name="link check").start()
     try:
         for _ in range(sum(map(len, hosts.values()))):
-            yield answers.get()
+            answer = answers.get()
+            if isinstance(answer, Exception):
+                raise answer
+            yield answer
     finally:
         stop.set()
 
