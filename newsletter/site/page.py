@@ -10,7 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -59,7 +59,7 @@ class Page:
     markdown: str = ""
     resolved: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The file, from the site's folder."""
         return unquote(self.address.lstrip("/")) + ("index.html" if self.address.endswith("/") else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -25,12 +25,10 @@ from newsletter.site.page import (
     tag_address,
     topic_names,
 )
+from newsletter.site.question_bank import question_lists
 from newsletter.site.sources import Sources
 
 _ON_THE_LANDING = 5
-# Of a filter: a page stays small however many topics there are.
-_MOST_TOPICS = 60
-_LEVELS = ("junior", "mid", "senior", "staff")
 # What only the service answers, at the same address.
 _OF_THE_SERVICE = frozenset(("api", "confirm", "join", "p", "preferences", "search", "u", "view"))
 _FILES = frozenset(("/feed.xml", "/atom.xml", "/feed.json", "/sitemap.xml", "/robots.txt", "/llms.txt"))
@@ -131,14 +129,14 @@ class Pages:
 
         cards = [card(issue, self._language) for issue in self._issues]
         about = f"All issues of {self._publication.name}, newest first."
-        yield from self._paged("/archive/", "Archive", about, cards, choices=choices)
+        yield from self._paged("/archive/", "Archive", about, cards, filters=choices("/archive/"))
         for year, issues in years.items():
             cards = [card(issue, self._language) for issue in issues]
             title = f"Issues of {year}"
             trail = [("Archive", "/archive/")]
-            yield from self._paged(
-                f"/archive/{year}/", title, f"{title}, newest first.", cards, choices=choices, trail=trail
-            )
+            at = f"/archive/{year}/"
+            about = f"{title}, newest first."
+            yield from self._paged(at, title, about, cards, filters=choices(at), trail=trail)
 
     def _tags(self) -> Iterator[Page]:
         topics = self._topics(self._entries)
@@ -165,38 +163,16 @@ class Pages:
         asked = [issue for issue in self._issues if issue.question]
         if not asked:
             return
-        topics = self._topics(asked)
-        # What a pair of filters leaves; the empty word stands for all.
-        found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-        for issue in asked:
-            for level in ("", issue.level):
-                for topic in ("", *self._topics_of(issue)):
-                    found[level, topic].append(issue)
         about = f"Interview questions from {self._publication.name}, each with a worked answer."
-        for level in ("", *_LEVELS):
-            for topic in ("", *sorted(topics)):
-                if (level, topic) not in found:
-                    continue
-                filters = [
-                    _filter(
-                        "Level", [("", topic), *((one, topic) for one in _LEVELS)], (level, topic), found, 0
-                    ),
-                    _filter(
-                        "Topic",
-                        [(level, ""), *((level, one) for one in sorted(topics))],
-                        (level, topic),
-                        found,
-                        1,
-                    ),
-                ]
-                yield from self._paged(
-                    _question_address(level, topic),
-                    " · ".join(filter(None, ["Interview questions", level, topic])),
-                    about,
-                    [question_card(issue) for issue in found[level, topic]],
-                    choices=lambda _, filters=filters: filters,  # type: ignore[misc]  # its default makes it take two
-                    trail=[("Questions", "/questions/")] if level or topic else (),
-                )
+        for one in question_lists(asked, self._topics_of):
+            yield from self._paged(
+                one.address,
+                " · ".join(filter(None, ["Interview questions", one.level, one.topic])),
+                about,
+                [question_card(issue) for issue in one.issues],
+                filters=one.filters,
+                trail=[("Questions", "/questions/")] if one.level or one.topic else (),
+            )
 
     def _guide_index(self) -> Page:
         about = f"Comparisons by {self._publication.name}: a straight answer, a table, when to choose which."
@@ -216,7 +192,7 @@ class Pages:
         about: str,
         cards: list[dict[str, str]],
         *,
-        choices: Callable[[str], list[dict[str, Any]]] = lambda _: [],
+        filters: Sequence[dict[str, Any]] = (),
         trail: Sequence[tuple[str, str]] = (),
         form: str = "cards",
     ) -> Iterator[Page]:
@@ -243,7 +219,7 @@ class Pages:
                 empty="Nothing has been sent yet.",
                 heading=title,
             )
-            values = {"page": page, "items": items, "filters": choices(address), "form": form}
+            values = {"page": page, "items": items, "filters": list(filters), "form": form}
             yield Page(place(at), "list", values, markdown=_listing(page, items, self._addresses))
 
     # Issues and guides --------------------------------------------------------------------------
@@ -397,33 +373,6 @@ def _old_addresses(entry: Entry) -> list[str]:
     """Where a page was before, each once; never where it is now, which would lead to itself."""
     aliases = dict.fromkeys(f"/{alias.strip('/')}/" for alias in entry.aliases)
     return [alias for alias in aliases if alias != entry.address]
-
-
-def _question_address(level: str, topic: str) -> str:
-    """The questions of a level and a topic, either of which may be empty."""
-    if not topic:
-        return f"/questions/{level}/" if level else "/questions/"
-    return f"/questions/{level or 'topic'}/{tag_address(topic).split('/')[2]}/"
-
-
-def _filter(
-    name: str,
-    pairs: Sequence[tuple[str, str]],
-    current: tuple[str, str],
-    found: Mapping[tuple[str, str], object],
-    which: int,
-) -> dict[str, Any]:
-    """The pairs that leave something, each called by its level (0) or its topic (1)."""
-    choices = [
-        [
-            pair[which].capitalize() if which == 0 and pair[0] else pair[which] or "All",
-            _question_address(*pair),
-            "",
-        ]
-        for pair in pairs
-        if pair in found
-    ]
-    return {"name": name, "current": _question_address(*current), "choices": choices[:_MOST_TOPICS]}
 
 
 def _listing(page: dict[str, Any], cards: Sequence[dict[str, str]], addresses: Addresses) -> str:

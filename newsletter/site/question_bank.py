@@ -1,0 +1,69 @@
+"""Which lists of questions does the bank have: all, by level, by topic, by both? Plain pages, so that no script need filter."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from newsletter.site.entry import Entry
+from newsletter.site.page import tag_address
+
+_LEVELS = ("junior", "mid", "senior", "staff")
+# Of a filter: a page stays small however many topics there are.
+_MOST_TOPICS = 60
+
+
+@dataclass(frozen=True)
+class QuestionList:
+    """The questions of a level and a topic, either of which may be empty, with what else can be chosen."""
+
+    level: str
+    topic: str
+    issues: Sequence[Entry]
+    filters: list[dict[str, Any]]
+
+    @property
+    def address(self) -> str:
+        """Its page."""
+        return _address(self.level, self.topic)
+
+
+def question_lists(
+    issues: Iterable[Entry], topics_of: Callable[[Entry], Iterable[str]]
+) -> Iterator[QuestionList]:
+    """Every list that has a question, the one of all of them first."""
+    # What a pair of filters leaves; the empty word stands for all.
+    found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for issue in issues:
+        for level in dict.fromkeys(("", issue.level)):
+            for topic in ("", *topics_of(issue)):
+                found[level, topic].append(issue)
+    topics = ("", *sorted({topic for _, topic in found} - {""}))
+    levels = ("", *_LEVELS)
+    for level in levels:
+        for topic in topics:
+            if (level, topic) in found:
+                current = _address(level, topic)
+                by_level = _choices(((one.capitalize(), (one, topic)) for one in levels), found)
+                by_topic = _choices(((one, (level, one)) for one in topics), found)
+                filters = [
+                    {"name": "Level", "current": current, "choices": by_level},
+                    {"name": "Topic", "current": current, "choices": by_topic},
+                ]
+                yield QuestionList(level, topic, found[level, topic], filters)
+
+
+def _choices(
+    named: Iterable[tuple[str, tuple[str, str]]], found: Mapping[tuple[str, str], object]
+) -> list[list[str]]:
+    """Those that leave something."""
+    choices = [[name or "All", _address(*pair), ""] for name, pair in named if pair in found]
+    return choices[:_MOST_TOPICS]
+
+
+def _address(level: str, topic: str) -> str:
+    if not topic:
+        return f"/questions/{level}/" if level else "/questions/"
+    return f"/questions/{level or 'topic'}/{tag_address(topic).split('/')[2]}/"
