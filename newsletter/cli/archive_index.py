@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 _MANY = 100
 
 
+def refuse_where_no_archive_is(workspace: Workspace) -> None:
+    """A wrong folder would answer like an empty archive, and get an index of nothing.
+
+    Raises:
+        UsageError: there is no newsletter here.
+    """
+    if not workspace.issues_dir.is_dir():
+        raise UsageError(
+            f"there is no newsletter in {workspace.home}: it has no folder `{workspace.issues_dir.name}`",
+            hint="go to your newsletter's folder, or name it as NEWSLETTER_HOME",
+        )
+
+
 @contextmanager
 def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex]:
     """The index with every published passage in it, for the length of the block.
@@ -28,12 +41,7 @@ def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex
         UsageError: there is no newsletter here.
         NewsletterError: a file can't be read.
     """
-    if not workspace.issues_dir.is_dir():
-        # Otherwise a wrong folder answers like an empty archive, and gets an index of nothing.
-        raise UsageError(
-            f"there is no newsletter in {workspace.home}: it has no folder `{workspace.issues_dir.name}`",
-            hint="go to your newsletter's folder, or name it as NEWSLETTER_HOME",
-        )
+    refuse_where_no_archive_is(workspace)
     files = workspace.archive_files(drafts=drafts)
     with workspace.search_index(drafts=drafts) as index:
         if not index.ready and len(files.issues) > _MANY and sys.stderr.isatty():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from newsletter.app import open_workspace
+from newsletter.cli.archive_index import refuse_where_no_archive_is
 from newsletter.cli.output import colour_wanted, counted, paint, print_json
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def search(
             hint='name what you look for: newsletter search "hybrid retrieval"',
         )
     workspace = open_workspace()
+    refuse_where_no_archive_is(workspace)
     files = workspace.archive_files(drafts=drafts)
     with workspace.search_index(drafts=drafts) as index:
         updated = _brought_up_to_date(index, files)
