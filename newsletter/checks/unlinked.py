@@ -17,6 +17,10 @@ def _check_bare(subject: Subject, findings: Findings) -> None:
     # Without front matter, what was meant to be it stands in the body.
     if document.front is None or "://" not in subject.body:
         return
+    # Mostly each stands in a link of its own; `[a]: <https://…>` is two targets with one address.
+    linked = {target.start: target.address.count("://") for target in subject.targets}
+    if subject.body.count("://") == sum(linked.values()):
+        return
     for match in _bare_addresses(masked, document.body_start):
         if subject.is_in_target(match.start()):
             continue

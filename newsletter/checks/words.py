@@ -9,6 +9,7 @@ from itertools import compress, islice
 from operator import eq
 
 from newsletter.checks.rule import Rule, Subject
+from newsletter.checks.vocabulary import MAY_DOUBLE, NEVER_DOUBLE, SPAM, UNKIND
 from newsletter.content.document import SPAN_FILL, Findings
 from newsletter.diagnostics import Fix
 
@@ -22,98 +23,6 @@ _LEAST_WORDS = 150
 # Japanese, Chinese and Thai part no words by spaces, and the index says nothing of them.
 _LONGEST_MEAN = 12
 
-# Phrases that word-based filters score, without a first letter that may be a capital; single words are innocent.
-_SPAM = (
-    "00% free",
-    "ct now",
-    "arn extra cash",
-    "ake money fast",
-    "nce in a lifetime",
-    "isk-free",
-    "his is not spam",
-    "hile supplies last",
-    "ou have been selected",
-)
-# Doubled by grammar ("that that is", "had had"), by name or for effect.
-_MAY_DOUBLE = frozenset(
-    [
-        "blah",
-        "bye",
-        "can",
-        "had",
-        "her",
-        "ha",
-        "haha",
-        "hear",
-        "knock",
-        "log",
-        "no",
-        "so",
-        "that",
-        "very",
-        "yes",
-        "yo",
-        "is",
-        "boo",
-        "bora",
-        "chi",
-        "duran",
-        "fur",
-        "long",
-        "mau",
-        "new",
-        "pago",
-        "paris",
-        "win",
-        "wagga",
-        "walla",
-        "well",
-        "york",
-        "dum",
-        "tut",
-        "there",
-        "sing",
-        "tsk",
-        "wee",
-    ]
-)
-# No article, preposition, pronoun or auxiliary stands twice: these are mended without asking.
-_NEVER_DOUBLE = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "of",
-        "or",
-        "the",
-        "these",
-        "those",
-        "to",
-        "was",
-        "we",
-        "were",
-        "with",
-        "your",
-    ]
-)
-# A term, what to say instead; the stem in lower case is searched first.
-_UNKIND = (
-    ("hitelist", r"whitelist(?:s|ed|ing)?", "allow list"),
-    ("lacklist", r"blacklist(?:s|ed|ing)?", "deny list, block list"),
-    ("aster", r"master[-/ ](?:and )?slaves?", "primary and replica, leader and follower"),
-    ("anity", r"sanity[- ]check(?:s|ed|ing)?", "quick check, smoke test"),
-    ("an-hour", r"man-hours?", "person-hours, hours of work"),
-    ("an hours", r"man hours", "person-hours, hours of work"),
-    ("uys", r"(?:hi|hey|you) guys", "everyone, you all"),
-    ("randfather", r"grandfathered(?: in)?", "exempt, kept as it was"),
-    ("rippled", r"crippled", "limited, slowed down"),
-)
 # Zero-width and direction-changing characters (Unicode 16, chapter 23): nobody sees them, every parser does.
 _ZERO_WIDTH = "\u200b\u2060\u00ad"
 _BIDI = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -174,11 +83,11 @@ def _check_doubled(subject: Subject, findings: Findings) -> None:
         word, start = match["word"], match.start()
         # A heading and a row of a table end where their line does.
         line = masked.rfind("\n", 0, start) + 1
-        if word.casefold() in _MAY_DOUBLE or (
+        if word.casefold() in MAY_DOUBLE or (
             "\n" in match[0] and masked[line : line + 4].lstrip()[:1] in {"#", "|"}
         ):
             continue
-        safe = word.casefold() in _NEVER_DOUBLE
+        safe = word.casefold() in NEVER_DOUBLE
         findings.add(
             "NL833",
             f"`{word}` stands twice",
@@ -194,11 +103,10 @@ def _doubled() -> re.Pattern[str]:
 
 
 def _check_terms(subject: Subject, findings: Findings) -> None:
-    body = subject.body
-    for stem, pattern, instead in _UNKIND:
-        if stem not in body:
+    for stem, pattern, instead in UNKIND:
+        if not subject.skeleton.holds(stem):
             continue
-        for match in re.finditer(rf"(?<![\w/.-]){pattern}(?![\w/-])", body, re.IGNORECASE):
+        for match in re.finditer(rf"(?<![\w/.-]){pattern}(?![\w/-])", subject.body, re.IGNORECASE):
             start = subject.document.body_start + match.start()
             if subject.is_in_target(start):
                 continue  # words of a title, or an address
@@ -213,8 +121,8 @@ def _check_terms(subject: Subject, findings: Findings) -> None:
 
 def _check_spam(subject: Subject, findings: Findings) -> None:
     masked = subject.document.masked
-    for phrase in _SPAM:
-        at = masked.find(phrase)
+    for phrase in SPAM:
+        at = masked.find(phrase) if subject.skeleton.holds(phrase) else -1
         while at > 0:
             start, end = at - 1, at + len(phrase)
             if not masked[start - 1 : start].isalnum() and not masked[end : end + 1].isalnum():
@@ -233,7 +141,7 @@ def _check_years(subject: Subject, findings: Findings) -> None:
     date = getattr(subject.front, "date", None)
     if date is None:
         return
-    for match in _years(subject.body):
+    for match in _years(subject):
         year = int(match["year"])
         if year < date.year:
             start = subject.document.body_start + match.start("year")
@@ -246,20 +154,22 @@ def _check_years(subject: Subject, findings: Findings) -> None:
             )
 
 
-def _years(body: str) -> Iterator[re.Match[str]]:
-    if "his year" in body or "urrent year" in body:
+def _years(subject: Subject) -> Iterator[re.Match[str]]:
+    body, holds = subject.body, subject.skeleton.holds
+    if holds("his year") or holds("urrent year"):
         yield from re.finditer(r"\b(?:[Tt]his|[Cc]urrent) year,? ?\(?(?P<year>20\d\d)\b", body)
-    if "©" in body or "opyright" in body:
+    if "©" in body or holds("opyright"):
         yield from re.finditer(
             r"(?:©|\b[Cc]opyright(?: ©| \(c\))?) ?(?:\d{4} ?[-–] ?)?(?P<year>20\d\d)\b", body
         )
 
 
 def _check_reading(subject: Subject, findings: Findings) -> None:
+    body = subject.body
     words = len(subject.words)
     if words < _LEAST_WORDS:
         return
-    start = len(subject.document.masked) - len(subject.body.lstrip())
+    start = len(subject.document.masked) - len(body.lstrip())
     if words > MOST_WORDS:
         findings.add(
             "NL838",
@@ -267,8 +177,8 @@ def _check_reading(subject: Subject, findings: Findings) -> None:
             start,
             help="few read so much of a mail: split it, or keep a part for the web page",
         )
-    sentences = subject.body.count(". ") + subject.body.count(".\n")
-    if _grade(len(subject.body) - words, words, sentences) < HARDEST_GRADE:
+    sentences = body.count(". ") + body.count(".\n")
+    if _grade(len(body) - words, words, sentences) < HARDEST_GRADE:
         return  # with code, tables and addresses counted in, and not every sentence, it only looks harder
     grade = reading_grade(subject.body)
     if grade > HARDEST_GRADE:

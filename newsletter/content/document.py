@@ -83,7 +83,7 @@ class Document:
         if self._controls or self._has_bom:
             text = _CONTROL.sub(" ", text)
         self.text = text
-        self._line_starts = list(accumulate((len(line) + 1 for line in text.split("\n")), initial=0))[:-1]
+        self._line_starts = list(accumulate(map((1).__add__, map(len, text.split("\n"))), initial=0))[:-1]
         self.front, self.front_closed, self.body_start = self._find_front_matter()
         self._scan_code()
         self.headings = tuple(self._find_headings())
