@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
 from typing import Any
@@ -16,7 +15,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from markdown import Markdown
 from markdown.extensions import Extension
-from markdown.extensions.footnotes import NBSP_PLACEHOLDER, FootnoteExtension
+from markdown.extensions.footnotes import FootnoteExtension
 from markdown.inlinepatterns import InlineProcessor, SimpleTagInlineProcessor
 from markdown.treeprocessors import Treeprocessor
 from markupsafe import escape
@@ -28,11 +27,8 @@ from newsletter.render.dialect import LANGUAGE, SEPARATOR, to_python_markdown
 from newsletter.render.images import Picture, Pictures, Problem
 from newsletter.render.paragraphs import as_paragraphs
 from newsletter.render.slots import TOKEN
+from newsletter.render.tree import list_notes, mark_alert, mark_header_cell, number_note
 
-# GitHub's alerts, by the word in `> [!WORD]`.
-ALERTS = {"NOTE": "Note", "TIP": "Tip", "IMPORTANT": "Important", "WARNING": "Warning", "CAUTION": "Caution"}
-
-_ALERT = re.compile(r"^\[!(" + "|".join(ALERTS) + r")\][ \t]*\n?")
 # The marks of lists and quotes that begin a line.
 _NESTING = re.compile(r"(?:[ >*+-]|\d{1,9}[.)] )*")
 _DIAGRAM_MARKS = ('"language-mermaid"', '"language-dot"')
@@ -283,7 +279,7 @@ class _Shape(Treeprocessor):
                 self._fragment.level = level
                 child.tag = f"h{level}"
             elif tag == "blockquote":
-                _alert(child)
+                mark_alert(child)
             elif tag == "p":
                 self._figure(child)
             elif tag == "a":
@@ -291,11 +287,11 @@ class _Shape(Treeprocessor):
             elif tag == "img":
                 self._image(child)
             elif tag == "th":
-                _header_cell(child)
+                mark_header_cell(child)
             elif tag == "sup":
-                _note_reference(child)
+                number_note(child)
             elif tag == "div" and child.get("class") == "footnote":
-                _notes(child)
+                list_notes(child)
             self._walk(child)
 
     def _report(self, problem: Problem | None, source: str) -> None:
@@ -345,68 +341,6 @@ class _Shape(Treeprocessor):
             # Never a broken path: the words stand in for the picture.
             image.tag, image.text = "em", image.get("alt") or "[picture]"
             image.attrib.clear()
-
-
-def _alert(quote: ET.Element) -> None:
-    first = next(iter(quote), None)
-    match = _ALERT.match((first.text or "").lstrip()) if first is not None and first.tag == "p" else None
-    if first is None or match is None:
-        return
-    quote.tag = "aside"
-    quote.set("class", match[1].lower())
-    first.text = (first.text or "").lstrip()[match.end() :]
-    if not first.text and len(first) == 0:
-        quote.remove(first)
-    label = ET.Element("p", {"class": "label"})
-    label.text = ALERTS[match[1]]
-    quote.insert(0, label)
-
-
-def _header_cell(cell: ET.Element) -> None:
-    if (cell.text or "").strip() or len(cell):
-        cell.set("scope", "col")
-    else:
-        cell.tag = "td"  # a header without words names nothing to a screen reader
-
-
-def _note_reference(sup: ET.Element) -> None:
-    # In-page anchors fail in Gmail on iOS and in Yahoo: a number, and the note close by.
-    link = next(iter(sup), None)
-    if link is not None and link.get("class") == "footnote-ref":
-        sup.text = "".join(link.itertext())
-        sup.remove(link)
-        sup.attrib.clear()
-
-
-def _notes(notes: ET.Element) -> None:
-    items = [item for listing in notes.findall("ol") for item in listing]
-    notes.clear()
-    notes.set("class", "notes")
-    for number, item in enumerate(items, 1):
-        paragraphs = list(_paragraphs(item))
-        for paragraph in paragraphs:
-            for link in [child for child in paragraph if child.get("class") == "footnote-backref"]:
-                paragraph.remove(link)
-            paragraph.text = (paragraph.text or "").removesuffix(NBSP_PLACEHOLDER)
-            if len(paragraph):
-                paragraph[-1].tail = (paragraph[-1].tail or "").removesuffix(NBSP_PLACEHOLDER)
-        mark = ET.Element("sup")
-        mark.text = str(number)
-        mark.tail = " " + (paragraphs[0].text or "").lstrip()
-        paragraphs[0].text = ""
-        paragraphs[0].insert(0, mark)
-        notes.extend(paragraphs)
-
-
-def _paragraphs(item: ET.Element) -> Iterator[ET.Element]:
-    blocks = [child for child in item if child.tag in {"p", "ul", "ol", "pre", "blockquote", "table"}]
-    if blocks and blocks[0].tag == "p":
-        yield from blocks
-        return
-    wrapped: Any = ET.Element("p")
-    wrapped.text = item.text
-    yield wrapped
-    yield from blocks
 
 
 def inline(html: str) -> str:
