@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from newsletter.checks.output.css import Declaration, StyleRule
-from newsletter.checks.output.page import Page
+from newsletter.checks.output.page import Element, Page
 
 _FACTS = Path(__file__).with_name("clients.json")
 _LIKE: tuple[tuple[str, str], ...] = (
@@ -78,18 +78,35 @@ _WORTH = {"y": 1.0, "a": 0.5, "n": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """Where a message uses something of HTML or CSS.
+
+    Attributes:
+        element: that has it, or None where a style sheet does.
+        declaration: that says it, or None where a tag, an attribute or a selector does.
+        rule: of the style sheet, or None.
+    """
+
+    element: Element | None = None
+    declaration: Declaration | None = None
+    rule: StyleRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One thing of HTML or CSS that a message uses.
 
     Attributes:
         slug: as caniemail.com has it, such as `css-display-flex`.
         uses: how often.
+        first: where it is used first.
         unsupported: the families with a client that doesn't know it.
         partial: the families that know a part of it, or of which some clients do.
     """
 
     slug: str
     uses: int
+    first: Use
     unsupported: tuple[str, ...]
     partial: tuple[str, ...]
 
@@ -138,8 +155,10 @@ def client_support(html: str | Page) -> ClientSupport:
     """
     page = html if isinstance(html, Page) else Page(html)
     counts: dict[str, int] = {}
-    for slug in _used(page):
+    first: dict[str, Use] = {}
+    for slug, use in _used(page):
         counts[slug] = counts.get(slug, 0) + 1
+        first.setdefault(slug, use)
     known = [slug for slug in sorted(counts) if slug in _facts()["features"]]
     levels = {slug: _levels(slug) for slug in known}
     families = tuple(
@@ -155,6 +174,7 @@ def client_support(html: str | Page) -> ClientSupport:
         Feature(
             slug,
             counts[slug],
+            first[slug],
             unsupporting(slug),
             tuple(name for name, level in levels[slug].items() if 0 < (level or 0) < 1),
         )
@@ -200,17 +220,21 @@ def _share(levels: list[float | None]) -> float:
     return sum(tried) / len(tried) if tried else 1.0
 
 
-def _used(page: Page) -> Iterator[str]:
+def _used(page: Page) -> Iterator[tuple[str, Use]]:
     for element in page.elements:
-        yield from _of_element(element.tag, element.attributes)
+        whole = Use(element)
+        for slug in _of_element(element.tag, element.attributes):
+            yield slug, whole
         for declaration in element.own:
-            yield from features_of(declaration)
+            said = Use(element, declaration)
+            for slug in features_of(declaration):
+                yield slug, said
     for rule in page.rules:
         yield from _of_rule(rule)
     for _ in page.imports:
-        yield "css-at-import"
+        yield "css-at-import", Use()
     if page.sheets:
-        yield "html-style"
+        yield "html-style", Use(page.sheets[0][0])
 
 
 def _of_element(tag: str, attributes: Any) -> Iterator[str]:
@@ -240,18 +264,24 @@ def _of_element(tag: str, attributes: Any) -> Iterator[str]:
         yield "html-meta-color-scheme"
 
 
-def _of_rule(rule: StyleRule) -> Iterator[str]:
+def _of_rule(rule: StyleRule) -> Iterator[tuple[str, Use]]:
+    whole = Use(rule=rule)
     for condition in rule.conditions:
         name = condition.split(None, 1)[0].lower()
         if name in _UNDER_CONDITION:
-            yield f"css-at-{name[1:]}"
-            yield from (f"css-at-media-{feature}" for feature in _MEDIA if feature in condition)
+            yield f"css-at-{name[1:]}", whole
+            for feature in _MEDIA:
+                if feature in condition:
+                    yield f"css-at-media-{feature}", whole
     if rule.selector.startswith("@"):
-        yield f"css-at-{rule.selector[1:].removeprefix('-webkit-')}"
+        yield f"css-at-{rule.selector[1:].removeprefix('-webkit-')}", whole
     elif not any(condition.lower().startswith(_UNDER_CONDITION) for condition in rule.conditions):
-        yield from _of_selector(rule.selector)
+        for slug in _of_selector(rule.selector):
+            yield slug, whole
         for declaration in rule.declarations:
-            yield from features_of(declaration)
+            said = Use(None, declaration, rule)
+            for slug in features_of(declaration):
+                yield slug, said
 
 
 def _of_selector(selector: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from newsletter.app import Workspace
 from newsletter.audience.tokens import TokenSigner
 from newsletter.checks.across import check_across
-from newsletter.checks.output.rendered import Rendering, check_rendered
+from newsletter.checks.output.rendered import Rendering, check_rendered, complete, mail_of
 from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
 from newsletter.config import CONFIG_NAME
@@ -29,6 +29,7 @@ from newsletter.preview.message import read_message
 from newsletter.preview.picture import Broken, Picture, Summary
 from newsletter.preview.process import TooLongError, given_up, unforeseen
 from newsletter.preview.reader import Reader, outgoing_of, presentable, reader_named, signer_for
+from newsletter.preview.support import Support, support_of
 from newsletter.render.compile import compile_rendered
 from newsletter.render.email import RenderedIssue
 from newsletter.render.slots import TOKEN, SlotTable
@@ -146,6 +147,26 @@ class Builder:
             return [given_up(name, error)]
         except Exception as error:  # noqa: BLE001 - as in `build`
             return [unforeseen(name, f"{type(error).__name__}: {error}")]
+
+    def support(self, path: Path) -> Support | None:
+        """Which mail programs know what the issue's message is made of, or None where there is no message; never raises."""
+        if path in self._unrendered:
+            return None
+        try:
+            issue = self._parse(path).issue
+            if issue is None:
+                return None
+            compiled = compile_rendered(
+                self._renderer.render(issue), issue, attach=self.outgoing.attach
+            ).issue
+            if compiled is None:
+                return None
+            mail = mail_of(compiled, complete(self._settings.publication), None)
+            return support_of(mail.page, self._rendering.origin(issue), self.workspace.template_dirs[-1])
+        except (NewsletterError, TooLongError):
+            return None
+        except Exception:  # noqa: BLE001 - as in `build`, which says what it was
+            return None
 
     def _cause(self, name: str, error: NewsletterError) -> Diagnostic:
         """The error as a finding, in the template's line where it names one."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from newsletter.diagnostics import Diagnostic
     from newsletter.preview.build import Builder
     from newsletter.preview.picture import Broken, Picture, Summary, WebPage
+    from newsletter.preview.support import Support
 
 # Bytes of address space: a message with an 80 MB picture takes about one of these three gigabytes.
 _MEMORY = 3 << 30
@@ -54,6 +55,10 @@ class Bench:
     def findings(self, path: Path, as_before: bool) -> list[Diagnostic]:  # noqa: FBT001 - orders go by place
         """What the checks say about a file."""
         return self._made.findings(path, as_before=as_before)
+
+    def support(self, path: Path) -> Support | None:
+        """Which mail programs know what a file's message is made of."""
+        return self._made.support(path)
 
     def summary(self, path: Path) -> Summary | None:
         """What the front matter of a file says."""

@@ -12,6 +12,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,8 @@ os.execv(sys.argv[3], sys.argv[3:])
 """
 # Seconds for one answer, on a machine that is busy.
 _PATIENCE = 60.0
+# Seconds for it to end in order, and between two looks whether it has.
+_FAREWELL, _SOON = 3.0, 0.01
 
 
 def find_chromium() -> str:
@@ -98,6 +101,7 @@ class Chromium:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(told, said),
+            start_new_session=True,
         )
         os.close(told)
         os.close(said)
@@ -167,9 +171,21 @@ class Chromium:
         for end in (self._tell, self._hear):
             with contextlib.suppress(OSError):
                 os.close(end)
-        self._process.kill()
+        # Without its pipes it ends by itself; the processes it has begun write to the profile as long as they live.
+        deadline = time.monotonic() + _FAREWELL
+        while not self._has_ended() and time.monotonic() < deadline:
+            time.sleep(_SOON)
+        # All of them, by their group; until it is waited for, its number is nobody else's.
+        with contextlib.suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        shutil.rmtree(Path(self._profile), ignore_errors=True)
+        while Path(self._profile).exists() and time.monotonic() < deadline + _FAREWELL:
+            shutil.rmtree(self._profile, ignore_errors=True)
+            time.sleep(_SOON)
+
+    def _has_ended(self) -> bool:
+        """Whether the browser itself has ended; it isn't waited for yet."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _answers(self) -> Iterator[dict[str, Any]]:
         deadline = time.monotonic() + _PATIENCE

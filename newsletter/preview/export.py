@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from newsletter.checks.clients import feature_page
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
 from newsletter.preview.build import Builder
@@ -133,11 +134,17 @@ def _write_issue(builder: Builder, path: Path, root: Path, pages: Environment) -
     findings = tuple(builder.findings(path))
     if isinstance(result, Broken):
         findings = findings if any(d.severity is Severity.ERROR for d in findings) else result.diagnostics
+    support = builder.support(path) if isinstance(result, Picture) else None
     names = ["findings.json", "index.html"]
     found = findings_json(findings, builder.workspace.home, path)
     for finding in found:
         del finding["absolute"]  # a path of this machine is nobody else's business
     (folder / "findings.json").write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    if support is not None:
+        names.append("clients.json")
+        (folder / "clients.json").write_text(
+            json.dumps(support.as_json(), ensure_ascii=False, indent=2) + "\n", "utf-8"
+        )
     summary = guessed(path)
     picture = None
     if isinstance(result, Picture):
@@ -148,6 +155,8 @@ def _write_issue(builder: Builder, path: Path, root: Path, pages: Environment) -
         summary=summary,
         picture=picture,
         findings=found,
+        support=support,
+        feature_page=feature_page,
         clip=GMAIL_CLIPS_AT,
     )
     (folder / "index.html").write_text(page, "utf-8")

@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.preview.files import text_of
 from newsletter.preview.picture import Broken, Picture, Summary, WebPage
+
+if TYPE_CHECKING:
+    # What finds it is the other process's.
+    from newsletter.preview.support import Support
 
 # Code of what no check foresaw: a template of the author's own that raises, a picture that can't be read.
 NOT_RENDERED = "preview"
@@ -113,6 +117,14 @@ class RenderProcess:
             return [_lost(name, error)]
         except NewsletterError as error:
             return [_refused(name, error)]
+        return found
+
+    def support(self, path: Path) -> Support | None:
+        """Which mail programs know what the issue is made of; see `Builder.support`."""
+        try:
+            found: Support | None = self._call("support", path)
+        except (ProcessLostError, NewsletterError):
+            return None
         return found
 
     def summary(self, path: Path) -> Summary | None:

@@ -29,6 +29,7 @@ VIEWS = {
     "message": "message",
     "findings": "findings",
     "inbox": "inbox",
+    "clients": "clients",
 }
 
 _PICTURES_LOADED = """(() => {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from newsletter.diagnostics import Diagnostic
 from newsletter.model.template import InlineImage
@@ -13,6 +13,10 @@ from newsletter.preview.files import guessed
 from newsletter.preview.findings import counts, findings_json
 from newsletter.preview.picture import Broken, Picture, Summary
 from newsletter.preview.variants import FrameHtml, Variant, as_seen, split_body, with_addresses
+
+if TYPE_CHECKING:
+    # What finds it is the other process's.
+    from newsletter.preview.support import Support
 
 
 @dataclass
@@ -62,6 +66,8 @@ class Entry:
         copies: what was seen of it, by reader.
         findings: everything found; None where it has to be looked at.
         as_before: whether it is looked at for the sake of other files alone.
+        support: which mail programs know what its last good picture is made of.
+        support_fresh: whether that is of the file as it is.
     """
 
     path: Path
@@ -69,6 +75,8 @@ class Entry:
     copies: dict[str, Copy] = field(default_factory=dict)
     findings: list[Diagnostic] | None = None
     as_before: bool = False
+    support: Support | None = None
+    support_fresh: bool = False
 
     def copy(self, reader: str) -> Copy:
         """What was seen of it for `reader`."""
@@ -76,6 +84,7 @@ class Entry:
 
     def outdated(self) -> None:
         """The file, or something it is made of, has changed; copies nobody looks at are forgotten by `Shelf.keep`."""
+        self.support_fresh = False
         for copy in self.copies.values():
             copy.fresh = False
 

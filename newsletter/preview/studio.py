@@ -167,6 +167,7 @@ class Studio:
                 self._check(entry)
                 self._tell_index()
             self._tell_findings(viewer.key, entry, [viewer])
+            self._tell_support(viewer.key, entry, [viewer])
 
     def leave(self, viewer: Viewer) -> None:
         """Forget a page that was closed."""
@@ -269,9 +270,12 @@ class Studio:
             elif any(found.code.startswith(_BETWEEN_FILES) for found in entry.findings or ()):
                 entry.findings, entry.as_before = None, True
         # What is looked at is checked first.
-        for key in {viewer.key for viewer in self._viewers} & touched.keys():
+        looked_at = {viewer.key for viewer in self._viewers} & touched.keys()
+        for key in looked_at:
             self._check(touched[key])
             self._tell_findings(key, touched[key], self._viewing(key))
+        for key in looked_at:
+            self._tell_support(key, touched[key], self._viewing(key))
 
     def _reload(self) -> None:
         try:
@@ -342,6 +346,16 @@ class Studio:
         if not viewers:
             return
         data = event("findings", {"key": key, "findings": entry.findings_json(self._home)})
+        for viewer in viewers:
+            viewer.push(data)
+
+    def _tell_support(self, key: str, entry: Entry, viewers: list[Viewer]) -> None:
+        if not entry.support_fresh:
+            # A file that can't be shown keeps what was known of its last good picture.
+            if not entry.broken:
+                entry.support = self._process.support(entry.path)
+            entry.support_fresh = True
+        data = event("support", {"key": key, "support": entry.support.as_json() if entry.support else None})
         for viewer in viewers:
             viewer.push(data)
 

@@ -149,41 +149,6 @@ def test_a_save_is_announced_with_what_was_found(
     expect(page.locator("#said")).to_have_text("This can't be shown as it is")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_in_the_dialogs_and_on_a_small_screen(
-    page: Page, standing: Any, scheme: Any
-) -> None:
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    problems = []
-    opened(page, standing, "email")
-    for key in ("a", "s"):
-        page.keyboard.press(key)
-        expect(page.locator("dialog[open]")).to_be_visible()
-        problems += violations(page, scheme)
-        page.keyboard.press("Escape")
-        expect(page.locator("dialog[open]")).to_have_count(0)
-    page.set_viewport_size({"width": 420, "height": 800})
-    for view in ("email", "inbox", "message"):
-        opened(page, standing, view)
-        problems += violations(page, scheme)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert problems == []
-
-
-def violations(page: Page, scheme: str) -> list[str]:
-    found = (
-        Axe()
-        .run(
-            page,
-            context={"exclude": [["#frame"], ["#web-frame"]]},
-            # The other rules see no colours: once is enough.
-            options={} if scheme == "light" else {"runOnly": ["color-contrast"]},
-        )
-        .response["violations"]
-    )
-    return [f"{v['id']}: {node['html']}" for v in found for node in v["nodes"]]
-
-
 def test_pictures_of_panels_are_written_as_high_as_what_they_show(
     chromium: str, standing: Any, tmp_path: Path
 ) -> None:
@@ -200,5 +165,5 @@ def test_pictures_of_panels_are_written_as_high_as_what_they_show(
         width, height = (int.from_bytes(data[at : at + 4]) for at in (16, 20))
         assert (width, height > 900) == (1440, True)
     assert {view.partition("?")[0] for view in VIEWS.values()} == {
-        *("email", "text", "web", "message", "findings", "inbox")
+        *("email", "text", "web", "message", "findings", "inbox", "clients")
     }

@@ -105,6 +105,11 @@ class Origin:
         """Where a rule stands in the style sheets of the templates."""
         return self._in_templates(pattern) or self.layout()
 
+    def of_declaration(self, name: str, value: str) -> Place | None:
+        """The template in which a property is given this value, else any: what it is given may come from the settings."""
+        named = rf"(?<![\w-]){re.escape(name)}\s*:"
+        return self._in_templates(rf"{named}\s*{re.escape(value)}") or self._in_templates(named)
+
     def _in_issue(self, pattern: str, element: Element) -> Place | None:
         assert self.issue is not None
         text = self.issue.text

@@ -1,6 +1,6 @@
 // What is looked at, and how the address says so: everything that can be chosen is a link that can be kept.
 
-export const PANELS = ["email", "text", "web", "message", "findings", "inbox"];
+export const PANELS = ["email", "text", "web", "message", "findings", "inbox", "clients"];
 export const WIDTHS = ["320", "375", "600", "wide"];
 export const SCHEMES = ["light", "dark", "inverted", "recoloured"];
 export const CLIENTS = ["full", "plain", "word"];

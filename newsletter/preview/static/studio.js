@@ -1,6 +1,7 @@
 // The page: one event stream, what it says shown, and what the reader presses.
 
 import { CLIENTS, PANELS, SCHEMES, WIDTHS, address, readAddress, state, viewQuery } from "./address.js";
+import { showClients } from "./clients.js";
 import { setUpReaders, setUpTrial } from "./dialogs.js";
 import { Mail } from "./frame.js";
 import { showInboxes } from "./inboxes.js";
@@ -11,7 +12,7 @@ import { Width } from "./width.js";
 const THEMES = ["auto", "light", "dark"];
 const $ = (id) => document.getElementById(id);
 
-const known = { index: null, picture: null, message: null, findings: null, selected: 0, broken: [] };
+const known = { index: null, picture: null, message: null, findings: null, support: undefined, selected: 0, broken: [] };
 let stream = null;
 let streamed = "";
 let shown = "";
@@ -58,6 +59,10 @@ function connect() {
     known.selected = Math.min(known.selected, Math.max(0, data.findings.length - 1));
     showFound();
     announce();
+  });
+  on("support", ({ support }) => {
+    known.support = support;
+    showSupport();
   });
   on("gone", ({ key }) => {
     toast(`${key} is no longer there`);
@@ -116,7 +121,7 @@ function apply() {
   }
   const other = known.picture && known.picture.key !== state.key;
   if (other) {
-    Object.assign(known, { picture: null, message: null, findings: null, selected: 0, broken: [] });
+    Object.assign(known, { picture: null, message: null, findings: null, support: undefined, selected: 0, broken: [] });
     $("panel-email").scrollTop = $("panel-web").scrollTop = 0;
     site.clear();
     showFound();
@@ -223,6 +228,7 @@ function showBroken() {
 function showParts() {
   const { panel } = state;
   if (panel === "text") $("plain").textContent = known.message?.text ?? "";
+  if (panel === "clients") showSupport();
   if (panel === "inbox") showInboxes($("inboxes"), known.message?.inbox ?? []);
   if (panel === "message") {
     const { provider, provider_writes_mime: theirs } = known.index ?? {};
@@ -231,6 +237,12 @@ function showParts() {
     else $("message").replaceChildren();
   }
   if (known.message && ["text", "inbox", "message"].includes(panel)) ready(panel);
+}
+
+function showSupport() {
+  if (state.panel !== "clients" || known.support === undefined) return;
+  showClients($("clients"), known.support);
+  ready("clients");
 }
 
 function counted(findings) {
