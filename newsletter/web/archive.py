@@ -136,10 +136,12 @@ class Archive:
         return either
 
     async def _answer(self, request: Request) -> Response | None:
-        path = request.scope["path"].removeprefix("/")
+        # ASGI: `path` is the whole of it, below whatever this is mounted.
+        root = request.scope.get("root_path", "")
+        path = request.scope["path"].removeprefix(root).removeprefix("/")
         found = await asyncio.to_thread(self._find, path, _accepted(request))
         if isinstance(found, str):
-            return RedirectResponse(found, 308, {"cache-control": _PAGE})
+            return RedirectResponse(f"{root}{found}", 308, {"cache-control": _PAGE})
         return await self._send(request, found) if found is not None else None
 
     def _find(self, path: str, accepted: frozenset[str]) -> _File | str | None:

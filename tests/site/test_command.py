@@ -94,7 +94,9 @@ def test_without_an_address_there_is_no_site(home: Path) -> None:
     assert "`base_url` isn't set" in done.stderr
 
 
-def test_serving_shows_the_site_and_its_own_404(home: Path) -> None:
+@pytest.mark.parametrize("root", ["", "/letters"])
+def test_serving_shows_the_site_and_its_own_404(home: Path, root: str) -> None:
+    (home / "newsletter.toml").write_text(SETTINGS.replace('.com"\n', f'.com{root}"\n'))
     with subprocess.Popen(
         [sys.executable, "-m", "newsletter", "site", "serve", "--drafts", "--port", "0"],
         cwd=home,
@@ -108,8 +110,10 @@ def test_serving_shows_the_site_and_its_own_404(home: Path) -> None:
             line = process.stderr.readline()
             address = line.split()[5].rstrip(";")
             assert address.startswith("http://127.0.0.1:"), line
-            with urllib.request.urlopen(f"{address}first/", timeout=20) as answer:
-                assert "The first" in answer.read().decode()
+            for page in ("first/", "first"):  # the second leads to the first
+                with urllib.request.urlopen(f"{address}{page}", timeout=20) as answer:
+                    assert answer.url == f"{address}first/"
+                    assert "The first" in answer.read().decode()
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 urllib.request.urlopen(f"{address}nothing/", timeout=20)
         finally:
