@@ -26,6 +26,8 @@ def codes(body: str = "Hello.", **front: str) -> list[str]:
     [
         "She said that that was all they had had.",
         "It is what it is; on and on and on.",
+        "Alle, die die Grundlagen kennen, wissen, dass das das Ziel ist und sie sie messen; hier nous nous, o\u00f9 vous vous.",
+        "Keep a TODO list, count TODO comments, and call the droid TK-421.",
         "| a | a |\n|---|---|\n| the | the |\n| the | x |",
         "- The\n- the",
         "`the the`, `this is not spam`, `whitelist` and `https://example.com`",

@@ -121,7 +121,7 @@ FAULTS = [
     Fault("NL518", COMPARISON, "[x](§#nowhere)\n\n## Comparison"),
     Fault("NL518", r"\.md#concept", ".md§#concepts"),
     Fault("NL519", COMPARISON, "§> [!NOTE]\n> So.\n\n## Comparison"),
-    Fault("NL902", r"^status:", "aliases: §[hybrid-retrieval]\nstatus:"),
+    Fault("NL902", r"^status:", "aliases: [§hybrid-retrieval]\nstatus:"),
 ]
 
 
