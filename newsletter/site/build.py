@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from newsletter.store.only_one import only_one
 if TYPE_CHECKING:
     from newsletter.render.workshop import Workshop
 
+_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _PACKAGE = Path(__file__).parent.parent
 
 
@@ -87,7 +90,7 @@ def build_site(inputs: SiteInputs, out: Path) -> Built:
 
     Raises:
         UsageError: there is no `base_url`, or `out` holds what no build made.
-        NewsletterError: a template has a mistake, or a file can't be read.
+        NewsletterError: a template has a mistake, a file can't be read, or the disk is full.
         OSError: the folder can't be written; the old one is as it was.
     """
     if not inputs.publication.base_url:
@@ -107,6 +110,11 @@ def build_site(inputs: SiteInputs, out: Path) -> Built:
             built = _up_to_date(out, cache, stamp) or _made(inputs, out, cache, stamp)
             if not built.failed:
                 cache.commit()
+        except sqlite3.OperationalError as error:
+            raise NewsletterError(
+                f"{inputs.cache} can't be written: {error}", hint="make room on the disk, and build again"
+            ) from error
+        else:
             return built
         finally:
             cache.close()
@@ -134,7 +142,15 @@ def _up_to_date(out: Path, cache: Cache, stamp: str) -> Built | None:
 def _made(inputs: SiteInputs, out: Path, cache: Cache, stamp: str) -> Built:
     from newsletter.site.making import make_site
 
-    sources, built = make_site(inputs, out, spare_of(inputs, out), cache)
+    try:
+        sources, built = make_site(inputs, out, spare_of(inputs, out), cache)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise NewsletterError(
+            f"there is no room for the site beside {out}: {error.strerror}",
+            hint="make room, and build again; the site is as it was",
+        ) from error
     if not built.failed:
         kept = {
             "stamp": stamp,

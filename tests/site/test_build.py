@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -282,6 +283,24 @@ def test_a_repository_in_the_folder_is_nothing_to_replace(newsletter: Newsletter
     with pytest.raises(UsageError, match="is a repository"):
         newsletter.build()
     assert (newsletter.out / ".git").is_dir()
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_site(newsletter: Newsletter) -> None:
+    assert newsletter.build().replaced
+    before = tree(newsletter.out)
+    newsletter.write("001-first.md", issue(1, "Another title"))
+    # A limit to the size of a file fails a write as a full disk does, without one; SIGXFSZ is ignored by Python.
+    newsletter.write("002-second.md", issue(2, "The second", body="Many words. " * 20_000))
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    cache = newsletter.home / "cache"
+    resource.setrlimit(resource.RLIMIT_FSIZE, (cache.stat().st_size + 40_000, old[1]))
+    try:
+        with pytest.raises(NewsletterError, match="no room"):
+            newsletter.build()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+    assert tree(newsletter.out) == before
+    assert newsletter.build().replaced
 
 
 def test_a_damaged_cache_is_begun_anew(newsletter: Newsletter) -> None:

@@ -96,7 +96,9 @@ def test_without_an_address_there_is_no_site(home: Path) -> None:
 
 @pytest.mark.parametrize("root", ["", "/letters"])
 def test_serving_shows_the_site_and_its_own_404(home: Path, root: str) -> None:
-    (home / "newsletter.toml").write_text(SETTINGS.replace('.com"\n', f'.com{root}"\n'))
+    (home / "newsletter.toml").write_text(
+        SETTINGS.replace("//notes.example.com", f"//notes.example.com{root}")
+    )
     with subprocess.Popen(
         [sys.executable, "-m", "newsletter", "site", "serve", "--drafts", "--port", "0"],
         cwd=home,

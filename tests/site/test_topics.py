@@ -74,3 +74,10 @@ def test_a_topic_that_is_written_in_two_ways_has_one_page(newsletter: Newsletter
     assert newsletter.page("/second/").count('href="/tags/rag/"') == 1
     assert newsletter.page("/tags/").count('href="/tags/rag/"') == 1
     assert newsletter.page("/questions/").count('href="/questions/topic/rag/"') == 1
+
+
+def test_topics_go_on_by_the_alphabet_and_issues_by_age(newsletter: Newsletter) -> None:
+    newsletter.write("001-first.md", issue(1, "The first", tags="[a, b, c, d, e, f, g, h]"))
+    assert newsletter.build().replaced
+    assert '<a rel="next" href="/tags/page-2/">Next →</a>' in newsletter.page("/tags/")
+    assert '<a rel="prev" href="/tags/">← Previous</a>' in newsletter.page("/tags/page-2/")
