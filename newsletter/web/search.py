@@ -31,12 +31,14 @@ _THREADS: Final = 2
 # Searches that may wait; who comes after them is asked to come again.
 _MOST_WAITING: Final = 64
 _LOOK_SECONDS: Final = 30.0
+# Where there is no index, it is made again no sooner.
+_HURRY_SECONDS: Final = 5.0
 # A small archive is indexed while its first reader waits.
 _PATIENCE_SECONDS: Final = 3.0
 _KEPT: Final = 256
 _KEPT_SECONDS: Final = 60.0
 _CACHE: Final = "public, max-age=60"
-_RETRY: Final = {"retry-after": "5", "cache-control": "no-store"}
+_RETRY: Final = {"retry-after": f"{_HURRY_SECONDS:.0f}", "cache-control": "no-store"}
 _MARKED: Final = re.compile(f"{MATCH_BEGINS}([^{MATCH_ENDS}]*){MATCH_ENDS}")
 
 
@@ -52,7 +54,7 @@ class Search:
         self._threads = ThreadPoolExecutor(_THREADS, "search")
         self._updates = ThreadPoolExecutor(1, "search-index")
         self._updating: Future[None] | None = None
-        self._looked = float("-inf")
+        self._looked = self._hurried = float("-inf")
         self._damaged = False
         self._waiting = 0
         self._kept: OrderedDict[tuple[str, int], tuple[float, Results]] = OrderedDict()
@@ -103,8 +105,9 @@ class Search:
             self._look()
             found = await self._searched(words, number)
             if found is None:
-                # There is no index yet, or it turned out damaged.
-                self._looked = float("-inf")
+                # There is no index yet, or it turned out damaged. On a full disk it won't come, however often it is made.
+                if time.monotonic() - self._hurried >= _HURRY_SECONDS:
+                    self._hurried, self._looked = time.monotonic(), float("-inf")
                 self._look()
                 if self._updating is not None:
                     await asyncio.wait([asyncio.wrap_future(self._updating)], timeout=_PATIENCE_SECONDS)

@@ -14,6 +14,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
+from newsletter.site.index import SearchIndex
+from newsletter.site.index_update import Updated
+from newsletter.site.passage import ArchiveFiles
 from newsletter.web import search as search_module
 from tests.web.conftest import ROOT, SECRET, Running, make_home
 from tests.web.test_view import ISSUE, newsletter
@@ -159,6 +162,28 @@ def test_a_damaged_index_is_made_anew_while_the_service_runs(
         assert answer.status_code in {200, 503}
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_an_index_that_cannot_be_written_is_not_made_for_every_search(
+    start: Callable[..., Running], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home(tmp_path / "notes")
+    shutil.copytree(ROOT / "issues" / "guides", home / "issues" / "guides")
+    # Nothing can be written where it should be.
+    (home / ".newsletter" / "search.db").mkdir(parents=True)
+    made: list[SearchIndex] = []
+    update = SearchIndex.update
+
+    def counted(index: SearchIndex, files: ArchiveFiles) -> Updated:
+        made.append(index)
+        return update(index, files)
+
+    monkeypatch.setattr(SearchIndex, "update", counted)
+    monkeypatch.setattr(search_module, "_HURRY_SECONDS", 60)
+    site = start(home)
+    answers = [site.client.get(f"/search?q=lora+{number}").status_code for number in range(6)]
+    assert answers == [503] * 6
+    assert len(made) <= 2
 
 
 @pytest.mark.browser
