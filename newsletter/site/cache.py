@@ -31,10 +31,12 @@ class Cache:
         try:
             self._open(path, key)
         except sqlite3.OperationalError as error:
-            # Such as a build into another folder, which is at work with this file.
-            raise NewsletterError(
-                f"{path}: {error}", hint="try again when the other build has ended"
-            ) from None
+            # Such as by a build into another folder, which is at work with this file.
+            taken = (error.sqlite_errorcode or 0) & 0xFF == sqlite3.SQLITE_BUSY
+            hint = (
+                "try again when the other build has ended" if taken else "make room on the disk, or delete it"
+            )
+            raise NewsletterError(f"{path}: {error}", hint=hint) from None
         except sqlite3.DatabaseError:
             path.unlink(missing_ok=True)
             self._open(path, key)
