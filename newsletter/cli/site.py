@@ -56,8 +56,9 @@ def serve(
 
     Example: newsletter site serve --drafts
     """
-    from threading import Event, Thread
+    from threading import Lock
 
+    from newsletter.preview.watch import Watcher
     from newsletter.web.site_preview import serve_folder
 
     workspace = open_workspace()
@@ -66,22 +67,18 @@ def serve(
     _report(built, folder, as_json=False)
     if built.failed and not folder.is_dir():
         raise typer.Exit(1)
-    ended = Event()
+    one_at_a_time = Lock()
 
-    def rebuild() -> None:
-        from watchfiles import watch
-
-        watched = [workspace.issues_dir, workspace.home / "templates"]
-        for _ in watch(*(path for path in watched if path.is_dir()), stop_event=ended, raise_interrupt=False):
+    def rebuild(_: set[Path]) -> None:
+        with one_at_a_time:
             _rebuild(folder, drafts=drafts)
 
-    watcher = Thread(target=rebuild, name="site-watch", daemon=True)
+    watcher = Watcher(workspace.home, (), rebuild)
     watcher.start()
     try:
         serve_folder(folder, workspace.settings.publication.base_url, host, port, told=_told)
     finally:
-        ended.set()
-        watcher.join(5)
+        watcher.stop()
 
 
 def _told(address: str) -> None:

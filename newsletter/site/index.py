@@ -28,7 +28,7 @@ _SNIPPET_WORDS = 28
 _LIST_MARK = re.compile(r"(?:^|\n)[ \t]*[-*] ")
 _RULE = re.compile(r"-{3,}")
 # Of a word that may be mistyped: a shorter one is close to too many others.
-_SHORTEST = 5
+_SHORTEST = 4
 
 
 class Hit(NamedTuple):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -118,6 +119,12 @@ def test_serving_shows_the_site_and_its_own_404(home: Path, root: str) -> None:
                     assert "The first" in answer.read().decode()
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 urllib.request.urlopen(f"{address}nothing/", timeout=20)
+            with (home / "newsletter.toml").open("a") as settings:
+                settings.write('\n[site]\nlicence = "CC0"\n')
+            deadline = time.monotonic() + 20
+            while "CC0" not in urllib.request.urlopen(address, timeout=20).read().decode():
+                assert time.monotonic() < deadline, "settings that were saved are not shown"
+                time.sleep(0.1)
         finally:
             process.terminate()
             process.wait(20)

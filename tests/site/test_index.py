@@ -103,6 +103,14 @@ def test_a_typing_error_is_answered_with_a_word_of_the_archive(index: SearchInde
     assert index.search("zzzzzzzz").instead == ""
 
 
+def test_a_short_word_may_be_mistyped_as_well(tmp_path: Path) -> None:
+    made = Newsletter(tmp_path)
+    made.write("001-ranks.md", issue(1, "One", body="A rank says more than a score."))
+    with SearchIndex(tmp_path / "search.db", "en") as index:
+        index.update(files_of(made))
+        assert index.search("rnak").instead == "rank"
+
+
 def test_where_no_passage_has_all_words_those_with_some_are_shown_as_such(index: SearchIndex) -> None:
     results = index.search("café oracle")
     assert results.loosened
