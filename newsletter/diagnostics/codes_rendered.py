@@ -85,8 +85,9 @@ RENDERED_CODES: dict[str, Code] = {
             "NL411",
             "nested too deeply",
             Severity.ERROR,
-            "Lists or quotes stand inside each other so often that they can't be read as Markdown, so the source "
-            "itself would be shown. Write them with less nesting.",
+            "Lists or quotes stand inside each other so often, or so many brackets are open at once, that the text can't "
+            "be read as Markdown, so the source itself would be shown. Write it with less nesting; a bracket that begins "
+            "no link may have a backslash before it.",
         ),
         Code(
             "NL460",

@@ -21,6 +21,7 @@ from markdown.treeprocessors import Treeprocessor
 from markupsafe import escape
 
 from newsletter.content.addresses import page_address
+from newsletter.content.slots import code_ranges
 from newsletter.model.template import InlineImage
 from newsletter.render.diagrams.source import alternative_text, is_diagram
 from newsletter.render.dialect import LANGUAGE, SEPARATOR, to_python_markdown
@@ -29,6 +30,11 @@ from newsletter.render.paragraphs import as_paragraphs
 from newsletter.render.slots import TOKEN
 from newsletter.render.tree import list_notes, mark_alert, mark_header_cell, number_note
 
+# So many brackets may be open at once in a paragraph: nobody writes more, and each costs a look through the rest of it.
+_MOST_OPEN = 32
+_BRACKET = re.compile(r"\\.|[\[\]()]|\n[ \t]*\n", re.DOTALL)
+_OPENED_BY = {"]": "[", ")": "("}
+_SHOWN = 40
 # The marks of lists and quotes that begin a line.
 _NESTING = re.compile(r"(?:[ >*+-]|\d{1,9}[.)] )*")
 _DIAGRAM_MARKS = ('"language-mermaid"', '"language-dot"')
@@ -178,6 +184,14 @@ class MarkdownConverter:
         if quick is not None:
             fragment.html = quick
             return fragment
+        unclosed = _unclosed(text)
+        if unclosed:
+            problem = Problem(
+                "NL411",
+                f"more than {_MOST_OPEN} brackets are open here at once",
+                "close them, or write `\\[` where none begins a link",
+            )
+            return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, unclosed)])
         try:
             html = self._parsed(text)
         except RecursionError:
@@ -219,6 +233,30 @@ def _with_diagrams(html: str, pictures: Pictures, fragment: Fragment) -> str:
         return f'<figure><img alt="{words}" src="{picture.src}" width="{picture.width}"></figure>'
 
     return _DIAGRAM.sub(drawn, html)
+
+
+def _unclosed(text: str) -> str:
+    """Where more brackets are open in one paragraph than anybody writes; empty where that is nowhere.
+
+    For each that is open, Python-Markdown looks through the rest of the paragraph: 20,000 take it a minute.
+    """
+    if text.count("[") <= _MOST_OPEN and text.count("(") <= _MOST_OPEN:
+        return ""
+    depth = {"[": 0, "(": 0}
+    position = 0
+    for start, end in [*code_ranges(text), (len(text), len(text))]:
+        for mark in _BRACKET.finditer(text, position, start):
+            written = mark[0]
+            if written in depth:
+                depth[written] += 1
+                if depth[written] > _MOST_OPEN:
+                    return text[mark.start() : mark.start() + _SHOWN].split("\n", 1)[0]
+            elif written in _OPENED_BY:
+                depth[_OPENED_BY[written]] = max(0, depth[_OPENED_BY[written]] - 1)
+            elif written[0] == "\n":
+                depth = dict.fromkeys(depth, 0)
+        position = end
+    return ""
 
 
 def _deepest(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,31 @@ def test_what_is_nested_too_deeply_is_shown_as_written_and_reported() -> None:
     assert [finding.problem.code for finding in fragment.findings] == ["NL411"]
     assert fragment.html.endswith("&lt;x&gt;</p>")
     assert CONVERTER.convert("*fine*", PLACE).html == "<p><em>fine</em></p>"
+
+
+@pytest.mark.parametrize("mark", ["[", "![", "[^", "[a]("])
+def test_brackets_that_nobody_closes_are_reported_and_not_parsed_for_a_minute(mark: str) -> None:
+    began = time.process_time()
+    fragment = CONVERTER.convert(f"Before.\n\nHere {mark * 20_000}", PLACE)
+    # 10 to 70 seconds where the parser is asked.
+    assert time.process_time() - began < 3
+    assert [finding.problem.code for finding in fragment.findings] == ["NL411"]
+    assert fragment.findings[0].source.strip("![a^(") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a\n\n" * 100,
+        "- [x](u) :(\n\n" * 40,
+        "```\n" + "(" * 100 + "\n```\n\nWords.",
+        "\\[" * 100,
+        f"`{'[' * 100}` words",
+    ],
+    ids=["paragraphs", "closed", "code", "escaped", "span"],
+)
+def test_brackets_that_are_closed_escaped_or_code_are_nobodys_fault(text: str) -> None:
+    assert CONVERTER.convert(text, PLACE).findings == []
 
 
 BLOCKS = st.sampled_from(
