@@ -1,12 +1,8 @@
-"""Make the safe replacements that findings offer, and write a file whole or not at all."""
+"""What does a text become with the safe replacements that findings offer?"""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from pathlib import Path
 
 from newsletter.diagnostics import Diagnostic
 
@@ -36,26 +32,3 @@ def fix_text(text: str, check: Callable[[str], Iterable[Diagnostic]]) -> tuple[s
         if not made:
             break
     return text, total
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace the content of `path`: a reader sees the old or the new file, never a part, also after a crash.
-
-    The file keeps its permissions; a symbolic link keeps pointing to where it points.
-
-    Raises:
-        OSError: it can't be written; the old content is untouched.
-    """
-    target = path.resolve()
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileNotFoundError):
-            Path(name).chmod(target.stat().st_mode & 0o7777)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.checks.across import check_across, read_claims
-from newsletter.checks.fix import fix_text, write_whole
+from newsletter.checks.fix import fix_text
 from newsletter.checks.registry import check_guide, check_issue
 from newsletter.clock import SystemClock
 from newsletter.content.guide_files import is_guide
 from newsletter.content.issue import ParseResult, parse_issue, parse_issue_source
 from newsletter.content.source import MAX_BYTES, Source, by_place, read_source, read_text
+from newsletter.content.whole_files import write_whole
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
 from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
@@ -242,6 +243,8 @@ def suggested_code(code: str) -> str:
 
     written = re.sub(r"\W", "", code).upper()
     # Most often the last digit is missing.
-    near = next((known for known in sorted(CODES) if known.startswith(written)), "") if len(written) > 3 else ""
+    near = (
+        next((known for known in sorted(CODES) if known.startswith(written)), "") if len(written) > 3 else ""
+    )
     near = near or nearest(written, CODES)
     return f"did you mean {near} ({CODES[near].title})?" if near else "newsletter explain lists all codes"

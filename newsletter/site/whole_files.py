@@ -1,12 +1,12 @@
-"""How do files appear all at once? Each is written aside and synced; only when all are there do they take their places."""
+"""How do the files of one export appear together? Only when all are written aside do they take their places."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from newsletter.content.whole_files import write_aside
 from newsletter.errors import NewsletterError
 
 
@@ -25,13 +25,7 @@ def write_whole(files: Mapping[Path, str]) -> None:
                     f"{path} can't be written: it is a folder", hint="name another place with --out"
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-            drafts.append((draft, path))
-            with draft.open("w", encoding="utf-8", newline="") as sink:
-                sink.write(text)
-                sink.flush()
-                # On the disk before it takes the old file's place: a power cut leaves one of the two whole.
-                os.fsync(sink.fileno())
+            drafts.append(write_aside(path, text.encode()))
         for draft, path in drafts:
             draft.replace(path)
     except OSError as error:
@@ -42,6 +36,5 @@ def write_whole(files: Mapping[Path, str]) -> None:
         ) from error
     finally:
         for draft, _ in drafts:
-            # Where nothing can be written, nothing can be taken away either: what stopped the writing is told.
             with suppress(OSError):
                 draft.unlink()

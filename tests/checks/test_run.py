@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.checks.across import read_claims
-from newsletter.checks.fix import apply_fixes, fix_text, write_whole
+from newsletter.checks.fix import apply_fixes, fix_text
 from newsletter.checks.run import check_file, check_files, check_text, fix_file
+from newsletter.content.whole_files import write_whole
 from newsletter.diagnostics import Diagnostic, Fix, Severity
 from newsletter.errors import NewsletterError, UsageError
 

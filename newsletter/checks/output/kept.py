@@ -80,7 +80,7 @@ class KeptFindings:
         """
         if not self._changed:
             return
-        from newsletter.checks.fix import write_whole
+        from newsletter.content.whole_files import write_whole
 
         there = {self._name(path) for path in files}
         kept = {name: entry for name, entry in self._entries.items() if name in there}
