@@ -13,10 +13,11 @@ from newsletter.diagnostics import Severity
 # Page and column, less what `templates/email` puts left and right of the text, on a phone and in a window.
 PHONE = 375 - 2 * 20
 COLUMN = 600 - 2 * 32
-# Code: 13 pixels high, 0.6 of that wide in every common monospaced font, in a cell with 14 pixels and a line on both sides.
-PHONE_CODE_COLUMNS = int((PHONE - 2 * 15) / (13 * 0.6))
+# Code on a phone: 12 pixels high, 0.6 of that wide in every common monospaced font, in a cell with 14 pixels and a line
+# on both sides.
+PHONE_CODE_COLUMNS = int((PHONE - 2 * 15) / (12 * 0.6))
 # Tables: 15 pixels high, about half of that wide; a cell ends with 12 pixels.
-_LETTER, _GAP = 7.5, 12
+LETTER, GAP = 7.5, 12
 # A few long lines wrap and are read all the same; where three of four do, the shape of the code is lost.
 _LEAST_LINES = 4
 
@@ -97,7 +98,7 @@ def _least_width(rows: list[str], words: Callable[[str], list[str]]) -> tuple[in
         longest += [0] * (len(cells) - len(longest))
         for column, cell in enumerate(cells):
             longest[column] = max(longest[column], max(map(len, words(cell)), default=0))
-    return len(longest), int(sum(longest) * _LETTER + len(longest) * _GAP)
+    return len(longest), int(sum(longest) * LETTER + len(longest) * GAP)
 
 
 def _words(cell: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from newsletter.checks.rule import Rule, Subject
 from newsletter.checks.vocabulary import LEFT
@@ -12,14 +13,26 @@ from newsletter.content.suggest import nearest
 from newsletter.diagnostics import Fix, Severity
 
 _BRACES = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
-# No statement reaches over the beginning of another one, so that many of them are read in one go.
-_STATEMENT = re.compile(r"\{%(?:[^\n{]|\{(?!%))*?%\}|\{\{(?![^{}\n]*\}\})")
-# A tag, a comment, a declaration; `a < b` and `<https://…>`, `<me@example.com>` and `[a](<b c.png>)` are none.
-_HTML = re.compile(r"(?<!\]\()(?<!\]: )<(?:!--|![A-Za-z]|/?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>)")
-# Who writes about a to-do list, or a model called TK-421, has nothing left to write.
-_LEFT = re.compile(
-    r"\b(?:TK(?:TK)?|TODO|FIXME)\b(?!-\d|[ -](?:app|comment|file|item|list|marker|note|tag)s?\b):?|\b[Ll]orem ipsum\b"
-)
+
+
+@cache
+def _statement() -> re.Pattern[str]:
+    # None reaches over the beginning of another one, so that many of them are read in one go.
+    return re.compile(r"\{%(?:[^\n{]|\{(?!%))*?%\}|\{\{(?![^{}\n]*\}\})")
+
+
+@cache
+def _html() -> re.Pattern[str]:
+    # A tag, a comment, a declaration; `a < b` and `<https://…>`, `<me@example.com>` and `[a](<b c.png>)` are none.
+    return re.compile(r"(?<!\]\()(?<!\]: )<(?:!--|![A-Za-z]|/?[A-Za-z][A-Za-z0-9-]*(?=[\s/>])[^<>]*>)")
+
+
+@cache
+def _left() -> re.Pattern[str]:
+    # Who writes about a to-do list, or a model called TK-421, has nothing left to write.
+    return re.compile(
+        r"\b(?:TK(?:TK)?|TODO|FIXME)\b(?!-\d|[ -](?:app|comment|file|item|list|marker|note|tag)s?\b):?|\b[Ll]orem ipsum\b"
+    )
 
 
 def _check_slots(subject: Subject, findings: Findings) -> None:
@@ -56,7 +69,7 @@ def _check_slots(subject: Subject, findings: Findings) -> None:
         )
     if opened == len(slots) and "{{{" not in masked and "{%" not in masked:
         return  # all that was opened is a slot
-    for match in _STATEMENT.finditer(masked, subject.document.body_start):
+    for match in _statement().finditer(masked, subject.document.body_start):
         findings.add(
             "NL302",
             "this slot can't be read"
@@ -83,7 +96,7 @@ def _check_html(subject: Subject, findings: Findings) -> None:
     document = subject.document
     if "<" not in document.masked:
         return
-    for match in _HTML.finditer(document.masked, document.body_start):
+    for match in _html().finditer(document.masked, document.body_start):
         comment = match[0].startswith("<!--")
         findings.add(
             "NL304",
@@ -102,7 +115,7 @@ def _check_left(subject: Subject, findings: Findings) -> None:
         return
     severity = Severity.ERROR if subject.is_ready else Severity.WARNING
     last_line_end = -1
-    for match in _LEFT.finditer(document.masked):
+    for match in _left().finditer(document.masked):
         if match.start() < last_line_end:
             continue  # one per line is enough
         if document.masked.endswith("](", 0, match.start()):
