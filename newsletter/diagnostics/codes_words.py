@@ -164,7 +164,7 @@ Use fewer columns or shorter words, or make it a list.""",
         "code that wraps on a phone",
         Severity.INFO,
         """\
-A phone of 375 pixels shows 39 characters of code in a row. A long line or two are wrapped and read all the same; where
+A phone of 375 pixels shows 42 characters of code in a row. A long line or two are wrapped and read all the same; where
 three of four are, indentation no longer shows the structure.
 
 Shorten names, indent by two, break lines, or show less.""",
