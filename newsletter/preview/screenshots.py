@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from newsletter.content.whole_files import write_whole
 from newsletter.preview.chromium import Chromium
 
 _WIDTH, _HEIGHT = 1440, 900
@@ -74,24 +73,12 @@ def take_screenshots(
         browser.wait_for(_PICTURES_LOADED)
         _resize(browser, min(_HIGHEST, max(_HEIGHT, int(browser.evaluate(_WANTED_HEIGHT)))))
         browser.evaluate(_PAINTED)
-        yield _write(folder / f"{name}.png", browser.screenshot())
+        path = folder / f"{name}.png"
+        write_whole(path, browser.screenshot())
+        yield path
 
 
 def _resize(browser: Chromium, height: int) -> None:
     browser.call(
         "Emulation.setDeviceMetricsOverride", width=_WIDTH, height=height, deviceScaleFactor=1, mobile=False
     )
-
-
-def _write(path: Path, data: bytes) -> Path:
-    """Put `data` in the place of `path`, whole or not at all."""
-    handle, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    return path
