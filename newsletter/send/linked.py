@@ -12,13 +12,17 @@ from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.model.template import InlineImage
 
+# The code of what only a send can find.
+NOT_PUBLISHED = "NL469"
+
 
 @dataclass(frozen=True, slots=True)
 class LinkedPictures:
     """Where a newsletter's linked pictures are.
 
     Attributes:
-        folder: `newsletter serve` shows what is in its `assets` where the site has nothing.
+        folder: `newsletter serve` shows what is in its `assets` where the site has nothing. Nothing is ever taken out
+            of it: mails that link a picture are opened years after they were sent.
         site: the site that was built here to be put on a host of its own; None where there is none, or where
             `newsletter serve` shows it.
     """
@@ -28,7 +32,7 @@ class LinkedPictures:
 
     def missing(self, pictures: Sequence[InlineImage], name: str) -> list[Diagnostic]:
         """A finding about the issue called `name` for each picture that the built site hasn't."""
-        code = RENDERED_CODES["NL469"]
+        code = RENDERED_CODES[NOT_PUBLISHED]
         return [
             Diagnostic(
                 code.code,
