@@ -128,7 +128,7 @@ def test_brackets_that_nobody_closes_are_reported_and_not_parsed_for_a_minute(ma
     # 10 to 70 seconds where the parser is asked.
     assert time.process_time() - began < 3
     assert [finding.problem.code for finding in fragment.findings] == ["NL411"]
-    assert fragment.findings[0].source.strip("![a^(") == ""
+    assert fragment.findings[0].source.strip("![a^](") == ""
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def test_a_picture_that_the_built_site_has_not_is_an_error_until_it_is_built(
     assert send() == 1
     said = capsys.readouterr()
     assert (said.out + said.err).count("NL469") == 2
+    assert "newsletter check" not in said.out + said.err, "a check can't see what is published"
     assert resend.ledger.entries == []
 
     assert run("site", "build") == 0
