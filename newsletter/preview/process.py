@@ -161,9 +161,10 @@ class RenderProcess:
         """End the process, whatever it does."""
         # Without the turn: an answer that is under way must not delay the end.
         self._ended = True
-        if self._process is not None:
+        process = self._process
+        if process is not None:
             with contextlib.suppress(OSError):
-                self._process.kill()
+                process.kill()
         with self._turn:
             self._forget()
 
@@ -174,10 +175,12 @@ class RenderProcess:
             return self._ask(name, *arguments, cpu=cpu)
 
     def _ask(self, name: str, *arguments: Any, cpu: float = 0.0) -> Any:
-        if self._ended:
-            raise ProcessLostError("the preview has ended")
-        if self._process is None:
+        if self._process is None and not self._ended:
             self._begin()
+        # Who closed meanwhile may not have seen the process that was just begun.
+        if self._ended:
+            self._forget()
+            raise ProcessLostError("the preview has ended")
         assert self._orders is not None
         assert self._answers is not None
         limit = cpu or self._cpu
