@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from watchfiles import DefaultFilter, watch
@@ -14,6 +15,8 @@ from newsletter.config import CONFIG_NAME
 # several events that one save makes.
 _STEP_MS = 5
 _DEBOUNCE_MS = 40
+# Seconds after which it is seen that the whole folder went, or came back: nothing tells.
+_LOOK_AGAIN = 1.0
 
 SETTINGS_FILES = frozenset({CONFIG_NAME, "pyproject.toml"})
 
@@ -67,36 +70,60 @@ class Watcher:
             if not folders:
                 self._content_moved.wait(timeout=1)
                 continue
+            with contextlib.suppress(FileNotFoundError):  # gone since
+                for changes in watch(
+                    *folders,
+                    watch_filter=DefaultFilter(),
+                    step=_STEP_MS,
+                    debounce=_DEBOUNCE_MS,
+                    rust_timeout=60_000,
+                    stop_event=self._content_moved,
+                    raise_interrupt=False,
+                    ignore_permission_denied=True,
+                ):
+                    self._changed({Path(path) for _, path in changes})
+
+    def _watch_home(self) -> None:
+        known = self._identities()
+        while not self._stop.is_set():
+            for paths in self._home_changes():
+                now = self._identities()
+                replaced = now[0] != known[0]
+                if now != known:
+                    self._content_moved.set()
+                known = now
+                if replaced:
+                    paths |= {self._home / name for name in ("issues", *SETTINGS_FILES)}
+                if paths:
+                    self._changed(paths)
+                if replaced:
+                    break  # the system goes on watching the folder that was there
+
+    def _home_changes(self) -> Iterator[set[Path]]:
+        """What was written in the folders that are watched without what is below; nothing every second, too."""
+        folders = [folder for folder in self._flat if folder.is_dir()]
+        if not folders:
+            self._stop.wait(_LOOK_AGAIN)
+            yield set()
+            return
+        with contextlib.suppress(FileNotFoundError):  # gone since
             for changes in watch(
                 *folders,
-                watch_filter=DefaultFilter(),
-                step=_STEP_MS,
+                watch_filter=self._concerns_us,
+                step=_STEP_MS * 4,
                 debounce=_DEBOUNCE_MS,
-                rust_timeout=60_000,
-                stop_event=self._content_moved,
+                rust_timeout=int(_LOOK_AGAIN * 1000),
+                yield_on_timeout=True,
+                stop_event=self._stop,
+                recursive=False,
                 raise_interrupt=False,
                 ignore_permission_denied=True,
             ):
-                self._changed({Path(path) for _, path in changes})
+                yield {Path(path) for _, path in changes}
 
-    def _watch_home(self) -> None:
-        known = self._content_folders()
-        for changes in watch(
-            *self._flat,
-            watch_filter=self._concerns_us,
-            step=_STEP_MS * 4,
-            debounce=_DEBOUNCE_MS,
-            rust_timeout=60_000,
-            stop_event=self._stop,
-            recursive=False,
-            raise_interrupt=False,
-            ignore_permission_denied=True,
-        ):
-            folders = self._content_folders()
-            if folders != known:
-                known = folders
-                self._content_moved.set()
-            self._changed({Path(path) for _, path in changes})
+    def _identities(self) -> list[tuple[int, int] | None]:
+        """Which folders these are: one that was removed and made again has the same name."""
+        return [_identity(self._home / name) for name in (".", "issues", "templates")]
 
     def _concerns_us(self, _change: object, path: str) -> bool:
         place = Path(path)
@@ -105,3 +132,11 @@ class Watcher:
         return place.parent == self._home and (
             place.name in SETTINGS_FILES or place.name in {"issues", "templates"}
         )
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

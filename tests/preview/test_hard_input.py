@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -185,3 +186,22 @@ def test_a_process_that_is_killed_begins_again(home: Path) -> None:
     finally:
         process.close()
     assert isinstance(process.build(home / NAME, NAME, ""), Broken)
+
+
+def test_a_folder_that_is_removed_and_made_again_is_seen_again(
+    preview: Any, tmp_path: Path, issue_text: Callable[..., str]
+) -> None:
+    aside = tmp_path / "aside"
+    preview.home.rename(aside)
+    _until(lambda: preview.studio.keys() == [])
+    shutil.copytree(aside, preview.home)
+    _until(lambda: preview.studio.keys() == ["002-second", "001-first"])
+    preview.issue("003-third.md").write_text(issue_text(3, "A third issue"))
+    _until(lambda: bool(preview.studio.path_of("003-third")))
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
