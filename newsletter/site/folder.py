@@ -159,7 +159,11 @@ class NewFolder:
         shutil.rmtree(old, ignore_errors=True)
         if not _exchange(self._new, self._out):
             self._out.rename(old)
-            self._new.rename(self._out)
+            try:
+                self._new.rename(self._out)
+            except OSError:
+                old.rename(self._out)
+                raise
             old.rename(self._new)
         if not self._is_spare:
             self._new.rename(old)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from newsletter.errors import NewsletterError
+from newsletter.site import folder
 from newsletter.site.build import build_site, spare_of
 from newsletter.site.folder import MARK, NewFolder
 from newsletter.store.only_one import only_one
@@ -87,6 +90,30 @@ def test_a_spare_folder_on_another_file_system_is_done_without(newsletter: Newsl
     assert tree(newsletter.out).keys() == {"index.html", MARK}
     assert sorted(path.name for path in newsletter.home.iterdir() if "public" in path.name) == ["public"]
     assert not list(shm.glob("newsletter-test*"))
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_it_to_the_old_one(
+    newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newsletter.build()
+    before = tree(newsletter.out)
+    newsletter.write("001-first.md", issue(1, "Second version"))
+    rename = os.rename
+
+    def refused(source: Path, target: Path) -> None:
+        if target == newsletter.out and source.suffix != ".old":
+            raise OSError(errno.EACCES, "Permission denied")
+        rename(source, target)
+
+    # As on a system that can't swap two folders in one step.
+    monkeypatch.setattr(folder, "_exchange", lambda *_: False)
+    monkeypatch.setattr(os, "rename", refused)
+    with pytest.raises(OSError, match="Permission denied"):
+        newsletter.build()
+    assert tree(newsletter.out) == before
+    monkeypatch.undo()
+    newsletter.build()
+    assert tree(newsletter.out) != before
 
 
 def test_two_builds_of_one_folder_are_refused(newsletter: Newsletter) -> None:
