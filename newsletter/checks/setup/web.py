@@ -92,7 +92,7 @@ class Outside:
                     if len(data) > _LARGEST:
                         break
                 said = {name.lower(): value for name, value in answer.headers.items()}
-                return Seen(answer.status_code, said, data.decode("utf-8", "replace"))
+                return Seen(answer.status_code, said, data[:_LARGEST].decode("utf-8", "replace"))
         except httpx.TimeoutException:
             return Seen(failed=f"no answer within {self._seconds:g} seconds")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
