@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -218,7 +218,11 @@ class _Making:
 
         def lead(match: re.Match[str]) -> str:
             target = page.resolved.get(unescape(match[1]), "")
-            return f'<a href="{target}"{match[2]}>{match[3]}</a>' if target else f"<span>{match[3]}</span>"
+            return (
+                f'<a href="{escape(target)}"{match[2]}>{match[3]}</a>'
+                if target
+                else f"<span>{match[3]}</span>"
+            )
 
         html = self._body(page.entry).html
         return _LINK.sub(lead, html) if page.resolved else html

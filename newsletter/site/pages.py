@@ -324,7 +324,8 @@ class Pages:
                     self._report("NL601", entry, link, f"there is no issue or guide `{link.written}`")
                 return ""
         elif target:
-            address = target.removeprefix(self._root) if self._root else target
+            # What is asked for is the service's matter; a page of the site is the same whatever is asked.
+            address = target.removeprefix(self._root).partition("?")[0]
             at = known.get(address) or known.get(address + "/")
             if at is None and (address in _FILES or address.split("/")[1] in _OF_THE_SERVICE):
                 return target + fragment

@@ -81,7 +81,7 @@ class SitePlace(Place):
         elif parts.path.endswith(".md") and not parts.path.startswith("/"):
             target = "file:" + quote(os.path.abspath(self.pictures.issue_path.parent / unquote(parts.path)))  # noqa: PTH100 - a link is written to the name, not to what it links to
         else:
-            target = urljoin(self.web_url, parts.path)
+            target = urljoin(self.web_url, parts.path) + (f"?{parts.query}" if parts.query else "")
         placeholder = f"page:{target}#{parts.fragment}"
         return placeholder, Problem(_LINK, target, parts.fragment)
 

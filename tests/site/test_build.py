@@ -104,6 +104,15 @@ def test_a_link_to_an_old_address_leads_to_the_page_at_once(newsletter: Newslett
     assert '<a href="/first/#concept">it</a>' in newsletter.page("/third/")
 
 
+def test_a_link_to_the_service_keeps_what_it_asks_for(newsletter: Newsletter) -> None:
+    newsletter.write(
+        "003-third.md", issue(3, "The third", body="See [all](/search?q=rag&n=1), [it](/first/?a=b).")
+    )
+    assert newsletter.build().replaced
+    assert '<a href="/search?q=rag&amp;n=1">all</a>' in newsletter.page("/third/")
+    assert '<a href="/first/">it</a>' in newsletter.page("/third/")
+
+
 def test_an_alias_that_is_the_address_itself_does_not_hide_the_page(newsletter: Newsletter) -> None:
     newsletter.write("001-first.md", issue(1, "The first", extra="aliases: [first, older, /older/]\n"))
     assert newsletter.build().replaced
