@@ -91,7 +91,7 @@ def test_a_guide_is_compared_with_issues_that_are_not_named(home: Path, run: Run
     assert code == 1
     assert out.splitlines() == [
         "issues/guides/b.md:8:14: NL515 there is no issue 2",
-        "issues/guides/b.md:9:10: NL902 the address `a` is taken by issues/001-a.md",
+        "issues/guides/b.md:9:11: NL902 the address `a` is taken by issues/001-a.md",
         "2 errors in 1 file",
     ]
 
