@@ -130,7 +130,9 @@ def _close(results: Results, *, empty: bool, drafts: bool) -> None:
 
 
 def _warn(findings: tuple[Diagnostic, ...]) -> None:
-    for path in sorted({finding.path for finding in findings}):
+    from newsletter.cli.terminal_text import printable
+
+    for path in sorted({printable(finding.path) for finding in findings}):
         print(f"{path} has errors and is searched as it was before: newsletter check {path}", file=sys.stderr)
 
 
