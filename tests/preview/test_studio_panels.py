@@ -91,6 +91,8 @@ def test_the_web_page_is_the_sites_own_and_follows_a_save(
     page.get_by_label("Dark", exact=True).check()
     expect(web.locator("h1")).to_be_visible()
     expect(web.locator("link[rel=stylesheet]")).to_have_attribute("href", re.compile("/site/dark/"))
+    # Until its style sheet is there, a page has no ground at all.
+    expect(web.locator("body")).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
     ground = frame_of(page, "web-frame").evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(int(n) for n in ground[4:-1].split(",")) < 60
     preview.issue().write_text(issue_text(concept="See [that](002-nothing.md)."))
