@@ -80,3 +80,12 @@ def test_the_clients_panel_lists_families_and_follows_a_save(page: Page, preview
     preview.issue().write_text("---\nnumber: x\n---\n")
     expect(page.locator("#overlay")).to_be_visible()
     expect(flex).to_have_count(1)
+
+
+@pytest.mark.browser
+def test_on_a_telephone_the_chosen_tab_and_the_subject_are_in_sight(page: Page, standing: Any) -> None:
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.goto(f"{standing.url}#/001-first/clients")
+    expect(page.locator("html[data-ready='clients']")).to_be_attached()
+    expect(page.locator("#tab-clients")).to_be_in_viewport(ratio=0.9)
+    assert page.locator(".inbox-words").evaluate("node => node.clientWidth") > 200

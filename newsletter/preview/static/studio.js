@@ -101,6 +101,7 @@ function apply() {
     $(`panel-${name}`).hidden = name !== panel;
   }
   for (const control of document.querySelectorAll("[data-for]")) control.hidden = !control.dataset.for.split(" ").includes(panel);
+  showTab();
   // A row without a control would leave an empty line.
   $("controls").hidden = !$("controls").querySelector(":scope > :not([hidden])");
   const webScheme = panel === "web" && scheme !== "dark" ? "light" : scheme;
@@ -140,6 +141,11 @@ function apply() {
   if (!asked && ((panel === "email" && mail.still) || (panel === "findings" && known.findings))) ready(panel);
 }
 
+// On a narrow screen the row of tabs is wider than the page.
+function showTab() {
+  $(`tab-${state.panel}`).scrollIntoView({ block: "nearest", inline: "nearest" });
+}
+
 function showIndex() {
   const { name, tagline, issues, reader } = known.index;
   $("publication").textContent = name;
@@ -151,7 +157,10 @@ function showIndex() {
   if (focused) $("issues").querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   markCurrent();
   const none = issues.length === 0;
-  $("bar").hidden = none;
+  if ($("bar").hidden !== none) {
+    $("bar").hidden = none;
+    showTab();
+  }
   $("inbox").hidden = none || !known.picture;
   $("empty").hidden = !none;
   if (none) showEmpty();
