@@ -27,6 +27,8 @@ from newsletter.preview.watch import SETTINGS_FILES
 
 # A verdict of "broken" on a file written less than this long ago (seconds) waits and looks again: it may be half saved.
 _SETTLING = 0.08
+# Of a file that never stops being written, the last verdict is shown.
+_LOOKS = 6
 # Seconds in which the picture gets out of the door, and another thread to its turn.
 _HAND_OVER = 0.004
 # Findings of these codes may end by a change of another file.
@@ -295,9 +297,15 @@ class Studio:
         if copy.fresh:
             return
         name = self.name_of(entry.path)
+        written, looks = _written(entry.path), 1
         result = self._process.build(entry.path, name, reader)
-        while isinstance(result, Broken) and (rest := _settling(entry.path)) > 0 and not self._closed:
-            time.sleep(rest)
+        while isinstance(result, Broken) and looks < _LOOKS and not self._closed:
+            # Half saved when it was read: it is being written, or was written again meanwhile.
+            rest = _settling(entry.path)
+            if rest <= 0 and _written(entry.path) == written:
+                break
+            time.sleep(max(0.0, rest))
+            written, looks = _written(entry.path), looks + 1
             result = self._process.build(entry.path, name, reader)
         copy.take(result)
         if isinstance(result, Picture):
@@ -377,3 +385,12 @@ def _settling(path: Path) -> float:
     except OSError:
         return 0.0
     return _SETTLING - age if age >= 0 else 0.0
+
+
+def _written(path: Path) -> tuple[int, int]:
+    """When a file was written, and how long it is; zeros where it isn't there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)

@@ -144,6 +144,42 @@ def test_a_file_that_goes_or_is_renamed_is_said_and_the_others_stay(
     assert studio.picture("001-renamed") is not None
 
 
+class Slow:
+    """A process that answers late: the file is whole again by then, and has been for a while."""
+
+    def __init__(self, process: RenderProcess, path: Path, whole: str) -> None:
+        self._process, self._path, self._whole = process, path, whole
+        self.built = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._process, name)
+
+    def build(self, path: Path, name: str, reader: str) -> Picture | Broken:
+        self.built += 1
+        result = self._process.build(path, name, reader)
+        if self.built == 2:
+            self._path.write_text(self._whole)
+            time.sleep(0.2)
+        return result
+
+
+def test_a_file_that_was_half_saved_when_it_was_read_is_read_again(home: Path) -> None:
+    path = home / NAME
+    whole = path.read_text()
+    process = RenderProcess()
+    slow = Slow(process, path, whole.replace("number: 1", "number: 1\nauthor: Ada"))
+    studio = Studio(open_workspace(home), slow)  # type: ignore[arg-type]  # it answers as the process does, later
+    try:
+        tab = Tab(studio)
+        written(path, whole[:60])
+        studio.changed({path})
+        assert slow.built == 3
+        assert all(not data["broken"] for said, data in tab.events if said == "picture")
+    finally:
+        studio.close()
+        process.close()
+
+
 def test_two_tabs_each_see_their_own_reader_and_program(
     home: Path, impatient: RenderProcess, issue_text: Callable[..., str]
 ) -> None:
