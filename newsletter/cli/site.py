@@ -12,7 +12,7 @@ from newsletter.app import Workspace, open_workspace
 from newsletter.cli.output import counted, from_here, print_json
 
 if TYPE_CHECKING:
-    from newsletter.site.build import Built, SiteInputs
+    from newsletter.site.build import Built
 
 app = typer.Typer(
     name="site",
@@ -105,6 +105,7 @@ def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
     import gc
     from dataclasses import replace
 
+    from newsletter.app.site import site_inputs
     from newsletter.cli.progress_bar import ProgressBar
     from newsletter.site.build import build_site
     from newsletter.site.extras import can_draw
@@ -113,7 +114,9 @@ def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
     gc.disable()
     try:
         with ProgressBar() as told:
-            built = build_site(replace(site_inputs(workspace, drafts=drafts), told=told), folder)
+            built = build_site(
+                replace(site_inputs(workspace, named=from_here, drafts=drafts), told=told), folder
+            )
     finally:
         gc.enable()
     if built.replaced and workspace.settings.site.cards and not can_draw():
@@ -123,39 +126,6 @@ def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
             file=sys.stderr,
         )
     return built
-
-
-def site_inputs(workspace: Workspace, *, drafts: bool) -> SiteInputs:
-    """What the site of this newsletter is made of."""
-    from newsletter.content.guide_files import guide_files
-    from newsletter.site.build import SiteInputs
-    from newsletter.site.entry import SiteOptions
-    from newsletter.site.extras import can_draw, encodings
-
-    settings = workspace.settings
-    guides = guide_files(workspace.issues_dir)
-    return SiteInputs(
-        publication=settings.publication,
-        theme=settings.look,
-        options=SiteOptions(
-            kinds=settings.kinds,
-            per_page=settings.site.per_page,
-            feed_items=settings.site.feed_items,
-            licence=settings.site.licence,
-            licence_url=settings.site.licence_url,
-            drafts=drafts,
-            cards=settings.site.cards and can_draw(),
-            search=settings.site.search,
-            precompress=encodings() if settings.site.precompress else (),
-        ),
-        template_dirs=workspace.template_dirs,
-        consent=settings.consent_words,
-        issues=[(path, from_here(path)) for path in workspace.issue_files()],
-        guides=[(path, from_here(path)) for path in guides],
-        sent=workspace.sent_slugs(),
-        cache=workspace.state_dir / ("site-drafts.cache" if drafts else "site.cache"),
-        workshop=workspace.workshop,
-    )
 
 
 def _report(built: Built, folder: Path, *, as_json: bool) -> None:

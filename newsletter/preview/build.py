@@ -17,7 +17,6 @@ from newsletter.checks.across import check_across
 from newsletter.checks.output.rendered import Rendering, check_rendered, complete, mail_of
 from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
-from newsletter.config import CONFIG_NAME
 from newsletter.content.issue import ParseResult, read_issue
 from newsletter.content.source import by_place
 from newsletter.diagnostics import Diagnostic, Severity
@@ -209,14 +208,12 @@ class Builder:
         return check_rendered(issue, self._rendering) if issue is not None else ()
 
     def _judged_with(self) -> Rendering:
-        home = self.workspace.home
-        settings = (home / name for name in (CONFIG_NAME, "pyproject.toml"))
         return Rendering(
             publication=self._settings.publication,
             make_renderer=lambda: self._renderer,
             attach=self.outgoing.attach,
             templates=self.workspace.template_dirs,
-            settings=next((file for file in settings if file.is_file()), None),
+            settings=self.workspace.settings_file,
             named=self.name_of,
             tracking=self._settings.tracking.wishes,
             dkim=self.outgoing.dkim,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 
 from newsletter.app import Workspace
+from newsletter.app.site import site_inputs
 from newsletter.checks.across import read_claims
-from newsletter.content.guide_files import guide_files
 from newsletter.content.issue import read_issue
 from newsletter.diagnostics import Diagnostic
 from newsletter.preview.files import shown_name
 from newsletter.preview.picture import WebPage
 from newsletter.site.build import Built, SiteInputs, build_site
-from newsletter.site.entry import SiteOptions
-from newsletter.store.sends import SendLedger
 
 
 def build_web_page(workspace: Workspace, path: Path, base: str, folder: Path) -> WebPage:
@@ -51,33 +48,16 @@ def _concerning(built: Built, workspace: Workspace, path: Path) -> tuple[Diagnos
 
 
 def _inputs(workspace: Workspace, path: Path, base: str, folder: Path) -> SiteInputs:
-    settings = workspace.settings
-    files = workspace.issue_files()
-    if not any(file.samefile(path) for file in files):
-        files = [*files, path]
-    return SiteInputs(
-        publication=replace(settings.publication, base_url=base),
-        theme=settings.look,
-        options=SiteOptions(
-            kinds=settings.kinds,
-            per_page=settings.site.per_page,
-            feed_items=settings.site.feed_items,
-            licence=settings.site.licence,
-            licence_url=settings.site.licence_url,
-        ),
-        template_dirs=workspace.template_dirs,
-        consent=settings.consent_words,
-        issues=[(file, Path(shown_name(workspace.home, file))) for file in files],
-        guides=[(file, Path(shown_name(workspace.home, file))) for file in guide_files(workspace.issues_dir)],
-        sent=_sent(workspace) | frozenset(read_claims(path).slugs),
+    inputs = site_inputs(workspace, named=lambda file: Path(shown_name(workspace.home, file)))
+    issues = list(inputs.issues)
+    if not any(file.samefile(path) for file, _ in issues):
+        issues.append((path, Path(shown_name(workspace.home, path))))
+    return replace(
+        inputs,
+        publication=replace(inputs.publication, base_url=base),
+        # What is made for the public alone takes time that nobody looks at.
+        options=replace(inputs.options, cards=False, search="", precompress=()),
+        issues=issues,
+        sent=inputs.sent | frozenset(read_claims(path).slugs),
         cache=folder / "site.cache",
-        workshop=workspace.workshop,
     )
-
-
-def _sent(workspace: Workspace) -> frozenset[str]:
-    if not workspace.database_path.is_file():
-        return frozenset()
-    with contextlib.closing(workspace.open_database()) as database:
-        ledger = SendLedger(database, workspace.clock)
-        return frozenset(send.slug for send in ledger.sends() if ledger.reached_anybody(send.id))
