@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import get_ident
 
+from newsletter.content.whole_files import write_whole
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.model.template import InlineImage
@@ -57,12 +56,7 @@ class LinkedPictures:
             target = assets / picture.filename
             if target.is_file() and target.read_bytes() == picture.data:
                 continue
-            aside = assets / f".{picture.filename}.{os.getpid()}-{get_ident()}"
-            try:
-                aside.write_bytes(picture.data)
-                aside.replace(target)
-            finally:
-                aside.unlink(missing_ok=True)
+            write_whole(target, picture.data)
 
     def said(self, pictures: Sequence[InlineImage], base_url: str) -> str:
         """What the author should know before sending."""

@@ -308,7 +308,9 @@ def _label(local: datetime) -> str:
 
 def _is_labelled(local: datetime, label: str) -> bool:
     said = {part.strip().casefold() for part in label.split(",")}
-    return said <= {(local.tzname() or "").casefold(), _hours(local).casefold(), _offset(local)}
+    names = {(local.tzname() or "").casefold(), _hours(local).casefold(), _offset(local)}
+    # Clocks at Greenwich in winter, and a zone of that name, are called by either.
+    return said <= (names if local.utcoffset() else names | {"gmt", "utc"})
 
 
 def _position(name: str, names: tuple[str, ...]) -> int:

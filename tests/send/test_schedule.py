@@ -125,6 +125,7 @@ def test_days_are_those_of_the_calendar_and_hours_are_true_hours() -> None:
 @example(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/London", 60)
 @example(datetime(2026, 4, 4, 15, 15, tzinfo=UTC), "Australia/Lord_Howe", 60)
 @example(datetime(2026, 2, 14, 23, 30, tzinfo=UTC), "Africa/Casablanca", 60)
+@example(datetime(2026, 2, 14, 23, 30, tzinfo=UTC), "GMT", 60)
 def test_what_is_said_back_means_the_same_moment_in_every_zone(
     moment: datetime, zone: str, ahead: int
 ) -> None:
