@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -248,7 +249,9 @@ def test_an_assistant_searches_gets_and_cites_over_mcp(home: Path) -> None:
                 "refused": [path.is_error, huge.is_error, draft.is_error],
             }
 
-    said = asyncio.run(talk())
+    # A browser of another test may have left a loop running in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(asyncio.run, talk()).result()
     assert said["names"] == ["search", "get", "cite"]
     assert said["read_only"] == [True, True, True]
     assert "With the customary k = 60" in said["got"]["text"]

@@ -41,7 +41,10 @@ def test_a_save_keeps_the_scroll_position(page: Page, preview: Any, issue_text: 
     preview.issue().write_text(issue_text(concept=long))
     opened(page, preview)
     expect(mail(page).locator("body")).to_contain_text("Paragraph 79.")
-    page.evaluate("document.getElementById('panel-email').scrollTop = 900")
+    # The frame gets its height a moment after its text.
+    page.wait_for_function(
+        "() => { const panel = document.getElementById('panel-email'); panel.scrollTop = 900; return panel.scrollTop === 900; }"
+    )
     for title in ("A first issue", "Another title, so that the head changes too"):
         preview.issue().write_text(issue_text(title=title, opening=f"saved as {title}.", concept=long))
         expect(mail(page).locator("body")).to_contain_text(f"saved as {title}.")
