@@ -224,7 +224,7 @@ def test_where_nothing_can_draw_it_the_block_stays_code_with_a_warning(
     shop = Workshop(tmp_path, Theme(), COLUMN)
     result = mail(shop, f"Before.\n\n```{language}\n{source}```")
     (found,) = result.diagnostics
-    assert (found.code, found.severity, found.line, found.column) == ("NL460", "warning", 14, 1)
+    assert (found.code, found.severity, found.line, found.column) == ("NL460", "info", 14, 1)
     assert "install" in found.help
     assert result.images == ()
     assert "code-cell" in result.html

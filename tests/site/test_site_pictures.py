@@ -83,7 +83,7 @@ def test_a_diagram_is_drawn_once_there_is_something_to_draw_it(
     with monkeypatch.context() as patch:
         patch.setattr(drawing, "_PACKAGES", ("a_package_nobody_has",))
         (found,) = drawn().findings
-        assert (found.code, found.severity) == ("NL460", "warning")
+        assert (found.code, found.severity) == ("NL460", "info")
         assert '<figure class="code">' in newsletter.page("/first/")
     assert not drawn().findings
     assert shown(newsletter)[1].startswith("diagram-")
