@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from newsletter.errors import NewsletterError, UsageError
 if TYPE_CHECKING:
     from newsletter.app import Workspace
     from newsletter.site.index import SearchIndex
+    from newsletter.site.index_update import Updated
+    from newsletter.site.passage import ArchiveFiles
 
 # So many take longer than a moment.
 _MANY = 100
@@ -44,9 +47,7 @@ def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex
     refuse_where_no_archive_is(workspace)
     files = workspace.archive_files(drafts=drafts)
     with workspace.search_index(drafts=drafts) as index:
-        if not index.ready and len(files.issues) > _MANY and sys.stderr.isatty():
-            print(f"indexing {counted(len(files.issues), 'issue')} …", file=sys.stderr)
-        updated = index.update(files)
+        updated = bring_up_to_date(index, files)
         try:
             index.passages()
         except (NewsletterError, sqlite3.DatabaseError):
@@ -56,3 +57,19 @@ def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex
         for path in sorted({printable(finding.path) for finding in updated.findings}):
             print(f"{path} has errors and counts as it was before: newsletter check {path}", file=sys.stderr)
         yield index
+
+
+def bring_up_to_date(index: SearchIndex, files: ArchiveFiles) -> Updated:
+    """Update the index, and say so where that takes a moment.
+
+    Raises:
+        NewsletterError: a file can't be read.
+    """
+    if not index.ready and len(files.issues) > _MANY and sys.stderr.isatty():
+        print(f"indexing {counted(len(files.issues), 'issue')} …", file=sys.stderr)
+    # As for a build of the site: millions of small objects, and no cycles that matter.
+    gc.disable()
+    try:
+        return index.update(files)
+    finally:
+        gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import re
 import shutil
 import sys
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from newsletter.app import open_workspace
-from newsletter.cli.archive_index import refuse_where_no_archive_is
+from newsletter.cli.archive_index import bring_up_to_date, refuse_where_no_archive_is
 from newsletter.cli.output import colour_wanted, counted, paint, print_json
 
 if TYPE_CHECKING:
     from newsletter.diagnostics import Diagnostic
-    from newsletter.site.index import Hit, Results, SearchIndex
-    from newsletter.site.index_update import Updated
-    from newsletter.site.passage import ArchiveFiles
+    from newsletter.site.index import Hit, Results
 
 app = typer.Typer()
 
@@ -56,7 +53,7 @@ def search(
     refuse_where_no_archive_is(workspace)
     files = workspace.archive_files(drafts=drafts)
     with workspace.search_index(drafts=drafts) as index:
-        updated = _brought_up_to_date(index, files)
+        updated = bring_up_to_date(index, files)
         try:
             results = index.search(asked, limit)
         except NewsletterError:
@@ -72,18 +69,6 @@ def search(
     for hit in results.hits:
         print(_shown(hit))
     _close(results, empty=empty, drafts=drafts)
-
-
-def _brought_up_to_date(index: SearchIndex, files: ArchiveFiles) -> Updated:
-    """Update, and say so where it may take a moment."""
-    if not index.ready and len(files.issues) > 100 and sys.stderr.isatty():
-        print(f"indexing {counted(len(files.issues), 'issue')} …", file=sys.stderr)
-    # As for a build of the site: millions of small objects, and no cycles that matter.
-    gc.disable()
-    try:
-        return index.update(files)
-    finally:
-        gc.enable()
 
 
 def _shown(hit: Hit) -> str:
