@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from newsletter.content.source import by_place
 from newsletter.diagnostics import Severity
-from newsletter.render import highlight
 from newsletter.render.look import look
 from newsletter.render.templates import Templates
 from newsletter.site import feeds
@@ -25,6 +24,7 @@ from newsletter.site.cache import Cache, digest
 from newsletter.site.cards import Cards
 from newsletter.site.entry import Body, Entry
 from newsletter.site.folder import NewFolder, as_written
+from newsletter.site.frame import Same, frame_values, json_ld, style_sheet
 from newsletter.site.packed import pack
 from newsletter.site.page import Page
 from newsletter.site.pages import Pages
@@ -32,10 +32,6 @@ from newsletter.site.sources import Reader, Sources
 
 _LINK = re.compile(r'<a href="(page:[^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
 _DESTINATION = re.compile(r"(\]\(\s*<?)([^)\s>]+)")
-# U+2028 ends a line in scripts of old; `<` could end the element.
-_IN_SCRIPT = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-)
 
 
 def make_site(inputs: SiteInputs, out: Path, spare: Path, cache: Cache) -> tuple[Sources, Built]:
@@ -53,7 +49,7 @@ class _Making:
         self._inputs, self._out, self._spare, self._cache = inputs, out, spare, cache
         self._root = urlsplit(inputs.publication.base_url).path.rstrip("/")
         self._origin = inputs.publication.base_url.removesuffix(self._root)
-        self._templates = Templates(inputs.template_dirs, {**FILTERS, "json_ld": _json_ld}, cache.compiled())
+        self._templates = Templates(inputs.template_dirs, {**FILTERS, "json_ld": json_ld}, cache.compiled())
         self._look = look(inputs.publication, inputs.theme)
         self._bodies: dict[str, Body] = {}
 
@@ -68,7 +64,7 @@ class _Making:
         counts = (len(sources.issues), len(sources.guides), len(pages))
         if any(found.severity is Severity.ERROR for found in findings):
             return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
-        css_name, css = self._style()
+        css_name, css = style_sheet(self._templates, self._look)
         script_name, script = self._script()
         site = self._site_values(sources) | {"search_script": script_name}
         wanted = self._wanted(pages, digest(json.dumps(site, sort_keys=True), css_name))
@@ -87,7 +83,7 @@ class _Making:
                 return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
         known = {path: before[path][1:] for path in there}
         # Jinja asks for an attribute before it looks into a table.
-        common = {"site": SimpleNamespace(**site), "css": f"{self._root}/assets/{css_name}", "same": _Same()}
+        common = {"site": SimpleNamespace(**site), "css": f"{self._root}/assets/{css_name}", "same": Same()}
         folder = NewFolder(self._out, self._spare, known)
         try:
             for at, page in enumerate(pages):
@@ -255,31 +251,15 @@ class _Making:
     # What is the same for every page --------------------------------------------------------------
 
     def _site_values(self, sources: Sources) -> dict[str, Any]:
-        publication, shown = self._inputs.publication, self._look
-        navigation = [("Archive", "/archive/"), ("Topics", "/tags/")]
-        if sources.guides:
-            navigation.insert(1, ("Guides", "/guides/"))
-        if any(issue.question for issue in sources.issues):
-            navigation.append(("Questions", "/questions/"))
-        return {
-            "name": publication.name,
-            "tagline": publication.tagline,
-            "root": self._root,
-            "language": publication.language,
-            "direction": shown["direction"],
-            "postal_address": publication.postal_address,
-            "light": shown["light"].ground,
-            "dark": shown["dark"].ground,
-            "navigation": navigation,
-            "search_url": {
-                "service": f"{publication.base_url}/search",
-                "pagefind": f"{self._root}/search/",
-            }.get(self._inputs.options.search, ""),
-            "join_url": f"{publication.base_url}/join",
-            "consent": self._inputs.consent,
-            "licence": self._inputs.options.licence,
-            "licence_url": self._inputs.options.licence_url,
-        }
+        inputs = self._inputs
+        return frame_values(
+            inputs.publication,
+            inputs.options,
+            self._look,
+            inputs.consent,
+            guides=bool(sources.guides),
+            questions=any(issue.question for issue in sources.issues),
+        )
 
     def _script(self) -> tuple[str, str]:
         """The name and the text of the search page's script; empty where there is no such page."""
@@ -288,28 +268,6 @@ class _Making:
         script = self._templates.render({}, "site/search.js.j2")
         return f"search-{digest(script)[:12]}.js", script
 
-    def _style(self) -> tuple[str, str]:
-        css = self._templates.render(
-            {**self._look, "code_classes": list(highlight.CLASSES.items())}, "site/style.css.j2"
-        )
-        return f"style-{digest(css)[:12]}.css", css
-
-
-class _Same:
-    """Lets a template make what is the same on every page once: `{% call same("footer") %}`, and it is kept by that name."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, str] = {}
-
-    def __call__(self, name: str, caller: Callable[[], str]) -> str:
-        if name not in self._kept:
-            self._kept[name] = caller()
-        return self._kept[name]
-
 
 def _twin(page: Page) -> str:
     return page.path.removesuffix("index.html") + "index.md"
-
-
-def _json_ld(data: Any) -> Markup:
-    return Markup(json.dumps(data, ensure_ascii=False).translate(_IN_SCRIPT))  # noqa: S704 - escaped for its place
