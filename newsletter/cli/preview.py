@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 from pathlib import Path
@@ -96,9 +95,7 @@ def _serve(
     sys.stdout.flush()
     if browser if browser is not None else sys.stdout.isatty():
         _open_browser(url)
-    # uvicorn ends in order and then raises the interrupt again.
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+    server.run()
 
 
 def _take_pictures(

@@ -119,8 +119,6 @@ def _limited(seconds: float) -> Any:
 
 def main() -> None:
     """Begin."""
-    # Ctrl-C is meant for the server, which closes the pipe when it has ended in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(ValueError, OSError):  # not every system knows it
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     first, second = map(int, sys.argv[1:3])

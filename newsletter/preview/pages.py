@@ -106,6 +106,10 @@ class WebPages:
             content = text.encode()
         return SiteFile(content, _TYPES.get(wanted.suffix, "application/octet-stream"))
 
+    def send_away(self) -> None:
+        """Give up what is being built; waits for nothing, so that a signal handler may call it."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process, and remove what it built."""
         self._process.close()

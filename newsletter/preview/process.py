@@ -157,14 +157,18 @@ class RenderProcess:
             raise NewsletterError(f"{name} can't be sent: {error}") from None
         return content
 
-    def close(self) -> None:
-        """End the process, whatever it does."""
-        # Without the turn: an answer that is under way must not delay the end.
+    def kill(self) -> None:
+        """End the process, whatever it does, and begin no other; waits for nothing, so that a signal handler may."""
         self._ended = True
         process = self._process
         if process is not None:
             with contextlib.suppress(OSError):
                 process.kill()
+
+    def close(self) -> None:
+        """End the process, whatever it does, and wait until it has."""
+        # First without the turn: an answer that is under way must not delay the end.
+        self.kill()
         with self._turn:
             self._forget()
 
@@ -211,6 +215,9 @@ class RenderProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=ends,
+                # Ctrl-C reaches a terminal's whole group, but is meant for the server: it closes the pipe
+                # when it has ended in order.
+                process_group=0,
             )
 
     def _forget(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from urllib.parse import quote
 
@@ -23,16 +25,19 @@ HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that sends the pages away when told to stop: an open event stream would hold it up."""
+    """A uvicorn that ends in order however often it is told to, and sends the pages away first.
 
-    def __init__(self, config: uvicorn.Config, leave: Callable[[], None]) -> None:
+    An open event stream would hold it up. A signal may come while the one before it is still being
+    handled, and in the middle of anything: what happens here takes no lock and waits for nothing.
+    """
+
+    def __init__(self, config: uvicorn.Config, send_away: Callable[[], None]) -> None:
         super().__init__(config)
-        self._leave = leave
+        self._send_away = send_away
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Here and not afterwards: once it has shut down, uvicorn raises the signal again.
-        self._leave()
-        super().handle_exit(sig, frame)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        self.should_exit = True
+        self._send_away()
 
 
 class PreviewServer:
@@ -64,7 +69,7 @@ class PreviewServer:
             timeout_graceful_shutdown=1,
             ws="none",
         )
-        self._server = _Server(config, self._leave)
+        self._server = _Server(config, self._send_away)
 
     @property
     def url(self) -> str:
@@ -80,29 +85,50 @@ class PreviewServer:
 
     def run(self) -> None:
         """Serve until interrupted or stopped."""
-        self._watcher.start()
-        indexer = threading.Thread(target=self._studio.check_all, name="check-all", daemon=True)
-        indexer.start()
-        try:
-            self._server.run(sockets=[self._socket])
-        finally:
-            self._leave()
-            self._watcher.stop()
-            self._socket.close()
+        with _ended_by_signals(self._server):
+            self._watcher.start()
+            indexer = threading.Thread(target=self._studio.check_all, name="check-all", daemon=True)
+            indexer.start()
+            try:
+                self._server.run(sockets=[self._socket])
+            finally:
+                self._studio.close()
+                self._pages.close()
+                self._watcher.stop()
+                self._socket.close()
 
-    def _leave(self) -> None:
-        self._studio.close()
-        self._pages.close()
+    def _send_away(self) -> None:
+        self._studio.send_away()
+        self._pages.send_away()
 
     def stop(self) -> None:
         """End `run`, from another thread."""
-        self._studio.close()
         self._server.should_exit = True
+        self._send_away()
 
     @property
     def started(self) -> bool:
         """Whether it answers yet."""
         return self._server.started
+
+
+@contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """Signals end the server from before it begins, and don't interrupt what is tidied after it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, server.handle_exit)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # Whoever starts it with `nohup` wants it to outlive the terminal.
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(port: int) -> socket.socket:

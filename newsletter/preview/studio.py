@@ -176,12 +176,18 @@ class Studio:
         with self._lock:
             self._viewers.discard(viewer)
 
-    def close(self) -> None:
-        """Send every page away; nothing is told after that."""
+    def send_away(self) -> None:
+        """Send every page away; nothing is told after that. Waits for nothing, so that a signal handler may call it."""
         # Without the lock: a build that is under way must not delay the end.
         self._closed = True
         for viewer in list(self._viewers):
             viewer.push(None)
+        if self._owner:
+            self._process.kill()
+
+    def close(self) -> None:
+        """Send every page away, and wait for the end of what makes the pictures."""
+        self.send_away()
         if self._owner:
             self._process.close()
 
