@@ -145,6 +145,7 @@ def _options(workspace: Workspace, maildir: Path | None) -> BoxOptions:
         port=table.port,
         user=table.user,
         tls=table.tls,
+        starttls=table.starttls,
         folder=table.folder or "INBOX",
         done=table.done,
         aside=table.aside,

@@ -102,11 +102,20 @@ class BouncesSettings(Table):
         default="", description="How it is read; nothing is unless given."
     )
     host: str = ""
-    port: int = Field(default=0, ge=0, le=65535, description="993 for IMAP and 995 for POP3 unless given.")
+    port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="993 for IMAP and 995 for POP3 unless given; 143 and 110 with `starttls`.",
+    )
     user: str = ""
     tls: bool | None = Field(
         default=None,
         description="TLS, from the first byte; false only on this machine. On by default elsewhere.",
+    )
+    starttls: bool = Field(
+        default=False,
+        description="TLS after a first word in clear text, for ports 143 and 110; a server that doesn't offer it is refused.",
     )
     folder: str = Field(
         default="",

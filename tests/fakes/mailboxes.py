@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import socketserver
+import ssl
 import threading
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,20 +22,36 @@ class Mailbox(socketserver.ThreadingTCPServer):
         folders: mails by their ids, by folder.
         capabilities: what IMAP announces.
         cut_before: a command word; the connection is cut before it is obeyed, once.
+        tls: "" for none, "implicit" from the first byte, "upgrade" by STARTTLS or STLS.
+        preauth: whether IMAP greets as if somebody had logged in.
+        encrypted: the commands that came through TLS.
         cut_after: a command word; the connection is cut after it is obeyed, before the answer, once.
         commands: what was asked, passwords aside.
+        password: that lets in.
     """
 
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, handler: type[socketserver.StreamRequestHandler], mails: list[bytes]) -> None:
+    def __init__(
+        self,
+        handler: type[socketserver.StreamRequestHandler],
+        mails: list[bytes],
+        tls: str = "",
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), handler)
+        self.tls, self.preauth = tls, False
+        self.encrypted: list[str] = []
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if certificate is not None:
+            self.context.load_cert_chain(*certificate)
         self.folders: dict[str, dict[int, bytes]] = {"INBOX": dict(enumerate(mails, 1))}
         self.deleted: set[int] = set()
         self.capabilities = "IMAP4rev1 MOVE UIDPLUS"
         self.cut_before = self.cut_after = ""
         self.commands: list[str] = []
+        self.password = PASSWORD
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
@@ -64,6 +84,26 @@ class _Lines(socketserver.StreamRequestHandler):
         except (_Cut, OSError):
             return
 
+    def setup(self) -> None:
+        super().setup()
+        if self.server.tls == "implicit":
+            with suppress(OSError):
+                self.begin_tls()
+
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()
+
+    def begin_tls(self) -> None:
+        self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        # What was sent along in clear text is forgotten with the old files.
+        super().setup()
+
+    def note(self, word: str) -> None:
+        self.server.commands.append(word)
+        if isinstance(self.request, ssl.SSLSocket):
+            self.server.encrypted.append(word)
+
     def talk(self) -> None:
         raise NotImplementedError
 
@@ -92,7 +132,7 @@ class Imap(_Lines):
 
     def talk(self) -> None:
         """Obey until it leaves."""
-        self.say(f"* OK [CAPABILITY {self.server.capabilities}] ready")
+        self.say(f"* {'PREAUTH' if self.server.preauth else 'OK'} ready")
         while True:
             tag, _, rest = self.line().partition(" ")
             word, _, arguments = rest.partition(" ")
@@ -100,20 +140,39 @@ class Imap(_Lines):
             if word == "UID":
                 word, _, arguments = arguments.partition(" ")
                 word = word.upper()
-            self.server.commands.append(word)
+            self.note(word)
             self.before(word)
             said = getattr(self, f"do_{word.lower()}")(arguments)
             self.after(word)
             self.say(f"{tag} {said or 'OK done'}")
+            if word == "STARTTLS" and not said:
+                self.begin_tls()
             if word == "LOGOUT":
                 return
 
     def do_capability(self, _: str) -> None:
-        self.say(f"* CAPABILITY {self.server.capabilities}")
+        offered = " STARTTLS" if self._upgradable() else ""
+        self.say(f"* CAPABILITY {self.server.capabilities}{offered}")
+
+    def do_starttls(self, _: str) -> str:
+        return "" if self._upgradable() else "BAD no"
+
+    def do_authenticate(self, arguments: str) -> str:
+        self.say("+ ")
+        given = base64.b64decode(self.line()).decode()
+        right = arguments == "PLAIN" and given == f"\0{USER}\0{self.server.password}"
+        return "OK in" if right else "NO [AUTHENTICATIONFAILED] no"
+
+    def _upgradable(self) -> bool:
+        return self.server.tls == "upgrade" and not isinstance(self.request, ssl.SSLSocket)
 
     def do_login(self, arguments: str) -> str:
         given = re.findall(r'"((?:[^"\\]|\\.)*)"|(\S+)', arguments)
-        return "OK in" if [a or b for a, b in given] == [USER, PASSWORD] else "NO [AUTHENTICATIONFAILED] no"
+        return (
+            "OK in"
+            if [a or b for a, b in given] == [USER, self.server.password]
+            else "NO [AUTHENTICATIONFAILED] no"
+        )
 
     def do_select(self, arguments: str) -> str:
         if _name(arguments) not in self.server.folders:
@@ -186,7 +245,7 @@ class Pop3(_Lines):
         while True:
             word, _, argument = self.line().partition(" ")
             word = word.upper()
-            self.server.commands.append(word)
+            self.note(word)
             self.before(word)
             self._obey(word, argument, numbers, gone)
             if word == "QUIT":
@@ -195,10 +254,16 @@ class Pop3(_Lines):
     def _obey(self, word: str, argument: str, numbers: list[int], gone: list[int]) -> None:
         mails = self.server.folders["INBOX"]
         match word:
+            case "CAPA":
+                offered = ["STLS"] if self.server.tls == "upgrade" else []
+                self.say("\r\n".join(["+OK", "UIDL", *offered, "."]))
+            case "STLS" if self.server.tls == "upgrade":
+                self.say("+OK")
+                self.begin_tls()
             case "USER":
                 self.say("+OK")
             case "PASS":
-                self.say("+OK" if argument == PASSWORD else "-ERR [AUTH] no")
+                self.say("+OK" if argument == self.server.password else "-ERR [AUTH] no")
             case "UIDL" | "LIST":
                 self.say("+OK")
                 for at, number in enumerate(numbers, 1):
@@ -221,14 +286,14 @@ class Pop3(_Lines):
                 self.say("-ERR")
 
 
-def imap(*mails: bytes) -> Mailbox:
+def imap(*mails: bytes, tls: str = "", certificate: tuple[Path, Path] | None = None) -> Mailbox:
     """An IMAP server with `mails` in its inbox."""
-    return Mailbox(Imap, list(mails))
+    return Mailbox(Imap, list(mails), tls, certificate)
 
 
-def pop3(*mails: bytes) -> Mailbox:
+def pop3(*mails: bytes, tls: str = "", certificate: tuple[Path, Path] | None = None) -> Mailbox:
     """A POP3 server with `mails`."""
-    return Mailbox(Pop3, list(mails))
+    return Mailbox(Pop3, list(mails), tls, certificate)
 
 
 def settings(server: Mailbox, protocol: str) -> dict[str, Any]:

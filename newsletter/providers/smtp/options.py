@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 
 from pydantic import SecretStr
 
 from newsletter.errors import UsageError
 from newsletter.providers.base import ProviderOptions
+from newsletter.providers.this_machine import is_this_machine
 
 PASSWORD_VARIABLE = "NEWSLETTER_SMTP_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -69,7 +69,7 @@ def read_options(options: ProviderOptions) -> SmtpOptions:
         raise UsageError(
             f"`provider.host` can't be a host name: {host}", hint='write host = "smtp.example.com"'
         ) from None
-    local = _is_this_machine(host)
+    local = is_this_machine(host)
     security = _security(options, local=local)
     if options.username and options.secret is None:
         raise UsageError(
@@ -102,12 +102,3 @@ def _security(options: ProviderOptions, *, local: bool) -> Security:
     if options.starttls or (options.starttls is None and not local):
         return Security.STARTTLS
     return Security.CLEAR
-
-
-def _is_this_machine(host: str) -> bool:
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

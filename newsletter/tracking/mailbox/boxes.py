@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -12,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from pydantic import SecretStr
 
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.providers.smtp.options import Security, is_this_machine
 
 # A bounce that returns all of an issue with its images has a few megabytes.
 LARGEST_MAIL: Final = 10 * 1024 * 1024
@@ -43,6 +45,7 @@ class BoxOptions:
     port: int = 0
     user: str = ""
     tls: bool | None = None
+    starttls: bool = False
     folder: str = "INBOX"
     done: str = "Newsletter-Done"
     aside: str = "Newsletter-Aside"
@@ -168,19 +171,59 @@ def password_of(options: BoxOptions) -> str:
     return options.password.get_secret_value()
 
 
-def wants_tls(options: BoxOptions) -> bool:
-    """Whether the connection is encrypted: always, but to this machine where `tls = true` isn't said.
+def security_of(options: BoxOptions) -> Security:
+    """How the connection is protected: by TLS from the first byte, but on this machine where nothing is said.
 
     Raises:
-        UsageError: the password would travel in clear text.
+        UsageError: the password would travel in clear text, or two settings contradict each other.
     """
-    local = options.host.lower() in ("localhost", "127.0.0.1", "::1")
+    if options.tls and options.starttls:
+        raise UsageError(
+            "`bounces.tls` and `bounces.starttls` contradict each other",
+            hint="keep `tls = true` for ports 993 and 995, `starttls = true` for 143 and 110",
+        )
+    if options.starttls:
+        return Security.STARTTLS
+    local = is_this_machine(options.host)
     if options.tls is False and not local:
         raise UsageError(
             f"`bounces.tls = false` would send your password to {options.host} in clear text",
-            hint="leave it out: port 993 for IMAP, 995 for POP3",
+            hint="leave it out: port 993 for IMAP, 995 for POP3; or `starttls = true` for 143 and 110",
         )
-    return options.tls if options.tls is not None else not local
+    wanted = options.tls if options.tls is not None else not local
+    return Security.TLS if wanted else Security.CLEAR
+
+
+@contextmanager
+def handshake(options: BoxOptions) -> Iterator[None]:
+    """Around the beginning of TLS, which comes before the password.
+
+    Raises:
+        NewsletterError: the certificate can't be trusted, or it isn't TLS that is spoken there.
+    """
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise NewsletterError(
+            f"the certificate of {options.host} can't be trusted: {error.verify_message}",
+            hint="your password wasn't sent; set `bounces.host` to the name in the certificate; for a certificate "
+            "of your own, name its file in SSL_CERT_FILE",
+        ) from None
+    except ssl.SSLError as error:
+        raise NewsletterError(
+            f"{options.host} doesn't speak TLS there: {error.reason or error}",
+            hint="your password wasn't sent; port 993 is for IMAP and 995 for POP3; for 143 and 110 set "
+            "`starttls = true` under [bounces]",
+        ) from None
+
+
+def no_starttls(options: BoxOptions) -> NewsletterError:
+    """What a user is told where the server, or somebody in between, keeps the connection in clear text."""
+    return NewsletterError(
+        f"{options.host} doesn't offer STARTTLS, and your password isn't sent in clear text",
+        hint="leave `starttls` out of [bounces]: port 993 is for IMAP, 995 for POP3. If it was offered before, "
+        "somebody on the way may be taking it out",
+    )
 
 
 def failed(options: BoxOptions, error: Exception) -> NewsletterError:

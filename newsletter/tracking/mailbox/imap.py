@@ -10,7 +10,16 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from newsletter.errors import NewsletterError
-from newsletter.tracking.mailbox.boxes import BoxOptions, Entry, failed, password_of, wants_tls
+from newsletter.providers.smtp.options import Security
+from newsletter.tracking.mailbox.boxes import (
+    BoxOptions,
+    Entry,
+    failed,
+    handshake,
+    no_starttls,
+    password_of,
+    security_of,
+)
 
 _T = TypeVar("_T")
 _SIZE = re.compile(rb"UID (\d+)\b.*?RFC822\.SIZE (\d+)|RFC822\.SIZE (\d+).*?UID (\d+)\b")
@@ -69,16 +78,20 @@ class ImapBox:
 
     def _connect(self, password: str) -> imaplib.IMAP4:
         options = self._options
+        security = security_of(options)
         connection: imaplib.IMAP4
-        if wants_tls(options):
+        if security is Security.TLS:
             context = ssl.create_default_context()
-            connection = imaplib.IMAP4_SSL(
-                options.host, options.port or 993, ssl_context=context, timeout=options.timeout
-            )
+            with handshake(options):
+                connection = imaplib.IMAP4_SSL(
+                    options.host, options.port or 993, ssl_context=context, timeout=options.timeout
+                )
         else:
             connection = imaplib.IMAP4(options.host, options.port or 143, timeout=options.timeout)
         try:
-            connection.login(options.user, password)
+            if security is Security.STARTTLS:
+                self._begin_tls(connection)
+            _log_in(connection, options.user, password)
             _answer(connection.select(_quoted(options.folder)), f"the folder {options.folder}")
             validity = connection.response("UIDVALIDITY")[1]
             self._validity = (validity[0] or b"").decode("ascii", "replace") if validity else ""
@@ -86,6 +99,13 @@ class ImapBox:
             _leave(connection)
             raise
         return connection
+
+    def _begin_tls(self, connection: imaplib.IMAP4) -> None:
+        # Logged in before TLS, by whoever speaks for the server: RFC 9051 §7.1.4 says to leave.
+        if connection.state != "NONAUTH" or "STARTTLS" not in connection.capabilities:
+            raise no_starttls(self._options)
+        with handshake(self._options):
+            connection.starttls(ssl.create_default_context())
 
     def _move(self, entry: Entry, folder: str) -> None:
         uid, target = _uid(entry), _quoted(folder)
@@ -109,6 +129,14 @@ class ImapBox:
             return work()
         except (imaplib.IMAP4.error, OSError, ValueError, UnicodeError) as error:
             raise failed(self._options, error) from None
+
+
+def _log_in(connection: imaplib.IMAP4, user: str, password: str) -> None:
+    if (user + password).isascii():
+        connection.login(user, password)
+    else:
+        # LOGIN knows ASCII alone; PLAIN takes UTF-8 (RFC 4616).
+        connection.authenticate("PLAIN", lambda _: f"\0{user}\0{password}".encode())
 
 
 def _leave(connection: imaplib.IMAP4) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 import poplib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from newsletter.providers.smtp.options import Security
 from newsletter.tracking.mailbox.boxes import (
     BoxOptions,
     Entry,
     failed,
+    handshake,
     make_maildir,
+    no_starttls,
     password_of,
-    wants_tls,
+    security_of,
 )
 
 _T = TypeVar("_T")
@@ -98,21 +101,32 @@ class Pop3Box:
 
     def _connect(self, password: str) -> poplib.POP3:
         options = self._options
+        security = security_of(options)
         connection: poplib.POP3
-        if wants_tls(options):
+        if security is Security.TLS:
             context = ssl.create_default_context()
-            connection = _Encrypted(
-                options.host, options.port or 995, timeout=options.timeout, context=context
-            )
+            with handshake(options):
+                connection = _Encrypted(
+                    options.host, options.port or 995, timeout=options.timeout, context=context
+                )
         else:
             connection = _Clear(options.host, options.port or 110, timeout=options.timeout)
         try:
+            if security is Security.STARTTLS:
+                self._begin_tls(connection)
             connection.user(options.user)
             connection.pass_(password)
         except BaseException:
-            connection.close()
+            with suppress(OSError):
+                connection.close()
             raise
         return connection
+
+    def _begin_tls(self, connection: poplib.POP3) -> None:
+        if "STLS" not in _capabilities(connection):
+            raise no_starttls(self._options)
+        with handshake(self._options):
+            connection.stls(ssl.create_default_context())
 
     def _keep(self, folder: Path, data: bytes, flags: str) -> None:
         """Write a copy under a name of its content: again after a crash, it is the same file."""
@@ -133,3 +147,10 @@ class Pop3Box:
             return work()
         except (poplib.error_proto, OSError, ValueError, UnicodeError) as error:
             raise failed(self._options, error) from None
+
+
+def _capabilities(connection: poplib.POP3) -> Mapping[str, list[str]]:
+    try:
+        return connection.capa()
+    except poplib.error_proto:  # it has none to tell (RFC 2449 came after RFC 1939)
+        return {}
