@@ -72,8 +72,8 @@ def began(home: Path, *arguments: str) -> tuple[subprocess.Popen[str], str]:
     return process, json.loads("".join(lines))["url"]
 
 
-@pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, -signal.SIGTERM)])
-def test_it_serves_until_interrupted_though_a_page_is_open(home: Path, by: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_serves_until_interrupted_though_a_page_is_open(home: Path, by: signal.Signals) -> None:
     process, url = began(home)
     address = urlsplit(url)
     assert address.hostname == "127.0.0.1"
@@ -87,13 +87,15 @@ def test_it_serves_until_interrupted_though_a_page_is_open(home: Path, by: signa
         # An open page must not hold it up.
         connection.request("GET", f"{address.path}events?issue=001-first")
         assert connection.getresponse().readline()
+        # Twice, as `timeout` does: the second may come while the first is being handled.
         process.send_signal(by)
-        output, errors = process.communicate(timeout=10)
+        process.send_signal(by)
+        output, errors = process.communicate(timeout=60)
     finally:
         connection.close()
         process.kill()
         process.wait()
-    assert process.returncode == code
+    assert process.returncode == 0
     assert output == ""
     assert errors == ""
 
@@ -102,7 +104,7 @@ def test_an_issue_may_be_named_by_its_number(home: Path) -> None:
     (home / "issues" / "002-second.md").write_text(ISSUE.replace("number: 1", "number: 2"))
     process, url = began(home, "1")
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert urlsplit(url).fragment == "/001-first/email"
 
 
@@ -111,7 +113,7 @@ def test_it_says_where_it_is_and_how_to_end_it(home: Path) -> None:
     assert process.stdout is not None
     first, second = process.stdout.readline(), process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert first.startswith("Preview of Field Notes at http://127.0.0.1:")
     assert "Ctrl-C" in second
 
@@ -212,7 +214,7 @@ def test_a_newsletter_without_issues_is_no_error(home: Path) -> None:
     assert process.stdout is not None
     said = process.stdout.readline() + process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert "No issues yet" in said
     assert run(home, "--out", "out").returncode == 0
     assert "There are no issues yet" in (home / "out" / "index.html").read_text()
