@@ -39,10 +39,12 @@ RENDERED_CODES: dict[str, Code] = {
         ),
         Code(
             "NL405",
-            "picture in a format mail doesn't show",
+            "picture that mail programs don't show",
             Severity.ERROR,
             "Mail programs show PNG, JPEG and GIF. SVG is shown by none of the big ones, WebP and AVIF not by "
-            "Outlook for Windows. Convert the picture, best to PNG at twice the size it is shown at.",
+            "Outlook for Windows (caniemail.com, image formats). Convert the picture, best to PNG at twice the size it is "
+            "shown at. A file that is damaged, or cut off before its end as by a download that was broken off, is shown in "
+            "part or not at all: export it anew.",
         ),
         Code(
             "NL406",

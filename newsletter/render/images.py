@@ -177,6 +177,15 @@ class Pictures:
         form, natural, high = found
         if natural * high > fitting.MOST_PIXELS:
             return Picture(problem=_too_large(source, f"{natural:,} by {high:,} pixels"), file=file)
+        if not fitting.is_whole(data, form):
+            return Picture(
+                problem=Problem(
+                    "NL405",
+                    f"`{source}` is damaged, or cut off before its end",
+                    "copy or download it again, or export it anew",
+                ),
+                file=file,
+            )
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-") or "image"
         filename = f"{stem}-{hashlib.sha256(data).hexdigest()[:8]}.{_EXTENSIONS[form]}"
         fitted = self.workshop.fit(data, form, natural) if self.workshop is not None else Fitted(data)

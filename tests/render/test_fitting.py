@@ -174,6 +174,10 @@ def torn(path: Path) -> None:
     path.write_bytes(photograph(1500, 1000)[:3000])
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(saved(Image.effect_noise((200, 100), 90), "PNG")[:-20])
+
+
 def pipe(path: Path) -> None:
     os.mkfifo(path)
 
@@ -184,6 +188,7 @@ def pipe(path: Path) -> None:
         (huge, "NL466"),
         (vast, "NL466"),
         (torn, "NL405"),
+        (cut, "NL405"),
         (pipe, "NL403"),
         (Path.mkdir, "NL403"),
         (Path.touch, "NL405"),
@@ -201,6 +206,24 @@ def test_a_file_that_would_hurt_is_a_finding_and_its_words_stand_for_it(
     assert result.images == ()
     assert "<img" not in result.html
     assert ">It</em>" in result.html
+
+
+@pytest.mark.parametrize(("form", "tail"), [("PNG", 12), ("JPEG", 2), ("GIF", 2)])
+def test_a_picture_that_needs_no_fitting_is_known_to_be_cut_off_wherever_that_was(
+    form: str, tail: int
+) -> None:
+    data = saved(Image.effect_noise((60, 40), 90).convert("RGB"), form)
+    assert fitting.is_whole(data, form.lower())
+    assert fitting.is_whole(data + b"a phone's film", form.lower())
+    # A GIF may go without its trailer, and every decoder is content.
+    lengths = range(14, len(data) - tail + 1)
+    assert [n for n in lengths if fitting.is_whole(data[:n], form.lower())] == []
+
+
+def test_a_png_with_a_hole_is_not_whole() -> None:
+    data = bytearray(saved(Image.effect_noise((60, 40), 90), "PNG"))
+    data[200:264] = bytes(64)
+    assert not fitting.is_whole(bytes(data), "png")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
