@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from newsletter import __version__
 from newsletter.errors import UsageError
 from newsletter.model.message import Message, Outcome, OutcomeKind
 from newsletter.providers.base import Allowance, Batch, BatchResult, Hold, ProviderOptions
+from newsletter.providers.this_machine import is_this_machine
 
 USER_AGENT: Final = f"newsletter-toolkit/{__version__}"
 JSON_BODY: Final = {"Content-Type": "application/json"}
@@ -82,7 +82,7 @@ def base_url(options: ProviderOptions, default: str) -> str:
     base = (options.base_url or default).rstrip("/")
     if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", base):
         raise UsageError(f"`provider.base_url` isn't an address: {base}", hint=f"leave it out for {default}")
-    if base.startswith("http:") and not is_this_machine(base):
+    if base.startswith("http:") and not is_this_machine(urlsplit(base).hostname):
         raise UsageError(
             f"`provider.base_url` would send your key in clear text: {base}",
             hint="begin it with https://; http:// is for a server on this machine",
@@ -209,14 +209,3 @@ def answered(title: str, status: int, text: str, body: bytes, *secrets: str) -> 
     return one_line(
         f"{title} answered {status}: {words}" if words.strip() else f"{title} answered {status}", *secrets
     )
-
-
-def is_this_machine(url: str) -> bool:
-    """Whether the address is one of this machine alone, so that nothing sent there is on a network."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

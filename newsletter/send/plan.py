@@ -23,6 +23,7 @@ from newsletter.model.issue import DEFAULT_KINDS, Issue, SectionKind
 from newsletter.model.publication import Publication
 from newsletter.model.template import CompiledIssue, Template
 from newsletter.providers.base import Capabilities, ContentForm
+from newsletter.providers.this_machine import is_this_machine
 from newsletter.render.compile import compile_rendered
 from newsletter.render.email import EmailRenderer
 from newsletter.render.message import MessageWriter
@@ -36,7 +37,6 @@ from newsletter.store.sends import SendLedger
 
 # What the size is compared with wherever it is shown.
 GMAIL_CLIPS_AT = CLIPPED_AT
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class FindingsError(NewsletterError):
@@ -230,7 +230,7 @@ def require_identity(publication: Publication, *, local: bool = False) -> None:
             hint='set `base_url = "https://…"` in newsletter.toml to where `newsletter serve` is reached',
         )
     address = urlsplit(publication.base_url)
-    if address.scheme != "https" and address.hostname not in _LOOPBACK and not local:
+    if address.scheme != "https" and not is_this_machine(address.hostname) and not local:
         raise UsageError(
             f"`base_url` is {publication.base_url}: one-click unsubscribe needs https (RFC 8058, section 3.1)",
             hint="serve it under https:// and set `base_url` so; http is for localhost alone",

@@ -21,6 +21,7 @@ from newsletter.errors import NewsletterError
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.providers.api import seconds_to_wait
 from newsletter.providers.base import Asynchronous, Batch, BatchResult, Hold, HttpProvider, Request, Response
+from newsletter.providers.this_machine import is_this_machine
 
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 # Idle connections are given up before common servers do so: a request written into a closing one is ambiguous.
@@ -31,7 +32,6 @@ _LARGEST_ANSWER = 16 * 1024 * 1024
 _PATIENCE = 30.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 5.0
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Raised while no byte of the request was on the wire yet.
 _BEFORE_WRITING = (
     httpx.ConnectError,
@@ -148,7 +148,7 @@ class HttpSession:
             follow_redirects=False,
             verify=_trust(),
             # A proxy of the environment is for the world outside this machine.
-            trust_env=_host(url) not in _LOOPBACK,
+            trust_env=not is_this_machine(urlsplit(url).hostname),
         )
         return self._client
 

@@ -20,11 +20,11 @@ from newsletter.errors import NewsletterError, UsageError
 from newsletter.providers.api import (
     JSON_BODY,
     call_headers,
-    is_this_machine,
     one_line,
     read_json,
     seconds_to_wait,
 )
+from newsletter.providers.this_machine import is_this_machine
 
 KEY_VARIABLE: Final = "NEWSLETTER_ASK_API_KEY"
 # A model may think for minutes; a connection is there at once or not at all.
@@ -84,7 +84,7 @@ class ChatEndpoint:
                 f"`{shown}` is no address of a model",
                 hint="write all of it, such as https://api.openai.com/v1 or http://127.0.0.1:11434/v1",
             )
-        local = is_this_machine(base)
+        local = is_this_machine(urlsplit(base).hostname)
         if not key and not local:
             raise UsageError(
                 f"{KEY_VARIABLE} is missing",

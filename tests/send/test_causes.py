@@ -350,3 +350,15 @@ def test_a_laptop_that_slept_past_its_lease_renews_it_before_anything_leaves(
     assert clock.monotonic() >= 14_400
     for at, until in lease:
         assert (began + timedelta(seconds=at)).isoformat() < until
+
+
+def test_a_provider_on_this_machine_is_asked_without_the_environments_proxy(
+    folder: Path, db: SqliteDatabase, server: FakeResend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        # Nothing listens there.
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert send(folder, db, server).tally.accepted == 100
+    assert everybody_once(server)

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from newsletter.providers.this_machine import is_this_machine
+
 _LARGEST: Final = 64 * 1024
 # What a mail program is expected to send (RFC 8058 §3.2, §8).
 ONE_CLICK_BODY: Final = b"List-Unsubscribe=One-Click"
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Outside:
                     timeout=self._seconds,
                     verify=self._trust,
                     follow_redirects=False,
-                    trust_env=urlsplit(url).hostname not in _LOOPBACK,
+                    trust_env=not is_this_machine(urlsplit(url).hostname),
                 ) as client,
                 client.stream(method, url, headers=headers, content=body) as answer,
             ):
