@@ -24,17 +24,7 @@ def site_inputs(workspace: Workspace, *, named: Callable[[Path], Path], drafts: 
     return SiteInputs(
         publication=settings.publication,
         theme=settings.look,
-        options=SiteOptions(
-            kinds=settings.kinds,
-            per_page=settings.site.per_page,
-            feed_items=settings.site.feed_items,
-            licence=settings.site.licence,
-            licence_url=settings.site.licence_url,
-            drafts=drafts,
-            cards=settings.site.cards and can_draw(),
-            search=settings.site.search,
-            precompress=encodings() if settings.site.precompress else (),
-        ),
+        options=site_options(workspace, drafts=drafts),
         template_dirs=workspace.template_dirs,
         consent=settings.consent_words,
         issues=[(path, named(path)) for path in workspace.issue_files()],
@@ -42,4 +32,20 @@ def site_inputs(workspace: Workspace, *, named: Callable[[Path], Path], drafts: 
         sent=workspace.sent_slugs(),
         cache=workspace.state_dir / ("site-drafts.cache" if drafts else "site.cache"),
         workshop=workspace.workshop,
+    )
+
+
+def site_options(workspace: Workspace, *, drafts: bool = False) -> SiteOptions:
+    """What the settings say of every page; see `site_inputs`."""
+    settings = workspace.settings
+    return SiteOptions(
+        kinds=settings.kinds,
+        per_page=settings.site.per_page,
+        feed_items=settings.site.feed_items,
+        licence=settings.site.licence,
+        licence_url=settings.site.licence_url,
+        drafts=drafts,
+        cards=settings.site.cards and can_draw(),
+        search=settings.site.search,
+        precompress=encodings() if settings.site.precompress else (),
     )

@@ -21,9 +21,11 @@ from starlette.routing import BaseRoute, Route
 
 from newsletter.errors import NewsletterError
 from newsletter.site.index import MATCH_BEGINS, MATCH_ENDS, Hit, Results, SearchIndex
+from newsletter.site.page import spelled
 from newsletter.site.query import MOST_CHARACTERS, parse_query
 from newsletter.web.errors import note
 from newsletter.web.service import Service
+from newsletter.web.site_frame import SiteFrame
 
 _PER_PAGE: Final = 10
 _MOST_PAGES: Final = 20
@@ -51,6 +53,8 @@ class Search:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._frame = SiteFrame(service)
+        self._root = urlsplit(service.workspace.settings.base_url).path.rstrip("/")
         self._threads = ThreadPoolExecutor(_THREADS, "search")
         self._updates = ThreadPoolExecutor(1, "search-index")
         self._updating: Future[None] | None = None
@@ -62,8 +66,8 @@ class Search:
         self._opened: list[SearchIndex] = []
 
     def routes(self) -> list[BaseRoute]:
-        """The page."""
-        return [Route("/search", self.page, methods=["GET"])]
+        """The page, and what it needs."""
+        return [Route("/search", self.page, methods=["GET"]), *self._frame.routes()]
 
     def close(self) -> None:
         """Finish what is under way."""
@@ -179,18 +183,22 @@ class Search:
         last = 1
         if results is not None and not results.loosened:
             last = min(_MOST_PAGES, -(-results.total // _PER_PAGE))
-        return self._service.pages.page(
-            "search.html",
-            headers={"cache-control": _CACHE},
-            words=words,
-            longest=MOST_CHARACTERS,
-            results=results,
-            hits=[self._hit(hit) for hit in results.hits] if results is not None else [],
-            first=(number - 1) * _PER_PAGE + 1,
-            previous=_address(words, number - 1) if 1 < number <= last else "",
-            next=_address(words, number + 1) if number < last else "",
-            instead=_address(results.instead, 1) if results is not None and results.instead else "",
-        )
+        headers = {"cache-control": _CACHE}
+        values: dict[str, Any] = {
+            "action": f"{self._root}/search",
+            "words": words,
+            "longest": MOST_CHARACTERS,
+            "results": results,
+            "hits": [self._hit(hit) for hit in results.hits] if results is not None else [],
+            "first": (number - 1) * _PER_PAGE + 1,
+            "previous": self._asking(words, number - 1) if 1 < number <= last else "",
+            "next": self._asking(words, number + 1) if number < last else "",
+            "instead": self._asking(results.instead, 1) if results is not None and results.instead else "",
+        }
+        pages = self._service.pages
+        title = f"{words} · Search" if words else "Search"
+        framed = self._frame.page("/search/", title, pages.render("found.html", values), headers)
+        return framed or pages.page("search.html", headers=headers, **values)
 
     def _hit(self, hit: Hit) -> dict[str, Any]:
         passage = hit.passage
@@ -199,15 +207,20 @@ class Search:
             "heading": _pieces(hit.heading or passage.title),
             "title": passage.title if passage.heading else "",
             "date": passage.date,
+            "day": spelled(passage.date, self._service.workspace.settings.language),
             "snippet": _pieces(hit.snippet),
         }
+
+    def _asking(self, words: str, number: int) -> str:
+        return f"{self._root}/search?" + urlencode(
+            {"q": words} | ({"page": str(number)} if number > 1 else {})
+        )
 
     def _address(self, url: str) -> str:
         """On this very service where it shows the site as well, whatever host the reader came by."""
         if self._service.workspace.settings.web.site:
             parts = urlsplit(url)
-            root = urlsplit(self._service.workspace.settings.base_url).path.rstrip("/")
-            return f"{parts.path.removeprefix(root)}#{parts.fragment}"
+            return f"{parts.path}#{parts.fragment}"
         return url
 
 
@@ -219,7 +232,3 @@ def _pieces(text: str) -> list[tuple[str, bool]]:
 def _page_number(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 1
     return min(max(number, 1), _MOST_PAGES)
-
-
-def _address(words: str, number: int) -> str:
-    return "/search?" + urlencode({"q": words} | ({"page": str(number)} if number > 1 else {}))

@@ -193,11 +193,11 @@ def test_the_page_is_for_everybody(browser: Browser, archive: Running) -> None:
     context = browser.new_context(base_url=archive.url, java_script_enabled=True)
     page = context.new_page()
     page.goto("/search")
-    assert page.evaluate("document.activeElement.id") == "q"
+    assert page.evaluate("document.activeElement.name") == "q"
     page.keyboard.type("fine tuning")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=fine+tuning")
-    assert page.locator(".results li").count() == 10
+    assert page.locator(".cards li").count() == 10
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         results: Any = Axe().run(page)
@@ -223,3 +223,57 @@ def test_what_is_published_while_the_service_runs_is_found(
     while not links(archive.client.get("/search?q=quokkas").text):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def build_site(home: Path) -> None:
+    """The site of issue 1 and the guides, which here have no other issues to lead to."""
+    for guide in (home / "issues" / "guides").glob("*.md"):
+        text = re.sub(r"\]\(\.\./[^)]+\)", "](https://example.com/)", guide.read_text("utf-8"))
+        guide.write_text(re.sub(r"(?m)^related:.*\n", "", text), "utf-8")
+    newsletter(home, "site", "build")
+
+
+@pytest.mark.browser
+def test_where_a_site_was_built_the_page_is_one_of_it(browser: Browser, archive: Running) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    build_site(archive.home)
+    context = browser.new_context(base_url=archive.url, color_scheme="dark")
+    page = context.new_page()
+    refused: list[str] = []
+    page.on("requestfailed", lambda request: refused.append(request.url))
+    page.goto("/search?q=fine+tuning")
+    navigation = page.get_by_role("navigation", name="Site").get_by_role("link")
+    assert navigation.all_inner_texts() == ["Archive", "Guides", "Topics", "Questions"]
+    assert page.locator("form[action='https://notes.example/join']").count() == 1
+    assert page.locator("footer").get_by_text("JSON Feed").count() == 1
+    assert page.locator("form[role=search]").count() == 1
+    assert page.locator(".cards li").count() == 10
+    shown = {}
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        shown[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        results: Any = Axe().run(page)
+        assert results.response["violations"] == [], results.generate_report()
+    assert shown["dark"] != shown["light"]
+    page.set_viewport_size({"width": 320, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert refused == []
+    context.close()
+
+
+def test_a_mistake_in_the_sites_templates_leaves_the_search(archive: Running, monkeypatch: Any) -> None:
+    from newsletter.web.site_frame import SiteFrame
+
+    build_site(archive.home)
+    own = archive.home / "templates" / "site"
+    own.mkdir(parents=True)
+    (own / "found.html.j2").write_text("{% broken", "utf-8")
+    try:
+        frame = SiteFrame(archive.service)
+        monkeypatch.setattr(
+            archive.service.workspace, "template_dirs", (own.parent, *archive.service.workspace.template_dirs)
+        )
+        assert frame.page("/search/", "Search", "<h1>Search</h1>", {}) is None
+    finally:
+        shutil.rmtree(own.parent)
