@@ -29,13 +29,13 @@ from newsletter.web.service import Service
 from newsletter.web.webhooks import Reports
 
 _SPOOL_SECONDS: Final = 2.0
+_NOTE_SECONDS: Final = 1.0
 
 
 def make_app(service: Service) -> Starlette:
     """The application. What runs beside it begins and ends with it; the service is closed at its end."""
     reports = Reports(service)
     mailer = Mailer(service)
-    counts = RequestCounts()
     search = Search(service)
 
     async def healthz(_: Request) -> Response:
@@ -48,6 +48,7 @@ def make_app(service: Service) -> Starlette:
             asyncio.create_task(_carry_out_leaves(service)),
             asyncio.create_task(reports.run()),
             asyncio.create_task(forget_in_time(service)),
+            asyncio.create_task(_note_waiting(service)),
         ]
         mailer.start()
         try:
@@ -70,13 +71,13 @@ def make_app(service: Service) -> Starlette:
         *preferences.routes(service),
         *reports.routes(),
         *Clicks(service).routes(),
-        *Metrics(service, counts).routes(),
+        *Metrics(service).routes(),
         *search.routes(),
         *api.routes(service, mailer),
         *archive.routes(service, [page for page in view.routes(service) if isinstance(page, Route)]),
     ]
     errors = ErrorPages(service.pages)
-    observers: list[Callable[[Answered], None]] = [counts]
+    observers: list[Callable[[Answered], None]] = [RequestCounts(service.sheet)]
     if service.settings.access_log:
         observers.append(AccessLog(sys.stdout, service.clock))
     app = Starlette(
@@ -91,6 +92,13 @@ def make_app(service: Service) -> Starlette:
     app.state.reports = reports
     app.state.mailer = mailer
     return app
+
+
+async def _note_waiting(service: Service) -> None:
+    """Whoever asks another process for the numbers is told how busy this one is."""
+    while True:
+        service.note_waiting()
+        await asyncio.sleep(_NOTE_SECONDS)
 
 
 async def _carry_out_leaves(service: Service) -> None:

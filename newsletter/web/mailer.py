@@ -33,6 +33,7 @@ from newsletter.web.errors import note
 from newsletter.web.letters import Composer
 from newsletter.web.limits import SignupLimits, forget, is_own_network
 from newsletter.web.service import Service
+from newsletter.web.tally import HELD_BACK
 
 _LOG = logging.getLogger("newsletter.web.mailer")
 OUTBOX: Final = "single"
@@ -177,7 +178,9 @@ class Mailer:
                 continue
             for request, admission in admitted:
                 if admission in (Admission.HELD_BACK, Admission.REFUSED):
-                    self.held_back[request.held_back or admission.name.lower()] += 1
+                    limit = request.held_back or admission.name.lower()
+                    self.held_back[limit] += 1
+                    self._service.sheet.add((HELD_BACK, limit))
                     self._proxied |= request.held_back.startswith("network") and is_own_network(request.ip)
                 elif request.disposable:
                     _LOG.warning(

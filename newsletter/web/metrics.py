@@ -11,8 +11,7 @@ import asyncio
 import os
 import time
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -28,8 +27,17 @@ from newsletter.web.client import ProxyTrust
 from newsletter.web.errors import RETRY_SECONDS, note
 from newsletter.web.observe import Answered
 from newsletter.web.service import Service
+from newsletter.web.tally import HELD_BACK, WAITING, WEBHOOK_CALLS, Name, Sheet
 
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_LIMITS: Final = (*map(str, _BUCKETS), "+Inf")
+_REQUESTS: Final = "newsletter_http_requests_total"
+_DURATION: Final = "newsletter_http_request_duration_seconds"
+_COUNTERS: Final = (
+    (_REQUESTS, "Requests answered.", ("method", "route", "status")),
+    (WEBHOOK_CALLS, "Calls of providers, by what came of them.", ("provider", "result")),
+    (HELD_BACK, "Signups that came to nothing, by the limit they were over.", ("limit",)),
+)
 _BELIEVES_NOBODY: Final = ProxyTrust(())
 _OF_PROXIES: Final = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 _KEPT_SECONDS: Final = 10.0
@@ -89,35 +97,42 @@ _COUNTS: Final = (
 
 
 class RequestCounts:
-    """Counts requests and their durations, by route."""
+    """Counts requests and their durations, by route.
 
-    def __init__(self) -> None:
-        self._requests: Counter[tuple[str, str, int]] = Counter()
-        self._durations: dict[str, list[float]] = {}
+    Args:
+        sheet: where to.
+    """
+
+    def __init__(self, sheet: Sheet) -> None:
+        self._sheet = sheet
 
     def __call__(self, answered: Answered) -> None:
         """Count one."""
-        self._requests[answered.method, answered.route, answered.status] += 1
-        # A count for each bucket, one for what is slower than all, and the sum.
-        row = self._durations.setdefault(answered.route, [0.0] * (len(_BUCKETS) + 2))
-        row[bisect_left(_BUCKETS, answered.seconds)] += 1
-        row[-1] += answered.seconds
+        self._sheet.add((_REQUESTS, answered.method, answered.route, str(answered.status)))
+        # A count for each bucket, the last for what is slower than all, and the sum.
+        limit = bisect_left(_BUCKETS, answered.seconds)
+        self._sheet.add((_DURATION, answered.route, _LIMITS[limit]))
+        self._sheet.add((_DURATION, answered.route, "sum"), answered.seconds)
 
-    def lines(self) -> Iterator[str]:
-        """The counts, as text."""
-        name = "newsletter_http_requests_total"
-        yield from _head(name, "counter", "Requests answered by this process.")
-        for (method, route, status), number in sorted(self._requests.items()):
-            yield _sample(name, (("method", method), ("route", route), ("status", str(status))), number)
-        name = "newsletter_http_request_duration_seconds"
-        yield from _head(name, "histogram", "From the request's head to the end of the answer.")
-        for route, row in sorted(self._durations.items()):
-            total: float = 0
-            for limit, count in zip((*map(str, _BUCKETS), "+Inf"), row, strict=False):
-                total += count
-                yield _sample(f"{name}_bucket", (("route", route), ("le", limit)), total)
-            yield _sample(f"{name}_sum", (("route", route),), row[-1])
-            yield _sample(f"{name}_count", (("route", route),), total)
+
+def counted(total: Mapping[Name, float]) -> Iterator[str]:
+    """What the processes counted, as text."""
+    for name, words, labels in _COUNTERS:
+        yield _head(name, "counter", words)
+        for (_, *values), number in _named(total, name):
+            yield _sample(name, tuple(zip(labels, values, strict=True)), int(number))
+    yield _head(_DURATION, "histogram", "From the request's head to the end of the answer.")
+    for route in sorted({route for (_, route, _), _ in _named(total, _DURATION)}):
+        below: float = 0
+        for limit in _LIMITS:
+            below += total.get((_DURATION, route, limit), 0)
+            yield _sample(f"{_DURATION}_bucket", (("route", route), ("le", limit)), int(below))
+        yield _sample(f"{_DURATION}_sum", (("route", route),), total.get((_DURATION, route, "sum"), 0))
+        yield _sample(f"{_DURATION}_count", (("route", route),), int(below))
+
+
+def _named(total: Mapping[Name, float], name: str) -> list[tuple[Name, float]]:
+    return sorted((key, number) for key, number in total.items() if key[0] == name)
 
 
 class Metrics:
@@ -125,14 +140,11 @@ class Metrics:
 
     Args:
         service: what a request needs.
-        counts: of requests.
     """
 
-    def __init__(self, service: Service, counts: RequestCounts) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._counts = counts
         self._networks = [ip_network(network) for network in service.settings.metrics_from]
-        self._started = time.time()
         self._kept: tuple[float, list[str]] = (-_KEPT_SECONDS, [])
         self._reading = asyncio.Lock()
 
@@ -149,7 +161,9 @@ class Metrics:
             if time.monotonic() - read_at >= _KEPT_SECONDS:
                 lines = await asyncio.to_thread(self._from_store)
                 self._kept = (time.monotonic(), lines)
-        text = "\n".join([*self._counts.lines(), *self._of_process(), *lines, ""])
+        self._service.note_waiting()
+        total = self._service.sheet.tally.total()
+        text = "\n".join([*counted(total), *self._of_service(total), *lines, ""])
         return Response(text, headers={"content-type": _TYPE})
 
     async def readyz(self, request: Request) -> Response:
@@ -177,14 +191,14 @@ class Metrics:
         forwarded = any(name in request.headers for name in _OF_PROXIES)
         return not forwarded or client != _BELIEVES_NOBODY.address(request)
 
-    def _of_process(self) -> Iterator[str]:
+    def _of_service(self, total: Mapping[Name, float]) -> Iterator[str]:
         yield from _metric(
             "newsletter_build_info", "The version that runs.", [((("version", __version__),), 1)]
         )
-        started = [((), round(self._started, 3))]
+        started = [((), round(self._service.sheet.tally.began, 3))]
         yield from _metric("newsletter_process_start_time_seconds", "Since 1970.", started)
-        waiting = [((), self._service.writer.waiting)]
-        yield from _metric("newsletter_writes_waiting", "Changes that wait for the next commit.", waiting)
+        waiting = [((), int(total.get((WAITING,), 0)))]
+        yield from _metric(WAITING, "Changes that wait for the next commit.", waiting)
         spooled = [((), int(self._service.workspace.spool.waiting()))]
         yield from _metric("newsletter_leaves_spooled", "1 where unsubscribes wait for the store.", spooled)
 
@@ -208,15 +222,14 @@ class Metrics:
         return [*lines, *_metric("newsletter_store_bytes", "Size of the store's files.", sizes)]
 
 
-def _head(name: str, kind: str, words: str) -> Iterator[str]:
-    yield f"# HELP {name} {words}"
-    yield f"# TYPE {name} {kind}"
+def _head(name: str, kind: str, words: str) -> str:
+    return f"# HELP {name} {words}\n# TYPE {name} {kind}"
 
 
 def _metric(
     name: str, words: str, samples: Iterable[tuple[tuple[tuple[str, str], ...], float]]
 ) -> Iterator[str]:
-    yield from _head(name, "gauge", words)
+    yield _head(name, "gauge", words)
     for labels, value in samples:
         yield _sample(name, labels, value)
 

@@ -24,6 +24,7 @@ from newsletter.app import Workspace
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.web.app import make_app
 from newsletter.web.service import open_service
+from newsletter.web.tally import Sheet, Tally
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
@@ -125,9 +126,9 @@ class _Worker:
         for number in _ENDING:
             signal.signal(number, self.end)
 
-    def run(self, workspace: Workspace, listening: socket.socket) -> None:
-        """Answer until told to end."""
-        server = make_server(make_app(open_service(workspace)))
+    def run(self, workspace: Workspace, listening: socket.socket, sheet: Sheet | None = None) -> None:
+        """Answer until told to end; what is done is counted on `sheet`."""
+        server = make_server(make_app(open_service(workspace, sheet)))
         self._server = server
         server.should_exit = self._asked
         server.run([listening])
@@ -155,7 +156,9 @@ class _Workers:
         self._workspace = workspace
         self._listening = listening
         self._count = count
-        self._started: dict[int, float] = {}
+        self._tally = Tally(count)
+        # When each began, and its sheet, which whoever takes its place goes on with.
+        self._started: dict[int, tuple[float, int]] = {}
         self._ending = False
         self._life_seen, self._life = os.pipe()
 
@@ -167,39 +170,41 @@ class _Workers:
         """
         for number in _ENDING:
             signal.signal(number, self._end)
-        for _ in range(self._count):
-            self._start()
+        for sheet in range(self._count):
+            self._start(sheet)
         gave_up = False
         while self._started:
             pid, _ = os.wait()
-            lived = time.monotonic() - self._started.pop(pid, 0.0)
+            if pid not in self._started:  # process 1 of a container buries the orphans of others
+                continue
+            began, sheet = self._started.pop(pid)
             if self._ending:
                 continue
-            if lived < _SHORTEST_LIFE:
+            if time.monotonic() - began < _SHORTEST_LIFE:
                 gave_up = True
                 self._end()
             else:
-                self._start()
+                self._start(sheet)
         if gave_up:
             raise NewsletterError("a worker ended as soon as it began", hint="look at what it said above")
 
-    def _start(self) -> None:
+    def _start(self, sheet: int) -> None:
         # Nobody may be told to end between being made and being known, or knowing how.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         pid = os.fork()
         if not pid:
-            self._be_worker()
-        self._started[pid] = time.monotonic()
+            self._be_worker(sheet)
+        self._started[pid] = (time.monotonic(), sheet)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
-    def _be_worker(self) -> NoReturn:
+    def _be_worker(self, sheet: int) -> NoReturn:
         status = 1
         try:
             worker = _Worker()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
             os.close(self._life)
             worker.end_with(self._life_seen)
-            worker.run(self._workspace, self._listening)
+            worker.run(self._workspace, self._listening, self._tally.sheet(sheet))
             status = 0
         except NewsletterError as error:
             print(f"error: {error.message}", file=sys.stderr)  # noqa: T201 - a process of its own, whose parent can't say it

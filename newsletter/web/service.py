@@ -18,6 +18,7 @@ from newsletter.store.base import Transaction
 from newsletter.store.sqlite import SqliteDatabase
 from newsletter.web.client import ProxyTrust
 from newsletter.web.pages import Pages
+from newsletter.web.tally import WAITING, Sheet, Tally
 from newsletter.web.writer import Writer
 
 _T = TypeVar("_T")
@@ -34,6 +35,7 @@ class Service:
         writer: writes for all requests; see `write`.
         pages: what people see.
         proxies: tells who asks; see `client_address`.
+        sheet: counts what this process does.
     """
 
     workspace: Workspace
@@ -42,6 +44,7 @@ class Service:
     writer: Writer
     pages: Pages
     proxies: ProxyTrust
+    sheet: Sheet
     _signer: tuple[float, TokenSigner] | None = field(default=None, repr=False)
 
     @property
@@ -78,6 +81,10 @@ class Service:
         """The public address of one of our pages; `path` alone where no `base_url` is set."""
         return self.workspace.settings.base_url.rstrip("/") + path
 
+    def note_waiting(self) -> None:
+        """Count how many changes wait for the next commit."""
+        self.sheet.put((WAITING,), self.writer.waiting)
+
     def close(self) -> None:
         """Finish writing and let go of the store."""
         self.writer.close()
@@ -85,8 +92,12 @@ class Service:
         self.audience.database.close()
 
 
-def open_service(workspace: Workspace) -> Service:
+def open_service(workspace: Workspace, sheet: Sheet | None = None) -> Service:
     """The service of a workspace, its store open.
+
+    Args:
+        workspace: whose.
+        sheet: where this process counts; a tally of its own unless given.
 
     Raises:
         StoreError: see `Workspace.open_database`.
@@ -102,4 +113,5 @@ def open_service(workspace: Workspace) -> Service:
         raise
     workspace.spool.reserve()
     trust = ProxyTrust(workspace.settings.web.trusted_proxies)
-    return Service(workspace, reading, audience, Writer(audience.database), pages, trust)
+    writer = Writer(audience.database)
+    return Service(workspace, reading, audience, writer, pages, trust, sheet or Tally().sheet())

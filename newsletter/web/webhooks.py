@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -36,6 +36,7 @@ from newsletter.web.body import read_body
 from newsletter.web.errors import note
 from newsletter.web.service import Service
 from newsletter.web.sns import Sns
+from newsletter.web.tally import WEBHOOK_CALLS
 from newsletter.web.webhook_secrets import secrets_of
 
 # Batches of events come from these; the others post one at a time.
@@ -61,9 +62,6 @@ class Reports:
     Args:
         service: the running service.
         sns: what Amazon's certificates are asked of.
-
-    Attributes:
-        counts: calls since the start, by provider and what came of them: `kept` or `refused`.
     """
 
     def __init__(self, service: Service, sns: Sns | None = None) -> None:
@@ -72,7 +70,6 @@ class Reports:
         self._readers: dict[str, tuple[Webhook, WebhookSecrets]] = {}
         self._refused: dict[str, deque[float]] = {}
         self._news = asyncio.Event()
-        self.counts: Counter[tuple[str, str]] = Counter()
         table = service.workspace.settings.tracking
         self._rules = Rules(soft_bounces=table.soft_bounces, flood_percent=table.flood_percent)
         self._signer = service.signer
@@ -103,7 +100,7 @@ class Reports:
         for at in range(0, len(events), _ROWS):
             part = events[at : at + _ROWS]
             await self._service.write(partial(kept.keep, events=part, received_at=call.now))
-        self.counts[provider, "kept"] += 1
+        self._service.sheet.add((WEBHOOK_CALLS, provider, "kept"))
         self._news.set()
         return PlainTextResponse("kept\n")
 
@@ -146,7 +143,7 @@ class Reports:
 
     async def _refuse(self, provider: str, error: WebhookRefusedError) -> Response:
         """Answer a call that isn't believed; many of them are reported."""
-        self.counts[provider, "refused"] += 1
+        self._service.sheet.add((WEBHOOK_CALLS, provider, "refused"))
         lately = self._refused.setdefault(provider, deque())
         now = self._service.clock.monotonic()
         lately.append(now)

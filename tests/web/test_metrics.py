@@ -14,8 +14,9 @@ import pytest
 
 from newsletter.clock import FakeClock
 from newsletter.web.access_log import AccessLog
-from newsletter.web.metrics import RequestCounts
+from newsletter.web.metrics import RequestCounts, counted
 from newsletter.web.observe import Answered
+from newsletter.web.tally import Tally
 from tests.web.conftest import Running, make_home
 
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z]+="(?:[^"\\]|\\.)*"(?:,[a-z]+="(?:[^"\\]|\\.)*")*\})? (-?[0-9.e+]+)')
@@ -60,10 +61,11 @@ def test_the_numbers_are_those_of_the_store_and_of_the_requests(site: Running) -
 
 
 def test_durations_are_counted_in_the_right_bucket() -> None:
-    counts = RequestCounts()
+    tally = Tally()
+    counts = RequestCounts(tally.sheet())
     for seconds in (0.001, 0.002, 0.3, 100.0):
         counts(Answered("GET", "/x", 200, seconds, 1))
-    found = samples("\n".join(counts.lines()))
+    found = samples("\n".join(counted(tally.total())))
 
     def at_most(limit: str) -> float:
         return found[f'newsletter_http_request_duration_seconds_bucket{{route="/x",le="{limit}"}}']

@@ -24,6 +24,7 @@ from newsletter.audience.tokens import TokenSigner
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.store import subscribers as people
 from tests.web.conftest import ROOT, SECRET
+from tests.web.joining import wait_for
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 READERS = 3_000
@@ -44,7 +45,7 @@ class Process:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while True:
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200:
@@ -61,7 +62,7 @@ class Process:
         self.running.send_signal(number)
 
     def ended(self) -> int:
-        return self.running.wait(timeout=30)
+        return self.running.wait(timeout=60)
 
     def kill_all(self) -> None:
         """The process and its workers, at once."""
@@ -185,10 +186,12 @@ def test_told_to_end_it_finishes_what_was_begun(
     token = TokenSigner(SECRET.encode()).unsubscribe(readers[0])
     body = b"List-Unsubscribe=One-Click"
     with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
-        head = f"POST /u/{token} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-        connection.sendall(head.encode() + body[:5])
-        time.sleep(0.2)  # it has read the head and waits for the rest
+        head = f"POST /u/{token} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+        connection.sendall(head.encode())
+        # It has read the head and waits for the rest (RFC 9110 §10.1.1).
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100")
         process.tell(number)
+        connection.sendall(body[:5])
         time.sleep(0.2)
         connection.sendall(body[5:])
         readable, _, _ = select.select([connection], [], [], 20)
@@ -210,17 +213,31 @@ def test_a_worker_that_dies_is_replaced(launch: Callable[..., Process], readers:
             pytest.skip("this system doesn't list a process's children")
         return {int(pid) for pid in listed.read_text("ascii").split()}
 
+    def counted() -> float:
+        """What one of them, whichever it is, says of all."""
+        text = httpx.get(f"{process.url}/metrics", timeout=30).text
+        sample = 'newsletter_http_requests_total{method="GET",route="/join",status="200"} '
+        return float(text.partition(f"\n{sample}")[2].partition("\n")[0] or "0")
+
     before = children()
     assert len(before) == 2
+    for _ in range(20):
+        assert httpx.get(f"{process.url}/join", timeout=30).status_code == 200
+    wait_for(lambda: counted() == 20)
     time.sleep(2.1)  # one that dies sooner is taken for one that can't start
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(children() - {victim}) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     token = TokenSigner(SECRET.encode()).unsubscribe(readers[0])
     assert httpx.post(f"{process.url}/u/{token}", data=ONE_CLICK, timeout=20).status_code == 200
+    for _ in range(20):
+        assert httpx.get(f"{process.url}/join", timeout=30).status_code == 200
+    # Whoever answers, and though one of them is dead.
+    wait_for(lambda: counted() == 40)
+    assert {counted() for _ in range(8)} == {40}
     process.tell(signal.SIGTERM)
     assert process.ended() == 0
 
@@ -229,7 +246,7 @@ def test_workers_end_with_the_process_that_made_them(launch: Callable[..., Proce
     process = launch("--workers", "2")
     process.tell(signal.SIGKILL)
     process.ended()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", process.port), timeout=5).close()
