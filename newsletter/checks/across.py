@@ -8,9 +8,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.checks.rule import place_of
-from newsletter.content.addresses import head_of, number_in, slug_in
+from newsletter.content.addresses import head_of, number_in, slug_in, unusable
 from newsletter.content.document import Document, Findings
-from newsletter.content.guide_files import is_guide
+from newsletter.content.guide_files import FOLDER, is_guide
 from newsletter.content.issue import ParseResult
 from newsletter.content.suggest import nearest
 from newsletter.diagnostics import Diagnostic
@@ -48,12 +48,15 @@ def read_claims(path: Path) -> Claims:
     except OSError:
         return Claims(str(path), None, ())
     block = head.partition("\n---")[0]
-    value = None if is_guide(path, head) else number_in(block)
+    guide = is_guide(path, head)
+    value = None if guide else number_in(block)
     slugs = [slug_in(path, head)]
     if aliases := _ALIASES.search(block):
         written = _COMMENT.sub("", aliases["row"] or aliases["lines"])
         items = written.split(",") if aliases["row"] else written.split("\n")
         slugs += [item.strip().removeprefix("-").strip(" \t\"'/") for item in items]
+    if guide:
+        slugs.append(f"{FOLDER}/{slugs[0]}")
     return Claims(str(path), value, tuple(filter(None, slugs)))
 
 
@@ -116,23 +119,26 @@ def _check_addresses(
     slugs: dict[str, str],
     findings: Findings,
 ) -> None:
+    said = ""
     for slug, key in _addresses(front):
         first = slugs.setdefault(slug, document.path)
-        if first != document.path:
-            findings.add(
-                "NL902",
-                f"the address `{slug}` is taken by {first}",
-                *(_place_of_alias(document, slug) if key == "aliases" else place_of(document, key)),
-                help="write another `slug`" if key == "slug" else f"remove it from `{key}`",
-            )
+        help_ = "write another `slug`" if key == "slug" else f"remove it from `{key}`"
+        is_name = key == "slug" and not isinstance(front, FrontMatter) and slug == front.slug
+        # A guide's slug alone is what `related` calls it; its page is below `guides/`.
+        if why_not := "" if is_name else unusable(slug):
+            findings.add("NL603", why_not, *_place_of(document, slug, key), help=help_)
+        elif first != document.path and slug != said:
+            message = f"the address `{slug}` is taken by {first}"
+            findings.add("NL902", message, *_place_of(document, slug, key), help=help_)
+            said = f"{FOLDER}/{slug}" if is_name else said
 
 
-def _place_of_alias(document: Document, alias: str) -> tuple[int, int]:
-    """Where one of the aliases is written: in brackets, or on a line of its own."""
-    start, end = place_of(document, "aliases")
-    if document.front is None:
+def _place_of(document: Document, address: str, key: str) -> tuple[int, int]:
+    """Where an address is written; an alias in brackets, or on a line of its own."""
+    start, end = place_of(document, key)
+    if key != "aliases" or document.front is None:
         return start, end
-    word = re.compile(rf"(?<![\w/-]){re.escape(alias)}(?![\w/-])")
+    word = re.compile(rf"(?<![\w/-]){re.escape(address)}(?![\w/-])")
     found = word.search(document.text, start, document.front[1])
     return found.span() if found else (start, end)
 
@@ -158,6 +164,8 @@ def _check_related(
 
 def _addresses(front: FrontMatter | GuideFrontMatter) -> Iterator[tuple[str, str]]:
     yield front.slug, "slug"
+    if not isinstance(front, FrontMatter):
+        yield f"{FOLDER}/{front.slug}", "slug"
     for alias in front.aliases:
         yield alias.strip("/"), "aliases"
 

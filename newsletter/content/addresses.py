@@ -13,6 +13,35 @@ from newsletter.content.guide_files import FOLDER, guide_slug, is_guide
 HEAD_BYTES: Final = 8_192
 _NUMBER = re.compile(r"^number[ \t]*:[ \t]*(\d{1,9})[ \t]*$", re.MULTILINE)
 _SLUG = re.compile(r"^slug[ \t]*:[ \t]*[\"']?([a-z0-9-]+)", re.MULTILINE)
+# Where pages and files of the site and the service are: no issue may stand there.
+_TAKEN: Final = frozenset(
+    [
+        *("404.html", "archive", "assets", "atom.xml", "favicon.ico", "feed.json", "feed.xml", "guides"),
+        *("index.html", "index.md", "llms.txt", "questions", "robots.txt", "sitemap.xml", "tags"),
+        *("api", "c", "confirm", "healthz", "hooks", "join", "left", "metrics", "o", "p", "preferences"),
+        *("readyz", "search", "static", "u", "view"),
+    ]
+)
+# What stands in the folder of every page.
+_IN_FOLDERS: Final = frozenset(("index.html", "index.md"))
+# A part of an address that is a name in the site's folder, and in no other.
+_PART = re.compile(r"[^./\\\x00-\x20\x7f?#%\"<>&][^/\\\x00-\x20\x7f?#%\"<>&]{0,120}")
+
+
+def unusable(address: str) -> str:
+    """Why no page can stand at an address, which begins without `/`; empty where one can.
+
+    Guides are below `guides/`, and so may be what leads to one.
+    """
+    parts = address.strip("/").split("/")
+    if not all(map(_PART.fullmatch, parts)):
+        return f"`{address}` can't be the address of a page"
+    below_guides = parts[0] == FOLDER and len(parts) > 1
+    if (parts[0].casefold() in _TAKEN and not below_guides) or not _IN_FOLDERS.isdisjoint(
+        map(str.casefold, parts)
+    ):
+        return f"the address `{address}` is a page of the site or the service"
+    return ""
 
 
 def head_of(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,37 +28,9 @@ from newsletter.site.prose import SitePlace, WebConverter, picture_file, site_pi
 if TYPE_CHECKING:
     from newsletter.content.guide import GuideResult
 
-# The pages of the site and of the service: no issue may stand there.
-RESERVED = frozenset(
-    [
-        "api",
-        "archive",
-        "assets",
-        "c",
-        "confirm",
-        "favicon.ico",
-        "guides",
-        "healthz",
-        "hooks",
-        "join",
-        "left",
-        "metrics",
-        "o",
-        "p",
-        "preferences",
-        "questions",
-        "readyz",
-        "search",
-        "static",
-        "tags",
-        "u",
-        "view",
-    ]
-)
-
+# Of what is wrong between files: what a page can't be built with.
+_ACROSS = frozenset(("NL515", "NL603", "NL901", "NL902"))
 _READY = re.compile(r"^status[ \t]*:[ \t]*[\"']?ready\b", re.MULTILINE)
-# A part of an address that is a name in the site's folder, and in no other.
-_PART = re.compile(r"[^./\\\x00-\x20\x7f?#%\"<>&][^/\\\x00-\x20\x7f?#%\"<>&]{0,120}")
 
 
 @dataclass
@@ -148,7 +120,11 @@ class Reader:
                 Claims(
                     str(display),
                     before[1].number if form == "issue" else None,
-                    (before[1].slug, *before[1].aliases),
+                    (
+                        before[1].slug,
+                        *before[1].aliases,
+                        *([f"guides/{before[1].slug}"] if form == "guide" else []),
+                    ),
                 )
                 if before is not None and before[0] == found
                 else read_claims(path)._replace(path=str(display))
@@ -172,8 +148,7 @@ class Reader:
                 result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
             else:
                 result.broken.add(os.path.abspath(path))  # noqa: PTH100 - as above
-        result.findings += [d for d in check_across(parsed, others) if d.code in {"NL901", "NL902", "NL515"}]
-        result.findings += _reserved(result.entries)
+        result.findings += [d for d in check_across(parsed, others) if d.code in _ACROSS]
         result.findings += [_lost(slug) for slug in sorted(sent - slugs)]
         result.entries.sort(key=lambda e: (e.form == "guide", e.title if e.form == "guide" else ""))
         newest = sorted(result.issues, key=lambda e: (e.date, e.number), reverse=True)
@@ -221,40 +196,6 @@ class Reader:
     def _converter(self, path: Path, display: str, text: str, address: str) -> WebConverter:
         place = SitePlace(site_pictures(path, self._workshop), self._root, self._root + address)
         return WebConverter(text, display, place, self._markdown, self._root, self._reader_links)
-
-
-def _reserved(entries: Sequence[Entry]) -> Iterator[Diagnostic]:
-    guides = {entry.address.strip("/"): entry for entry in entries if entry.form == "guide"}
-    for entry in entries:
-        for name in [*entry.aliases, *([entry.slug] if entry.form == "issue" else [])]:
-            parts = name.strip("/").split("/")
-            if not all(map(_PART.fullmatch, parts)):
-                message = f"`{name}` can't be the address of a page"
-            elif parts[0] in RESERVED and not (parts[0] == "guides" and len(parts) > 1):
-                message = f"the address `{name}` is a page of the site or the service"
-            elif guides.get(name.strip("/"), entry) is not entry:
-                message = f"the address `{name}` is the page of {guides[name.strip('/')].display}"
-            else:
-                continue
-            code = SITE["NL603"]
-            line, column = _where(entry, name)
-            yield Diagnostic(
-                code.code,
-                code.severity,
-                message,
-                entry.display,
-                line,
-                column,
-                len(name),
-                help="write another `slug`, or remove the alias",
-            )
-
-
-def _where(entry: Entry, words: str) -> tuple[int, int]:
-    for number, line in enumerate(Path(entry.path).read_text("utf-8").splitlines(), 1):
-        if words in line and line.lstrip().startswith(("slug", "aliases", "-")):
-            return number, line.index(words) + 1
-    return 1, 1
 
 
 def _lost(slug: str) -> Diagnostic:

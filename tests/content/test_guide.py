@@ -325,8 +325,8 @@ def test_guides_and_issues_share_one_set_of_addresses(tmp_path: Path) -> None:
     issue.write_text(ISSUE.replace("description", "aliases: [2-two]\ndescription"))
     first.write_text(GOOD.replace("sources:", "related: [2-two, 1]\nsources:"))
     second.write_text(GOOD.replace("sources:", "slug: three\naliases: [/old/, one]\nsources:"))
-    assert read_claims(second).slugs == ("three", "old", "one")
-    assert read_claims(first) == (str(first), None, ("one",))
+    assert read_claims(second).slugs == ("three", "old", "one", "guides/three")
+    assert read_claims(first) == (str(first), None, ("one", "guides/one"))
     found = check_files([issue, first, second])
     assert [(d.code, d.path, d.line) for d in found] == [
         ("NL902", str(second), 9),

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from newsletter.checks.run import check_files
 from newsletter.diagnostics import Severity
 from tests.site.conftest import ROOT, Newsletter, issue, tree
 
@@ -63,13 +64,31 @@ def test_an_alias_where_a_guide_is(newsletter: Newsletter) -> None:
     newsletter.write("guides/rag-vs-fine-tuning.md", GUIDE)
     assert newsletter.build().replaced
     newsletter.write("005-fifth.md", issue(5, "The fifth", extra="aliases: [guides/rag-vs-fine-tuning]\n"))
-    assert refused(newsletter) == [("NL603", "issues/005-fifth.md", 8, 11)]
+    assert refused(newsletter) == [("NL902", "issues/005-fifth.md", 8, 11)]
+    found = check_files(
+        [newsletter.home / "issues" / "005-fifth.md"],
+        beside=[newsletter.home / "issues/guides/rag-vs-fine-tuning.md"],
+    )
+    assert [(d.code, d.line, d.column) for d in found if d.code == "NL902"] == [("NL902", 8, 11)]
 
 
-@pytest.mark.parametrize("name", ["archive", "join", "assets"])
+def test_a_guide_that_comes_where_an_alias_is(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(5, "The fifth", extra="aliases: [guides/rag-vs-fine-tuning]\n"))
+    assert newsletter.build().replaced
+    newsletter.write("guides/rag-vs-fine-tuning.md", GUIDE)
+    assert [found.code for found in newsletter.build().findings if found.severity is Severity.ERROR] == [
+        "NL902"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["archive", "join", "assets", "feed.xml", "404.html", "fourth/index.html", "Robots.TXT"]
+)
 def test_an_address_of_the_site_or_the_service(newsletter: Newsletter, name: str) -> None:
     newsletter.write("005-fifth.md", issue(5, "The fifth", extra=f"aliases: [{name}]\n"))
     assert refused(newsletter) == [("NL603", "issues/005-fifth.md", 8, 11)]
+    found = check_files([newsletter.home / "issues" / "005-fifth.md"])
+    assert [(d.code, d.line, d.column) for d in found if d.code == "NL603"] == [("NL603", 8, 11)]
 
 
 @pytest.mark.parametrize("alias", ["../../outside", "a/../../../b", ".hidden", "a b", "a?b"])
