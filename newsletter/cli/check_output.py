@@ -1,4 +1,4 @@
-"""What is wrong with the messages that issues become? Rendered where they changed since the last look, else remembered."""
+"""What is wrong with the messages that issues become, and with the pictures of guides? Rendered where they changed since the last look, else remembered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from newsletter.app import Workspace
 from newsletter.checks.output.kept import KeptFindings
 from newsletter.cli.output import from_here
 from newsletter.cli.progress_bar import ProgressBar
-from newsletter.content.guide_files import is_guide
+from newsletter.content.guide_files import guide_files, is_guide
 from newsletter.content.source import read_text
 from newsletter.diagnostics import Diagnostic
 
@@ -22,7 +22,7 @@ CACHE = "check.cache"
 
 
 def output_findings(workspace: Workspace, files: Sequence[Path]) -> list[Diagnostic]:
-    """What rendering and the rules on the finished message say of each issue in `files`; guides are no mail.
+    """What rendering and the rules on the finished message say of each issue in `files`, and of a guide what making its page says.
 
     What was found is kept in `.newsletter/`, so that an issue costs its rendering once, also where this is interrupted.
 
@@ -39,19 +39,22 @@ def output_findings(workspace: Workspace, files: Sequence[Path]) -> list[Diagnos
         with ProgressBar() as progress:
             for done, path in enumerate(files):
                 text = read_text(path).text
-                if text is None or is_guide(path, text):
+                if text is None:
                     continue
                 known = kept.find(path, text, str(path))
                 if known is None:
                     progress("rendering", done, len(files))
-                    rendering = rendering or rendering_of(workspace)
-                    known = _rendered_findings(path, rendering, workspace)
+                    if is_guide(path, text):
+                        known = _guide_findings(path, workspace)
+                    else:
+                        rendering = rendering or rendering_of(workspace)
+                        known = _rendered_findings(path, rendering, workspace)
                     kept.keep(path, text, str(path), known)
                 found += known
     finally:
         # Where there is no newsletter, checking a file leaves nothing behind.
         if workspace.issues_dir.is_dir() or workspace.state_dir.is_dir():
-            kept.write([*files, *workspace.issue_files()])
+            kept.write([*files, *workspace.issue_files(), *guide_files(workspace.issues_dir)])
     return found
 
 
@@ -62,6 +65,14 @@ def _rendered_findings(path: Path, rendering: Rendering, workspace: Workspace) -
     issue = read_issue(path, workspace.settings.kinds).issue
     # The checks of the source say why there is none.
     return check_rendered(issue, rendering) if issue is not None else []
+
+
+def _guide_findings(path: Path, workspace: Workspace) -> list[Diagnostic]:
+    from newsletter.content.guide import read_guide
+    from newsletter.site.guide_findings import guide_findings
+
+    guide = read_guide(path).guide
+    return guide_findings(guide, workspace.settings.base_url, workspace.workshop) if guide is not None else []
 
 
 def rendering_of(workspace: Workspace) -> Rendering:

@@ -19,7 +19,7 @@ from newsletter.diagnostics import Diagnostic, Severity
 # What an issue refers to beside it: a picture that changes changes the mail.
 _REFERS = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]\n]+\]:\s*<?([^\s>]+)", re.MULTILINE)
 # What decides over the findings besides the newsletter's own files: rules and rendering of this installation.
-_OWN = ("checks", "checks/output", "content", "model", "render", "render/diagrams")
+_OWN = ("checks", "checks/output", "content", "model", "render", "render/diagrams", "site")
 # Whether a diagram can be drawn depends on what is installed.
 OF_THE_MACHINE = frozenset((*(f"NL46{digit}" for digit in range(10)), "NL470"))
 _ISSUE = ""
