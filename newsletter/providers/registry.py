@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import NamedTuple, cast
 
 from newsletter.errors import UsageError
-from newsletter.providers.base import Provider, ProviderOptions, Webhook
+from newsletter.providers.base import Capabilities, Provider, ProviderOptions, Webhook
 
 
 class Entry(NamedTuple):
@@ -63,6 +63,12 @@ def make_provider(options: ProviderOptions) -> Provider:
         )
     factory = getattr(import_module(entry.module), entry.attribute)
     return cast("Provider", factory(options))
+
+
+def capabilities_of(name: str) -> Capabilities | None:
+    """What the provider called `name` can do, without its key; None where there is none of that name."""
+    entry = PROVIDERS.get(name)
+    return getattr(import_module(entry.module), entry.attribute).capabilities if entry else None
 
 
 def webhook_reader(name: str) -> Webhook | None:

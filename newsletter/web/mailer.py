@@ -22,8 +22,10 @@ from newsletter.errors import NewsletterError, StoreError
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.providers.base import BatchResult, ContentForm, Hold, LookUp, Provider, Session
+from newsletter.providers.registry import capabilities_of
 from newsletter.render.headers import wire_address
 from newsletter.render.single import SingleWriter
+from newsletter.send.recipients import unreachable
 from newsletter.send.senders import open_session
 from newsletter.send.transport import unknown
 from newsletter.store import outgoing
@@ -112,6 +114,11 @@ class Mailer:
         self._stopping.set()
         self._wake.set()
         self._thread.join()
+
+    def reaches(self, email: str) -> bool:
+        """Whether the provider can mail an address at all; asked of its spelling alone, whoever it belongs to."""
+        capabilities = capabilities_of(self._workspace.settings.provider.name)
+        return capabilities is None or capabilities.non_ascii_mailbox or not unreachable(email)
 
     def wake(self) -> None:
         """Say that something was queued; may be called from any thread."""

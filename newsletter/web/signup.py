@@ -142,6 +142,11 @@ class SignupPages:
             address = parse_address(typed[:_LONGEST_EMAIL])
         except AddressError:
             return "This can’t be an email address. Write it as name@example.com."
+        if not self._mailer.reaches(address.email):
+            return (
+                "Our mail can’t get to this address: the letters before the @ are ones it can’t carry. "
+                "Please use one with plain letters there."
+            )
         settings = self._service.settings
         if settings.disposable == "refuse" and is_disposable(address.match_key):
             return "Mail to this address would be gone tomorrow. Please use one you keep."

@@ -77,6 +77,18 @@ def test_asking_somebody_to_join_mails_them_and_puts_them_on_no_list(site: Runni
     assert site.status(known) == "active"
 
 
+def test_an_address_the_provider_cannot_reach_is_refused_whoever_it_belongs_to(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    site = start(make_home(tmp_path / "n", '[provider]\nname = "smtp"\nhost = "127.0.0.1"\nport = 9\n'))
+    site.add("jörg@example.com")
+    key = key_for(site)
+    for email in ("jörg@example.com", "jürg@example.com"):
+        for more in ({}, {"confirmed": True, "proof": "in the shop"}):
+            refused = problem(post(site, "", {"email": email, **more}, key), 422)
+            assert refused["errors"][0]["pointer"] == "#/email"
+
+
 def test_the_forms_limits_hold_for_keys_as_well(site: Running) -> None:
     key = key_for(site, Scope.WRITE)
     answers = [post(site, "", {"email": "victim@example.com"}, key) for _ in range(5)]

@@ -13,6 +13,7 @@ from pathlib import Path
 import dkim
 import pytest
 
+from newsletter.audience.joining import Consent, Joining, JoinRequest
 from newsletter.audience.keys import KEY_VARIABLE, rotate
 from newsletter.clock import FakeClock
 from newsletter.store import outgoing
@@ -187,7 +188,11 @@ def test_an_address_the_provider_cannot_write_is_refused_and_holds_nobody_up(
 ) -> None:
     with FakeSmtp() as server:
         site = start(smtp_home(tmp_path / "n", server))
-        joined(site, "jörg@example.com")
+        # The form refuses it; who asked while another provider was set is in the store.
+        rules = Joining(site.service.audience, Consent("x"))
+        asked = JoinRequest("jörg@example.com", "jörg@example.com", utc_text(site.service.clock.now()))
+        with site.service.audience.database.write() as tx:
+            rules.receive(tx, asked)
         joined(site, "bob@example.com")
         wait_for(lambda: settled(site))
         assert server.ledger.recipients["bob@example.com"] == 1

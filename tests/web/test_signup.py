@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -104,6 +105,30 @@ def test_a_confirmation_says_nothing_that_the_form_said(club: Running, inbox: Fa
     )
     wait_for(lambda: mails(inbox))
     assert poison.lower() not in inbox.messages[0].data.decode().lower()
+
+
+def test_an_address_the_provider_cannot_reach_is_said_so_whoever_it_belongs_to(
+    club: Running, inbox: FakeSmtp
+) -> None:
+    club.add("jörg@example.com")
+    answers = [
+        club.client.post("/join", data={"email": email}) for email in ("jörg@example.com", "jürg@example.com")
+    ]
+    assert {answer.status_code for answer in answers} == {422}
+    texts = {re.sub(r'value="[^"]*"', "", answer.text) for answer in answers}
+    assert len(texts) == 1, "it tells nobody who is on the list"
+    assert "can’t get to this address" in texts.pop()
+    # A domain has a form in ASCII; that is reached.
+    assert club.client.post("/join", data={"email": "ada@bücher.example"}).status_code == 200
+    wait_for(lambda: inbox.ledger.recipients["ada@xn--bcher-kva.example"] == 1)
+    assert find(club, "jürg@example.com") == "nobody"
+
+
+def test_where_mail_goes_to_a_folder_every_mailbox_is_reached(site: Running) -> None:
+    assert site.client.post("/join", data={"email": "jörg@example.com"}).status_code == 200
+    wait_for(lambda: settled(site))
+    outbox = site.workspace.state_dir / "outbox" / "single"
+    assert "jörg@example.com" in wait_for(lambda: list(outbox.glob("*.eml")))[0].read_text("utf-8")
 
 
 def test_a_confirmation_is_marked_automatic_and_has_no_list_headers(club: Running, inbox: FakeSmtp) -> None:

@@ -54,6 +54,9 @@ class Operations:
         if not body.confirmed and Scope.WRITE not in key.scopes:
             raise ProblemError(403, f"asking people to join needs the scope {Scope.WRITE}")
         address = _address(body.email)
+        if not self.mailer.reaches(address.email):
+            fault = Fault("#/email", "mail can't get to an address with such letters before the @ (RFC 6531)")
+            raise ProblemError(422, "the provider can't carry this address", faults=[fault])
         if body.confirmed:
             return await self._put(key, body, address)
         only = [name for name in ("name", "tags", "proof") if getattr(body, name)]
