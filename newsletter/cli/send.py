@@ -348,6 +348,12 @@ def _send_test(desk: Desk, prepared: Prepared, provider: Provider, address: str,
     elif outcome.kind is OutcomeKind.ACCEPTED:
         said = "sandbox: nothing is delivered" if desk.sandbox else outcome.provider_id or "accepted"
         print(f"Sent one test message to {address} through {provider.name} ({said}).")
+    if outcome.kind is OutcomeKind.UNKNOWN:
+        raise NewsletterError(
+            f"nobody can tell whether the test message to {address} was accepted: "
+            f"{printable(outcome.reason) or 'no answer'}",
+            hint="look into the mailbox before you send another",
+        )
     if outcome.kind is not OutcomeKind.ACCEPTED:
         raise NewsletterError(
             f"the test message to {address} was not accepted: {printable(outcome.reason) or outcome.kind.value}"

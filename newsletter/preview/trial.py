@@ -18,6 +18,7 @@ class Trial:
         to: the address.
         provider: through whom.
         accepted: whether the provider took it.
+        unsure: whether nobody can tell, because its answer was lost or can't be read.
         said: its id for the message, or its reason.
         sandbox: whether it was asked to deliver nothing.
     """
@@ -25,6 +26,7 @@ class Trial:
     to: str
     provider: str
     accepted: bool
+    unsure: bool
     said: str
     sandbox: bool
 
@@ -56,6 +58,7 @@ def send_trial(workspace: Workspace, content: bytes, address: str) -> Trial:
             to=address,
             provider=provider.name,
             accepted=outcome.kind is OutcomeKind.ACCEPTED,
+            unsure=outcome.kind is OutcomeKind.UNKNOWN,
             said=outcome.provider_id
             if outcome.kind is OutcomeKind.ACCEPTED
             else outcome.reason or outcome.kind.value,

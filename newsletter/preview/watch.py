@@ -18,7 +18,7 @@ _DEBOUNCE_MS = 40
 # Seconds after which it is seen that the whole folder went, or came back: nothing tells.
 _LOOK_AGAIN = 1.0
 
-SETTINGS_FILES = frozenset({CONFIG_NAME, "pyproject.toml"})
+SETTINGS_FILES = frozenset({CONFIG_NAME, "pyproject.toml", ".env"})
 
 
 class Watcher:

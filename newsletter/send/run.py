@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from contextlib import closing
@@ -13,7 +14,7 @@ from newsletter.clock import Clock
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.delivery import SendState
 from newsletter.model.message import Outcome, OutcomeKind
-from newsletter.providers.base import ContentForm, Provider
+from newsletter.providers.base import ContentForm, Hold, Provider
 from newsletter.render.dkim import DkimSigner
 from newsletter.render.message import MessageWriter
 from newsletter.send.engine import LEASE_SECONDS, Ending, Engine
@@ -359,8 +360,14 @@ def send_test(desk: Desk, frozen: Frozen, provider: Provider, address: str) -> O
     finally:
         session.close()
     if result.hold is not None:
-        raise NewsletterError(f"{provider.name}: {result.hold.reason}", hint=result.hold.hint)
+        raise NewsletterError(f"{provider.name}: {result.hold.reason}", hint=_way_out(result.hold))
     return result.outcomes[0] if result.outcomes else Outcome("", OutcomeKind.UNKNOWN)
+
+
+def _way_out(hold: Hold) -> str:
+    if hold.hint or hold.retry_after is None:
+        return hold.hint
+    return f"nothing was sent: try again in {max(1, math.ceil(hold.retry_after))} seconds"
 
 
 def sample_mime(

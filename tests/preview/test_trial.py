@@ -6,12 +6,16 @@ import email
 import email.policy
 import http.client
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.fakes.ledger import Fault
+from tests.fakes.resend import FakeResend
 
 
 def post(
@@ -104,6 +108,69 @@ def test_an_issue_with_errors_is_refused_as_a_send_refuses_it(
     assert status == 400
     assert "issues/001-first.md" in said["message"]
     assert sent(preview) == []
+
+
+@pytest.fixture
+def resend(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeResend]:
+    """Resend on loopback, and a newsletter that sends through it with a key of its own."""
+    monkeypatch.delenv("NEWSLETTER_RESEND_API_KEY", raising=False)
+    with FakeResend() as fake:
+        with (home / "newsletter.toml").open("a") as settings:
+            settings.write(f'[provider]\nname = "resend"\nbase_url = "{fake.url}"\n')
+        (home / ".env").write_text(f"NEWSLETTER_RESEND_API_KEY={fake.secret}\n")
+        yield fake
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "way_out"),
+    [
+        (Fault("POST", "403"), "API key is invalid", "check NEWSLETTER_RESEND_API_KEY"),
+        (Fault("POST", "429", headers={"Retry-After": "7"}), "Too many requests", "try again in 7 seconds"),
+        (Fault("POST", "500", body="key {secret}"), "Resend answered 500: key …", "try again in"),
+    ],
+)
+def test_what_the_provider_refuses_is_said_with_a_way_out_and_without_the_key(
+    resend: FakeResend, preview: Any, fault: Fault, words: str, way_out: str
+) -> None:
+    fault.body = fault.body and fault.body.format(secret=resend.secret)
+    resend.faults.add(fault)
+    status, said = post(preview)
+    assert status == 400
+    assert words in said["message"]
+    assert way_out in said["hint"]
+    assert resend.secret not in str(said)
+
+
+def test_an_answer_that_is_lost_is_no_refusal(resend: FakeResend, preview: Any) -> None:
+    resend.faults.add(Fault("POST", "accept-close"))
+    status, said = post(preview)
+    assert (status, said["accepted"], said["unsure"]) == (200, False, True)
+    assert len(resend.ledger.entries) == 1
+
+
+@pytest.mark.browser
+def test_a_key_put_into_the_environment_file_is_taken_without_beginning_anew(
+    context: BrowserContext, resend: FakeResend, home: Path, start: Callable[[Path], Any]
+) -> None:
+    page = context.new_page()  # one on which a refused request is no fault
+    right = (home / ".env").read_text()
+    (home / ".env").write_text("NEWSLETTER_RESEND_API_KEY=re_slip\n")
+    preview = start(home)
+    page.goto(preview.url)
+    page.locator("#open-trial").click()
+    page.get_by_label("To", exact=True).fill("me@example.org")
+    said = page.locator("#trial-said")
+    press = page.get_by_role("button", name="Send", exact=True)
+    press.click()
+    expect(said).to_contain_text("API key is invalid. Check NEWSLETTER_RESEND_API_KEY")
+    before = preview.studio.workspace
+    (home / ".env").write_text(right)
+    deadline = time.monotonic() + 60
+    while preview.studio.workspace is before:
+        assert time.monotonic() < deadline, "the new key wasn't seen"
+        page.wait_for_timeout(20)
+    press.click()
+    expect(said).to_contain_text("Accepted by resend for me@example.org")
 
 
 @pytest.mark.browser

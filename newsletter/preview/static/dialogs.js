@@ -8,6 +8,17 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.closest("dialog").close());
 }
 
+// A sentence of its own, unless it begins with the name of a file or a setting.
+function sentence(words) {
+  const plain = words.trim().replace(/[.:]+$/, "");
+  return `${/^[a-z]+[ ,’']/.test(plain) ? plain[0].toUpperCase() + plain.slice(1) : plain}.`;
+}
+
+// What happened, and what to do.
+function explained({ message, hint }) {
+  return [message, hint].filter(Boolean).map(sentence).join(" ");
+}
+
 export function setUpReaders({ chosen, choose }) {
   let asked = 0;
   let waiting = 0;
@@ -19,7 +30,7 @@ export function setUpReaders({ chosen, choose }) {
     const found = await answer.json();
     if (!answer.ok) {
       $("who-list").replaceChildren();
-      $("who-note").textContent = [found.message, found.hint].filter(Boolean).join(". ");
+      $("who-note").textContent = explained(found);
       return;
     }
     $("who-list").replaceChildren(...found.map(person));
@@ -65,6 +76,8 @@ export function setUpTrial({ issue, identity }) {
     event.preventDefault();
     $("trial-send").disabled = true;
     say("On its way …");
+    // A provider is given a minute; who waits for it should know.
+    const slow = setTimeout(() => say(`${identity().provider} hasn't answered yet. It is waited for up to a minute.`), 8000);
     try {
       const answer = await fetch("test", {
         method: "POST",
@@ -72,12 +85,14 @@ export function setUpTrial({ issue, identity }) {
         body: JSON.stringify({ issue: issue(), to: $("trial-to").value }),
       });
       const found = answer.headers.get("content-type")?.includes("json") ? await answer.json() : { message: await answer.text() };
-      if (!answer.ok) say([found.message, found.hint].filter(Boolean).join(" – "), "error");
+      if (!answer.ok) say(explained(found), "error");
       else if (found.accepted) say(`Accepted by ${found.provider} for ${found.to}${found.said ? `: ${found.said}` : ""}`, "good");
+      else if (found.unsure) say(`Nobody can tell whether ${found.provider} accepted it: ${sentence(found.said)} Look into the mailbox of ${found.to} before you send another.`, "error");
       else say(`Not accepted by ${found.provider}: ${found.said}`, "error");
     } catch {
       say("The preview doesn't answer: is it still running?", "error");
     }
+    clearTimeout(slow);
     $("trial-send").disabled = false;
   });
   return () => {
