@@ -15,6 +15,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from newsletter.content.installation import installation
+
 _FOLDER = ".newsletter/checks-made"
 _MOST_KEPT = 64
 # Of the newsletter's folder: with more of them, looking at all takes as long as checking.
@@ -23,7 +25,6 @@ _MOST_FILES = 4_000
 _TICK_NS = 20_000_000
 # Imported before anything is read.
 _BEGAN_NS = time.time_ns()
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - no Path is needed
 # Ours are read by the command itself, or change what it may refer to.
 _VARIABLES = ("COLUMNS", "NO_COLOR", "TERM", "FORCE_COLOR", "PYTHONIOENCODING", "LANG", "LC_ALL", "TZ")
 _NOT_LOOKED_AT = frozenset(("__pycache__", "node_modules", "venv"))
@@ -116,22 +117,7 @@ def _key(home: str, arguments: Sequence[str]) -> list[object]:
     # Their values may be secrets.
     ours = sorted(name for name in os.environ if name.startswith("NEWSLETTER_"))
     stream = [sys.stdout.isatty(), sys.stdout.encoding]
-    return [home, os.getcwd(), list(arguments), variables, ours, stream, sys.version, _installation()]  # noqa: PTH109 - as above
-
-
-def _installation() -> list[object]:
-    """Where the package is, its newest change and how many modules it has: also one that is worked on is told apart."""
-    newest = count = 0
-    folders = [_PACKAGE]
-    while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name != "__pycache__":
-                        folders.append(entry.path)
-                elif entry.name.endswith((".py", ".j2")):
-                    newest, count = max(newest, entry.stat().st_mtime_ns), count + 1
-    return [_PACKAGE, newest, count]
+    return [home, os.getcwd(), list(arguments), variables, ours, stream, sys.version, installation()]  # noqa: PTH109 - as above
 
 
 def _file(home: str, key: Sequence[object]) -> str:

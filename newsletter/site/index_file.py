@@ -10,10 +10,10 @@ from hashlib import blake2b
 from pathlib import Path
 
 from newsletter import __version__
+from newsletter.content.installation import installation
 from newsletter.errors import NewsletterError
 from newsletter.site.passage import ArchiveFiles
 
-_PACKAGE = Path(__file__).parent.parent
 _VERSION = 1
 # As long as another process may take to make the whole index.
 _PATIENCE_SECONDS = 60
@@ -117,12 +117,6 @@ def about(db: sqlite3.Connection, name: str) -> str:
 
 def key_of(files: ArchiveFiles, *, english: bool) -> str:
     """What decides what the index holds, but for the files."""
-    # An installed package has its version; one that is worked on changes without it.
-    modules = [
-        (path.name, path.stat().st_mtime_ns)
-        for name in ("site", "render", "content", "model")
-        for path in sorted((_PACKAGE / name).glob("*.py"))
-    ]
     kinds = [(kind.name, kind.heading, list(kind.model.model_fields)) for kind in files.kinds]
-    parts = [_VERSION, __version__, files.base_url, english, files.drafts, kinds, modules]
+    parts = [_VERSION, __version__, files.base_url, english, files.drafts, kinds, installation()]
     return blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

@@ -126,6 +126,18 @@ def test_another_answer_where_something_changed(
     assert "what was kept" not in answer.stdout
 
 
+def test_another_answer_where_another_package_is_installed(home: Path, tmp_path: Path, run: Run) -> None:
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))
+    assert run("check", cwd=home, env={"PYTHONPATH": path}).returncode == 0
+    [file] = kept(home)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"said": "what was kept\n"}))
+    assert run("check", cwd=home, env={"PYTHONPATH": path}).stdout == "what was kept\n"
+    (site / "markdown-99.dist-info").mkdir()
+    assert "what was kept" not in run("check", cwd=home, env={"PYTHONPATH": path}).stdout
+
+
 def test_a_file_that_was_just_written_is_looked_at_again(home: Path, run: Run) -> None:
     ahead = time.time_ns() + 10**10
     os.utime(home / "issues" / "001-hello.md", ns=(ahead, ahead))

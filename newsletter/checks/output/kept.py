@@ -14,12 +14,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from newsletter import __version__
+from newsletter.content.installation import installation
 from newsletter.diagnostics import Diagnostic, Severity
 
 # What an issue refers to beside it: a picture that changes changes the mail.
 _REFERS = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]\n]+\]:\s*<?([^\s>]+)", re.MULTILINE)
-# What decides over the findings besides the newsletter's own files: rules and rendering of this installation.
-_OWN = ("checks", "checks/output", "content", "model", "render", "render/diagrams", "site")
 # Whether a diagram can be drawn depends on what is installed.
 OF_THE_MACHINE = frozenset((*(f"NL46{digit}" for digit in range(10)), "NL470"))
 _ISSUE = ""
@@ -146,9 +145,8 @@ def _changed(path: Path) -> tuple[int, int] | None:
 
 def _common(settings: str, templates: Sequence[Path]) -> str:
     """What all issues' findings depend on."""
-    package = Path(__file__).parent.parent.parent
-    digest = hashlib.blake2b(f"{__version__}\n{settings}".encode(), digest_size=16)
-    for folder in (*(package / name for name in _OWN), *(folder / "email" for folder in templates)):
+    digest = hashlib.blake2b(f"{__version__} {installation()}\n{settings}".encode(), digest_size=16)
+    for folder in (folder / "email" for folder in templates):
         try:
             entries = sorted((entry.name, entry.stat()) for entry in os.scandir(folder) if entry.is_file())
         except OSError:
