@@ -367,7 +367,7 @@ def send_test(desk: Desk, frozen: Frozen, provider: Provider, address: str) -> O
 def _way_out(hold: Hold) -> str:
     if hold.hint or hold.retry_after is None:
         return hold.hint
-    return f"nothing was sent: try again in {max(1, math.ceil(hold.retry_after))} seconds"
+    return f"try again in {max(1, math.ceil(hold.retry_after))} seconds"
 
 
 def sample_mime(
