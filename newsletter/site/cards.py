@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from newsletter.model.publication import Publication, Theme
 from newsletter.render.colour import palette
 from newsletter.render.fonts import REGULAR, SEMI_BOLD
-from newsletter.site.page import Page, give_picture
+from newsletter.site.page import Page, Picture, spelled
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -80,17 +80,17 @@ class Cards:
         publication = self._publication
         common = Card(publication.tagline or publication.name, "", publication.name, self._host)
         for page in pages:
-            table = page.values["page"]
-            if table["hidden"] or table["image"]:
+            if page.hidden or (page.entry is not None and page.entry.image):
                 continue
             card = common
             if page.entry is not None:
                 issue = page.entry.form == "issue"
-                mark = f"{page.values['mark']} · {page.values['shown']}" if issue else "Guide"
+                day = spelled(page.entry.date, publication.language)
+                mark = f"Issue {page.entry.number} · {day}" if issue else "Guide"
                 card = Card(page.entry.title, mark, publication.name, self._host)
             file = self.file(card)
             made[file] = partial(self.draw, card)
-            give_picture(table, f"{publication.base_url}/{file}", card.alternative, [WIDTH, HEIGHT])
+            page.card = Picture(f"{publication.base_url}/{file}", card.alternative, (WIDTH, HEIGHT))
         return made
 
     def file(self, card: Card) -> str:

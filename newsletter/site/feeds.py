@@ -148,19 +148,20 @@ def json_feed(items: Sequence[Item], publication: Publication) -> str:
     return json.dumps(feed, ensure_ascii=False, indent=1) + "\n"
 
 
-def sitemap(pages: Sequence[Page]) -> str:
-    """The pages worth finding (https://www.sitemaps.org/protocol.html)."""
+def sitemap(pages: Sequence[Page], base: str) -> str:
+    """The pages of the site at `base` that are worth finding (https://www.sitemaps.org/protocol.html)."""
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',
         '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">',
     ]
     for page in pages:
-        table = page.values["page"]
-        if table["hidden"]:
+        if page.hidden:
             continue
-        changed = max(table["date"], table["updated"])
+        place, changed = base + page.address, ""
+        if (entry := page.entry) is not None:
+            place, changed = entry.canonical or place, max(entry.date, entry.updated)
         lastmod = f"<lastmod>{changed}</lastmod>" if changed else ""
-        lines.append(f"<url><loc>{text(table['canonical'])}</loc>{lastmod}</url>")
+        lines.append(f"<url><loc>{text(place)}</loc>{lastmod}</url>")
     return "\n".join([*lines, "</urlset>", ""])
 
 

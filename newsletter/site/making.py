@@ -131,7 +131,7 @@ class _Making:
         """The key of each file that is made of a page."""
         keys: dict[str, str] = {}
         for page in pages:
-            key = digest(common, page.fingerprint())
+            key = digest(common, "\0".join(page.fingerprint()))
             keys[page.path] = key
             if page.has_twin:
                 keys[_twin(page)] = key
@@ -161,13 +161,14 @@ class _Making:
             if page.has_twin:
                 folder.keep(_twin(page))
             return
-        values = {**page.values, **common, "page": SimpleNamespace(**page.values["page"])}
+        shown = page.shown
+        values = {**shown.values, **common, "page": SimpleNamespace(**shown.values["page"])}
         if page.entry is not None:
             values["body"] = Markup(self._html(page))  # noqa: S704 - from a template that escapes
         html = self._templates.render(values, f"site/{page.template}.html.j2")
         folder.write(page.path, html.strip().encode() + b"\n")
         if page.has_twin:
-            folder.write(_twin(page), (self._markdown(page) if page.entry else page.markdown).encode())
+            folder.write(_twin(page), (self._markdown(page) if page.entry else shown.markdown).encode())
         current -= {page.path, _twin(page)}
 
     def _write_feeds(self, folder: NewFolder, sources: Sources, pages: Sequence[Page]) -> None:
@@ -182,7 +183,7 @@ class _Making:
         folder.write("atom.xml", feeds.atom(items, publication, licence).encode())
         folder.write("feed.xml", feeds.rss(items, publication).encode())
         folder.write("feed.json", feeds.json_feed(items, publication).encode())
-        folder.write("sitemap.xml", feeds.sitemap(pages).encode())
+        folder.write("sitemap.xml", feeds.sitemap(pages, publication.base_url).encode())
         folder.write("robots.txt", feeds.robots(publication).encode())
         folder.write(
             "llms.txt", feeds.llms_txt(sources.issues, sources.guides, publication, licence).encode()

@@ -1,17 +1,16 @@
-"""What is one page of the site, before it is written? An address, a template, plain values; equal keys mean equal bytes."""
+"""What is one page of the site, before it is written? An address, a template, and what its values would be made of."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from newsletter.content.front_matter import slugify
@@ -39,25 +38,49 @@ _MONTHS = [
 ]
 
 
-@dataclass(frozen=True)
+class Shown(NamedTuple):
+    """What a page shows.
+
+    Attributes:
+        values: what the template is given, as JSON could say it; `page` is a table every template reads.
+        markdown: its Markdown twin, unless that is made of the entry's own.
+    """
+
+    values: dict[str, Any]
+    markdown: str = ""
+
+
+class Picture(NamedTuple):
+    """What is shown where a page is shared: an absolute address, the words for who can't see it, width and height in pixels."""
+
+    address: str
+    alternative: str
+    size: tuple[int, ...] = ()
+
+
+@dataclass
 class Page:
-    """One page.
+    """One page. What it shows is made only where it has to be written: an edit changes few of a thousand.
 
     Attributes:
         address: from the site's root, such as `/archive/`; `/404.html` names the file itself.
         template: its name below `templates/site`.
-        values: what the template is given, as JSON could say it; `page` is a table every template reads.
+        made_of: all that `make` makes it of, but for settings: equal texts mean equal values.
+        make: what it shows.
         entry: the issue or guide whose body it shows.
-        markdown: its Markdown twin, unless that is made of the entry's own.
+        hidden: whether it is nothing to find or to share: without a Markdown twin, a card, a line in the sitemap.
         resolved: the addresses that stand for placeholders in the body.
+        card: the picture drawn for it, unless it has one of its own.
     """
 
     address: str
     template: str
-    values: dict[str, Any]
+    made_of: tuple[str, ...]
+    make: Callable[[], Shown]
     entry: Entry | None = None
-    markdown: str = ""
+    hidden: bool = False
     resolved: dict[str, str] = field(default_factory=dict)
+    card: Picture | None = None
 
     @cached_property
     def path(self) -> str:
@@ -67,18 +90,36 @@ class Page:
     @property
     def has_twin(self) -> bool:
         """Whether there is a Markdown twin beside it."""
-        return not self.values["page"].get("hidden")
+        return not self.hidden
 
-    def fingerprint(self) -> str:
-        """All that the page is made of, but for what is the same for every page."""
-        parts = [
-            self.template,
-            self.values,
-            self.entry.digest if self.entry else "",
-            self.markdown,
-            self.resolved,
-        ]
-        return json.dumps(parts, ensure_ascii=False, sort_keys=True)
+    @cached_property
+    def shown(self) -> Shown:
+        """What it shows, the picture where it is shared included."""
+        shown = self.make()
+        if self.card is not None:
+            give_picture(shown.values["page"], self.card)
+        return shown
+
+    def fingerprint(self) -> tuple[str, ...]:
+        """All that the page is made of, but for what is the same for every page: equal ones mean equal bytes."""
+        body = (self.entry.digest,) if self.entry is not None else ()
+        card = (self.card.address, self.card.alternative) if self.card is not None else ()
+        # The counts tell where one part ends and the next begins.
+        lengths = f"{len(self.made_of)} {len(body)} {len(card)}"
+        links = (word for pair in self.resolved.items() for word in pair)
+        return (self.template, self.address, lengths, *self.made_of, *body, *card, *links)
+
+
+class Listed(NamedTuple):
+    """An entry of a list: what the template is given, and the same as one text."""
+
+    card: dict[str, str]
+    text: str
+
+
+def listed(card: dict[str, str]) -> Listed:
+    """A card with all its words as one text."""
+    return Listed(card, "\0".join(card.values()))
 
 
 class Addresses:
@@ -128,37 +169,45 @@ def topic_names(entries: Iterable[Entry]) -> dict[str, str]:
     return {tag: named[tag_address(tag)] for tag in written}
 
 
-def card(entry: Entry, language: str) -> dict[str, str]:
+def card(entry: Entry, language: str) -> Listed:
     """An issue or a guide in a list."""
     if entry.form == "guide":
-        return {
-            "mark": " · ".join(entry.options),
+        return listed(
+            {
+                "mark": " · ".join(entry.options),
+                "title": entry.title,
+                "address": entry.address,
+                "description": entry.description,
+                "date": "",
+                "shown": "",
+            }
+        )
+    return listed(
+        {
+            "mark": f"Issue {entry.number}",
             "title": entry.title,
             "address": entry.address,
             "description": entry.description,
-            "date": "",
-            "shown": "",
+            "date": entry.date,
+            "shown": spelled(entry.date, language),
         }
-    return {
-        "mark": f"Issue {entry.number}",
-        "title": entry.title,
-        "address": entry.address,
-        "description": entry.description,
-        "date": entry.date,
-        "shown": spelled(entry.date, language),
-    }
+    )
 
 
-def question_card(entry: Entry) -> dict[str, str]:
+def question_card(entry: Entry) -> Listed:
     """An interview question in a list."""
-    return {
-        "mark": f"{entry.level.capitalize()} · Issue {entry.number}",
-        "title": entry.question,
-        "address": f"{entry.address}#interview-question",
-        "description": "",
-        "date": "",
-        "shown": "",
-    }
+    return plain_card(
+        f"{entry.level.capitalize()} · Issue {entry.number}",
+        entry.question,
+        f"{entry.address}#interview-question",
+    )
+
+
+def plain_card(mark: str, title: str, address: str) -> Listed:
+    """Anything else in a list."""
+    return listed(
+        {"mark": mark, "title": title, "address": address, "description": "", "date": "", "shown": ""}
+    )
 
 
 def head(
@@ -200,12 +249,16 @@ def head(
     return table
 
 
-def give_picture(table: dict[str, Any], address: str, alternative: str, size: Sequence[int] = ()) -> None:
-    """Say of a page which picture is shown where it is shared: its absolute address, its words, width and height in pixels."""
-    table |= {"image": address, "image_alt": alternative, "image_size": list(size)}
+def give_picture(table: dict[str, Any], picture: Picture) -> None:
+    """Say of a page which picture is shown where it is shared."""
+    table |= {
+        "image": picture.address,
+        "image_alt": picture.alternative,
+        "image_size": list(picture.size),
+    }
     for data in table["json_ld"]:
         if data["@type"] == "Article":
-            data["image"] = address
+            data["image"] = picture.address
 
 
 def _trail_data(addresses: Addresses, steps: list[tuple[str, str]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,18 +15,22 @@ from newsletter.model.publication import Publication
 from newsletter.site.entry import Entry, Link, SiteOptions
 from newsletter.site.page import (
     Addresses,
+    Listed,
     Page,
+    Picture,
+    Shown,
     article_data,
     card,
     faq_data,
     give_picture,
     head,
+    plain_card,
     question_card,
     spelled,
     tag_address,
     topic_names,
 )
-from newsletter.site.question_bank import question_lists
+from newsletter.site.question_bank import Choices, question_lists
 from newsletter.site.sources import Sources
 
 _ON_THE_LANDING = 5
@@ -52,6 +57,7 @@ class Pages:
         self._addresses = Addresses(publication, root)
         self._root, self._language = root, publication.language
         self._topic_names = topic_names(sources.entries)
+        self._cards: dict[str, Listed] = {}
         self.findings: list[Diagnostic] = []
 
     def all(self) -> list[Page]:
@@ -75,6 +81,19 @@ class Pages:
     # Lists --------------------------------------------------------------------------------------
 
     def _landing(self) -> Page:
+        latest = [self._card(issue) for issue in self._issues[:_ON_THE_LANDING]]
+        newest = self._issues[0].sections if self._issues else []
+        guides = [self._card(guide) for guide in self._guides]
+        made_of = (
+            *(words for section in newest for words in section),
+            *(one.text for one in (*latest, *guides)),
+            f"{len(newest)} {len(latest)}",
+        )
+        return Page("/", "landing", made_of, partial(self._show_landing, newest, latest, guides))
+
+    def _show_landing(
+        self, newest: list[list[str]], latest: Sequence[Listed], guides: Sequence[Listed]
+    ) -> Shown:
         publication = self._publication
         page = head(
             self._addresses,
@@ -92,70 +111,61 @@ class Pages:
                 }
             ],
         )
-        latest = [card(issue, self._language) for issue in self._issues[:_ON_THE_LANDING]]
-        newest = self._issues[0].sections if self._issues else []
-        guides = [card(guide, self._language) for guide in self._guides]
         values = {
             "page": page,
             "marks": [kind.heading.lower() for kind in self._options.kinds],
-            "items": latest,
+            "items": [one.card for one in latest],
             "contents": newest,
-            "guides": guides,
+            "guides": [one.card for one in guides],
         }
-        return Page(
-            "/",
-            "landing",
-            values,
-            markdown=_listing(page, [*latest, *guides], self._addresses),
-        )
+        return Shown(values, _listing(page, [*latest, *guides], self._addresses))
 
     def _missing(self) -> Page:
-        page = head(self._addresses, "/404.html", "There is no page here", "Not found", hidden=True)
-        return Page("/404.html", "missing", {"page": page})
+        return self._hidden("/404.html", "missing", "There is no page here", "Not found")
 
     def _search(self) -> Page:
-        page = head(self._addresses, "/search/", "Search", "Search the archive", hidden=True)
-        return Page("/search/", "search", {"page": page})
+        return self._hidden("/search/", "search", "Search", "Search the archive")
+
+    def _hidden(self, address: str, template: str, title: str, description: str) -> Page:
+        def show() -> Shown:
+            return Shown({"page": head(self._addresses, address, title, description, hidden=True)})
+
+        return Page(address, template, (title, description), show, hidden=True)
 
     def _archive(self) -> Iterator[Page]:
         years: dict[str, list[Entry]] = defaultdict(list)
         for issue in self._issues:
             years[issue.date[:4]].append(issue)
 
-        def choices(current: str) -> list[dict[str, Any]]:
-            every = [["All", "/archive/", len(self._issues)]]
-            by_year = [[year, f"/archive/{year}/", len(found)] for year, found in years.items()]
-            return [{"name": "Year", "current": current, "choices": every + by_year}] if years else []
-
-        cards = [card(issue, self._language) for issue in self._issues]
+        every = [("All", "/archive/", str(len(self._issues)))]
+        by_year = [(year, f"/archive/{year}/", str(len(found))) for year, found in years.items()]
+        choices = Choices("Year", (*every, *by_year) if years else ())
+        cards = [self._card(issue) for issue in self._issues]
         about = f"All issues of {self._publication.name}, newest first."
-        yield from self._paged("/archive/", "Archive", about, cards, filters=choices("/archive/"))
+        yield from self._paged("/archive/", "Archive", about, cards, filters=[(choices, "/archive/")])
         for year, issues in years.items():
-            cards = [card(issue, self._language) for issue in issues]
+            cards = [self._card(issue) for issue in issues]
             title = f"Issues of {year}"
             trail = [("Archive", "/archive/")]
             at = f"/archive/{year}/"
             about = f"{title}, newest first."
-            yield from self._paged(at, title, about, cards, filters=choices(at), trail=trail)
+            yield from self._paged(at, title, about, cards, filters=[(choices, at)], trail=trail)
 
     def _tags(self) -> Iterator[Page]:
         topics = self._topics(self._entries)
         names = sorted(topics)
         cards = [
-            {
-                "mark": f"{len(topics[name])} {'page' if len(topics[name]) == 1 else 'pages'}",
-                "title": name,
-                "address": tag_address(name),
-                "description": "",
-                "date": "",
-                "shown": "",
-            }
+            plain_card(
+                f"{len(topics[name])} {'page' if len(topics[name]) == 1 else 'pages'}",
+                name,
+                tag_address(name),
+            )
             for name in names
         ]
         about = f"What {self._publication.name} has written about."
         yield from self._paged("/tags/", "Topics", about, cards, form="topics")
         for name in names:
-            found = [card(entry, self._language) for entry in topics[name]]
+            found = [self._card(entry) for entry in topics[name]]
             about = f"Issues and guides on {name}."
             yield from self._paged(tag_address(name), name, about, found, trail=[("Topics", "/tags/")])
 
@@ -164,47 +174,50 @@ class Pages:
         if not asked:
             return
         about = f"Interview questions from {self._publication.name}, each with a worked answer."
+        cards = {issue.path: question_card(issue) for issue in asked}
         for one in question_lists(asked, self._topics_of):
             yield from self._paged(
                 one.address,
                 " · ".join(filter(None, ["Interview questions", one.level, one.topic])),
                 about,
-                [question_card(issue) for issue in one.issues],
+                [cards[issue.path] for issue in one.issues],
                 filters=one.filters,
                 trail=[("Questions", "/questions/")] if one.level or one.topic else (),
             )
 
     def _guide_index(self) -> Page:
         about = f"Comparisons by {self._publication.name}: a straight answer, a table, when to choose which."
-        cards = [card(guide, self._language) for guide in self._guides]
-        page = head(self._addresses, "/guides/", "Guides", about, lead=about)
-        return Page(
-            "/guides/",
-            "list",
-            {"page": page, "items": cards, "filters": [], "form": "cards"},
-            markdown=_listing(page, cards, self._addresses),
-        )
+        cards = [self._card(guide) for guide in self._guides]
+
+        def show() -> Shown:
+            page = head(self._addresses, "/guides/", "Guides", about, lead=about)
+            items = [one.card for one in cards]
+            values = {"page": page, "items": items, "filters": [], "form": "cards"}
+            return Shown(values, _listing(page, cards, self._addresses))
+
+        return Page("/guides/", "list", (about, *(one.text for one in cards)), show)
 
     def _paged(
         self,
         address: str,
         title: str,
         about: str,
-        cards: list[dict[str, str]],
+        cards: list[Listed],
         *,
-        filters: Sequence[dict[str, Any]] = (),
+        filters: Sequence[tuple[Choices, str]] = (),
         trail: Sequence[tuple[str, str]] = (),
         form: str = "cards",
     ) -> Iterator[Page]:
-        """A list cut into pages, the first at `address`."""
+        """A list cut into pages, the first at `address`; each filter with the choice that is made."""
         size = self._options.per_page
+        what = [title, about, form, *(word for step in trail for word in step)]
+        what += [word for choices, current in filters for word in (choices.text, current)]
         count = max(1, -(-len(cards) // size))
 
         def place(at: int) -> str:
             return address if at == 1 else f"{address}page-{at}/"
 
-        for at in range(1, count + 1):
-            items = cards[(at - 1) * size : at * size]
+        def show(at: int, items: Sequence[Listed]) -> Shown:
             page = head(
                 self._addresses,
                 place(at),
@@ -219,8 +232,18 @@ class Pages:
                 empty="Nothing has been sent yet.",
                 heading=title,
             )
-            values = {"page": page, "items": items, "filters": list(filters), "form": form}
-            yield Page(place(at), "list", values, markdown=_listing(page, items, self._addresses))
+            groups = [
+                {"name": choices.name, "current": current, "choices": choices.choices}
+                for choices, current in filters
+                if choices.choices
+            ]
+            values = {"page": page, "items": [one.card for one in items], "filters": groups, "form": form}
+            return Shown(values, _listing(page, items, self._addresses))
+
+        for at in range(1, count + 1):
+            items = cards[(at - 1) * size : at * size]
+            made_of = (f"{at} {count} {len(items)}", *(one.text for one in items), *what)
+            yield Page(place(at), "list", made_of, partial(show, at, items))
 
     # Issues and guides --------------------------------------------------------------------------
 
@@ -228,42 +251,54 @@ class Pages:
         for at, issue in enumerate(self._issues):
             newer = self._issues[at - 1] if at else None
             older = self._issues[at + 1] if at + 1 < len(self._issues) else None
-            page = self._article(issue, [("Archive", "/archive/")])
-            yield Page(
-                issue.address,
-                "issue",
-                {
-                    "page": page,
-                    "mark": f"Issue {issue.number}",
-                    "shown": spelled(issue.date, self._language),
-                    "updated": spelled(issue.updated, self._language),
-                    "minutes": issue.minutes,
-                    "author": issue.author,
-                    "contents": issue.sections,
-                    "topics": [[tag, tag_address(tag)] for tag in self._topics_of(issue)],
-                    "previous": {"address": older.address, "title": older.title} if older else None,
-                    "next": {"address": newer.address, "title": newer.title} if newer else None,
-                },
-                entry=issue,
+            made_of = (
+                *_made_of(issue, self._topics_of(issue)),
+                *((newer.address, newer.title) if newer else ("", "")),
+                *((older.address, older.title) if older else ("", "")),
             )
+            show = partial(self._show_issue, issue, newer, older)
+            yield Page(issue.address, "issue", made_of, show, issue)
+
+    def _show_issue(self, issue: Entry, newer: Entry | None, older: Entry | None) -> Shown:
+        return Shown(
+            {
+                "page": self._article(issue, [("Archive", "/archive/")]),
+                "mark": f"Issue {issue.number}",
+                "shown": spelled(issue.date, self._language),
+                "updated": spelled(issue.updated, self._language),
+                "minutes": issue.minutes,
+                "author": issue.author,
+                "contents": issue.sections,
+                "topics": [[tag, tag_address(tag)] for tag in self._topics_of(issue)],
+                "previous": {"address": older.address, "title": older.title} if older else None,
+                "next": {"address": newer.address, "title": newer.title} if newer else None,
+            }
+        )
 
     def _guide_page(self, guide: Entry) -> Page:
         by_name = {
             name: entry for entry in self._entries for name in (entry.slug, str(entry.number or entry.slug))
         }
-        related = [by_name[name] for name in guide.related if name in by_name]
-        page = self._article(guide, [("Guides", "/guides/")], [faq_data(guide)])
-        return Page(
-            guide.address,
-            "guide",
+        related = [self._card(by_name[name]) for name in guide.related if name in by_name]
+        asked = (word for pair in guide.faq for word in pair)
+        lengths = f"{len(guide.faq)} {len(related)}"
+        made_of = (
+            *_made_of(guide, self._topics_of(guide)),
+            lengths,
+            *asked,
+            *(one.text for one in related),
+        )
+        return Page(guide.address, "guide", made_of, partial(self._show_guide, guide, related), guide)
+
+    def _show_guide(self, guide: Entry, related: Sequence[Listed]) -> Shown:
+        return Shown(
             {
-                "page": page,
+                "page": self._article(guide, [("Guides", "/guides/")], [faq_data(guide)]),
                 "updated": spelled(guide.updated, self._language),
                 "minutes": guide.minutes,
                 "topics": [[tag, tag_address(tag)] for tag in self._topics_of(guide)],
-                "related": [card(entry, self._language) for entry in related],
-            },
-            entry=guide,
+                "related": [one.card for one in related],
+            }
         )
 
     def _article(
@@ -285,15 +320,19 @@ class Pages:
         if entry.image:
             origin = self._addresses.base.removesuffix(self._root)
             address = entry.image if urlsplit(entry.image).scheme else origin + entry.image
-            give_picture(page, address, entry.title)
+            give_picture(page, Picture(address, entry.title))
         return page
 
     def _redirects(self) -> Iterator[Page]:
         for entry in self._entries:
             for alias in _old_addresses(entry):
-                page = head(self._addresses, alias, entry.title, "", hidden=True)
-                page["canonical"] = self._addresses.full(entry.address)
-                yield Page(alias, "redirect", {"page": page, "target": self._root + entry.address})
+                show = partial(self._show_redirect, alias, entry)
+                yield Page(alias, "redirect", (entry.title, entry.address), show, hidden=True)
+
+    def _show_redirect(self, alias: str, entry: Entry) -> Shown:
+        page = head(self._addresses, alias, entry.title, "", hidden=True)
+        page["canonical"] = self._addresses.full(entry.address)
+        return Shown({"page": page, "target": self._root + entry.address})
 
     # Links --------------------------------------------------------------------------------------
 
@@ -359,6 +398,13 @@ class Pages:
             )
         )
 
+    def _card(self, entry: Entry) -> Listed:
+        """Made once, however many lists have it."""
+        found = self._cards.get(entry.path)
+        if found is None:
+            found = self._cards[entry.path] = card(entry, self._language)
+        return found
+
     def _topics_of(self, entry: Entry) -> list[str]:
         return list(dict.fromkeys(self._topic_names[tag] for tag in entry.tags))
 
@@ -376,10 +422,27 @@ def _old_addresses(entry: Entry) -> list[str]:
     return [alias for alias in aliases if alias != entry.address]
 
 
-def _listing(page: dict[str, Any], cards: Sequence[dict[str, str]], addresses: Addresses) -> str:
+def _made_of(entry: Entry, topics: Sequence[str]) -> tuple[str, ...]:
+    """All that the page of an issue or a guide says of it beside its body."""
+    return (
+        f"{entry.number} {entry.minutes} {len(entry.sections)} {len(entry.tags)} {len(topics)}",
+        entry.title,
+        entry.description,
+        entry.date,
+        entry.updated,
+        entry.author,
+        entry.canonical,
+        entry.image,
+        *(words for section in entry.sections for words in section),
+        *entry.tags,
+        *topics,
+    )
+
+
+def _listing(page: dict[str, Any], cards: Sequence[Listed], addresses: Addresses) -> str:
     """A list as Markdown."""
     lines = [f"# {page['heading']}", "", page["description"], ""]
-    for one in cards:
+    for one in (each.card for each in cards):
         about = f": {one['description']}" if one["description"] else ""
         date = f" ({one['date']})" if one["date"] else ""
         lines.append(f"- [{one['title']}]({addresses.full(one['address'])}){date}{about}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 from newsletter.site.entry import Entry
 from newsletter.site.page import tag_address
@@ -16,13 +16,30 @@ _MOST_TOPICS = 60
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What a list can be narrowed to by one property: for each choice its words, its page and how many there are, or nothing."""
+
+    name: str
+    choices: tuple[tuple[str, str, str], ...]
+
+    @cached_property
+    def text(self) -> str:
+        """All of it as one text."""
+        return "\0".join((self.name, *(word for choice in self.choices for word in choice)))
+
+
+@dataclass(frozen=True)
 class QuestionList:
-    """The questions of a level and a topic, either of which may be empty, with what else can be chosen."""
+    """The questions of a level and a topic, either of which may be empty.
+
+    Attributes:
+        filters: what else can be chosen, each with the page of what is chosen.
+    """
 
     level: str
     topic: str
     issues: Sequence[Entry]
-    filters: list[dict[str, Any]]
+    filters: list[tuple[Choices, str]]
 
     @property
     def address(self) -> str:
@@ -42,25 +59,25 @@ def question_lists(
                 found[level, topic].append(issue)
     topics = ("", *sorted({topic for _, topic in found} - {""}))
     levels = ("", *_LEVELS)
+    by_level = {
+        topic: _choices("Level", ((one.capitalize(), (one, topic)) for one in levels), found)
+        for topic in topics
+    }
     for level in levels:
+        by_topic = _choices("Topic", ((one, (level, one)) for one in topics), found)
         for topic in topics:
             if (level, topic) in found:
                 current = _address(level, topic)
-                by_level = _choices(((one.capitalize(), (one, topic)) for one in levels), found)
-                by_topic = _choices(((one, (level, one)) for one in topics), found)
-                filters = [
-                    {"name": "Level", "current": current, "choices": by_level},
-                    {"name": "Topic", "current": current, "choices": by_topic},
-                ]
+                filters = [(by_level[topic], current), (by_topic, current)]
                 yield QuestionList(level, topic, found[level, topic], filters)
 
 
 def _choices(
-    named: Iterable[tuple[str, tuple[str, str]]], found: Mapping[tuple[str, str], object]
-) -> list[list[str]]:
+    name: str, named: Iterable[tuple[str, tuple[str, str]]], found: Mapping[tuple[str, str], object]
+) -> Choices:
     """Those that leave something."""
-    choices = [[name or "All", _address(*pair), ""] for name, pair in named if pair in found]
-    return choices[:_MOST_TOPICS]
+    choices = [(name or "All", _address(*pair), "") for name, pair in named if pair in found]
+    return Choices(name, tuple(choices[:_MOST_TOPICS]))
 
 
 def _address(level: str, topic: str) -> str:
