@@ -93,7 +93,7 @@ class Clicks:
             return None
 
     async def _record(self, request: Request, delivery: tuple[int, int], link: int, begun: float) -> None:
-        """Write a hit down; a reader is never kept waiting for a store that can't be written."""
+        """Write a hit down; a reader isn't kept waiting for long for a store that can't be written."""
         now = self._service.clock.now()
         days = timedelta(days=self._service.workspace.settings.tracking.keep_days)
         if now.timestamp() - begun > days.total_seconds():

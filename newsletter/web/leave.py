@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -27,8 +27,6 @@ from newsletter.web.service import Service
 
 _T = TypeVar("_T")
 
-# The store may be held for a moment by another process. A mail program isn't kept waiting for longer.
-_PATIENCE: Final = 2.0
 _UNDO_SECONDS: Final = 30 * 60
 _LONGEST_AGENT: Final = 300
 _LONGEST_REASON: Final = 500
@@ -170,14 +168,8 @@ class LeavePages:
             StoreError: neither can be written.
         """
         try:
-            written = self._service.writer.submit_here(work)
-            # A timer of its own: `wait_for` costs as much as the rest of the request.
-            timer = asyncio.get_running_loop().call_later(_PATIENCE, _give_up, written)
-            try:
-                return await written
-            finally:
-                timer.cancel()
-        except (StoreError, TimeoutError) as error:
+            return await self._service.write(work)
+        except StoreError as error:
             note(request.scope, error)
         try:
             await asyncio.to_thread(self._service.workspace.spool.append, [wish])
@@ -213,12 +205,6 @@ class LeavePages:
             "You can also press your mail program’s own Unsubscribe, or answer the mail and say so.",
             status=404,
         )
-
-
-def _give_up(written: asyncio.Future[Any]) -> None:
-    """Wait no longer; what was handed over may still be carried out, which then changes nothing."""
-    if not written.done():
-        written.set_exception(TimeoutError())
 
 
 def _agent(request: Request) -> str:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final, TypeVar, assert_never
 
 from newsletter.audience.joining import Admission, Consent, Joining, JoinRequest
-from newsletter.config import Settings
 from newsletter.errors import NewsletterError, StoreError
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.model.subscriber import SubscriberStatus
@@ -376,16 +375,11 @@ def make_joining(service: Service, welcome_file: Path) -> Joining:
     days = settings.web.reminder_after_days
     return Joining(
         service.audience,
-        Consent(consent_words(settings)),
+        Consent(settings.consent_words),
         double_opt_in=settings.web.double_opt_in,
         reminder_after=timedelta(days=days) if days else None,
         welcomes=welcome_file.is_file,
     )
-
-
-def consent_words(settings: Settings) -> str:
-    """What a reader agrees to: what comes, how often, and how it ends."""
-    return settings.consent_words
 
 
 def _wait(tx: Transaction, *, mail_id: int, due: datetime, reason: str, counted: bool = False) -> None:

@@ -23,6 +23,8 @@ from newsletter.web.writer import Writer
 
 _T = TypeVar("_T")
 _SIGNER_SECONDS: Final = 0.25
+# The store may be held for a moment by another process. Nobody is kept waiting for longer.
+PATIENCE: Final = 2.0
 
 
 @dataclass
@@ -65,13 +67,17 @@ class Service:
         """What time it is."""
         return self.workspace.clock
 
-    async def write(self, work: Callable[[Transaction], _T]) -> _T:
+    async def write(self, work: Callable[[Transaction], _T], patience: float | None = None) -> _T:
         """Run `work` in a transaction shared with whoever else waits; returns when it is committed.
 
+        Args:
+            work: what is done.
+            patience: seconds that whoever asked may wait for it to begin; as long as a person does unless given.
+
         Raises:
-            StoreError: the store can't be written now.
+            StoreError: the store can't be written now, and nothing was changed.
         """
-        return await self.writer.submit_here(work)
+        return await self.writer.write(work, PATIENCE if patience is None else patience)
 
     def client_address(self, request: Request) -> str:
         """The network address of who asks; `[web] trusted_proxies` says whose word on it is believed."""

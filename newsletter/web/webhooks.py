@@ -53,6 +53,8 @@ _LONGEST_UNREADABLE: Final = 20_000
 _MOST_REFUSED: Final = 60
 _MINUTE: Final = 60.0
 _IDLE_SECONDS: Final = 1.0
+# SparkPost waits ten seconds for an answer, Amazon fifteen; whoever is told 503 comes again.
+_PROVIDERS_PATIENCE: Final = 5.0
 _LOG = logging.getLogger("newsletter.web")
 
 
@@ -99,7 +101,8 @@ class Reports:
         # A report that is told twice is written once, so a part that was kept before a failure does no harm.
         for at in range(0, len(events), _ROWS):
             part = events[at : at + _ROWS]
-            await self._service.write(partial(kept.keep, events=part, received_at=call.now))
+            work = partial(kept.keep, events=part, received_at=call.now)
+            await self._service.write(work, patience=_PROVIDERS_PATIENCE)
         self._service.sheet.add((WEBHOOK_CALLS, provider, "kept"))
         self._news.set()
         return PlainTextResponse("kept\n")
@@ -184,7 +187,7 @@ class Reports:
             return False
         applier = Applier(self._service.audience, self._service.signer, settle_events, self._rules)
         try:
-            applied = await self._service.write(partial(applier.apply, limit=limit))
+            applied = await self._service.writer.write(partial(applier.apply, limit=limit))
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - one report that we can't apply mustn't keep the others
@@ -193,7 +196,7 @@ class Reports:
                     await self._apply(1)
                 return True
             note({}, error)
-            number = await self._service.write(applier.set_aside)
+            number = await self._service.writer.write(applier.set_aside)
             _LOG.error("report %d can't be applied and is set aside", number)
             return True
         for provider, reason in applied.tripped:

@@ -1,7 +1,8 @@
 """How do many requests write to one SQLite file without waiting in line? One thread writes, and commits for all who wait.
 
 A request hands over a function; whatever has gathered while the last commit was made goes into the
-next one. The future is done only after that commit: what it says is on disk.
+next one. The future is done only after that commit: what it says is on disk. Whoever gives up before
+the function was begun is sure that it never will be.
 """
 
 from __future__ import annotations
@@ -20,11 +21,34 @@ from newsletter.store.base import Database, Transaction
 
 _T = TypeVar("_T")
 _Done = tuple["Future[Any] | asyncio.Future[Any]", Any, BaseException | None]
-_Job = tuple[Callable[[Transaction], Any], "Future[Any] | asyncio.Future[Any]"]
 # One transaction takes so many at most, so that the first doesn't wait for the last of a flood.
 _LARGEST_GROUP: Final = 500
 # Who waits behind more than this is told to come back: memory and patience are finite.
 LONGEST_QUEUE: Final = 5_000
+
+
+class _Job:
+    """A function that was handed over, and the future of what it returns."""
+
+    __slots__ = ("_begun", "_turn", "future", "work")
+
+    def __init__(self, work: Callable[[Transaction], Any], future: Future[Any] | asyncio.Future[Any]) -> None:
+        self.work, self.future = work, future
+        # Taken once: by the writer that begins, or by whoever gives up.
+        self._turn = threading.Lock()
+        self._begun = False
+
+    def begin(self) -> bool:
+        """Whether it is to be run: nobody has given up on it, nor will."""
+        self._begun = self._begun or self._turn.acquire(blocking=False)
+        return self._begun
+
+    def give_up(self) -> None:
+        """Fail, unless it was begun; for the loop the future belongs to."""
+        if self._turn.acquire(blocking=False) and not self.future.done():
+            self.future.set_exception(
+                StoreError("the store can't be written now", hint="try again in a few seconds")
+            )
 
 
 class Writer:
@@ -55,28 +79,39 @@ class Writer:
             StoreError: too many wait already, or the service is stopping.
         """
         future: Future[_T] = Future()
-        self._hand_over(work, future)
+        self._hand_over(_Job(work, future))
         return future
 
-    def submit_here(self, work: Callable[[Transaction], _T]) -> asyncio.Future[_T]:
+    async def write(self, work: Callable[[Transaction], _T], patience: float | None = None) -> _T:
         """`submit` for a coroutine: all who waited for one commit are woken together.
 
-        Raises:
-            StoreError: see `submit`.
-        """
-        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
-        self._hand_over(work, future)
-        return future
+        Args:
+            work: what is done.
+            patience: seconds it may take to be begun; None for as long as the store itself waits.
 
-    def _hand_over(
-        self, work: Callable[[Transaction], Any], future: Future[Any] | asyncio.Future[Any]
-    ) -> None:
+        Raises:
+            StoreError: see `submit`; or it can't be written, or not soon enough, and nothing was changed.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[_T] = loop.create_future()
+        job = _Job(work, future)
+        self._hand_over(job)
+        if patience is None:
+            return await future
+        # A timer of its own: `wait_for` costs as much as the rest of a short request.
+        timer = loop.call_later(patience, job.give_up)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _hand_over(self, job: _Job) -> None:
         with self._gate:
             if self._closed or self._jobs.qsize() >= LONGEST_QUEUE:
                 raise StoreError(
                     "the service is too busy to write this down", hint="try again in a few seconds"
                 )
-            self._jobs.put((work, future))
+            self._jobs.put(job)
 
     def close(self) -> None:
         """Finish what was handed over, then end."""
@@ -109,18 +144,20 @@ class Writer:
     def _refuse_rest(self, error: StoreError) -> None:
         with suppress(Empty):
             while (job := self._jobs.get_nowait()) is not None:
-                _tell([(job[1], None, error)])
+                _tell([(job.future, None, error)])
 
     def _commit(self, group: list[_Job]) -> list[_Done]:
+        begun: list[_Job] = []
         results: list[Any] = []
         try:
             with self._database.write() as tx:
-                results.extend(work(tx) for work, _ in group)
+                begun.extend(job for job in group if job.begin())
+                results.extend(job.work(tx) for job in begun)
         except BaseException as error:  # noqa: BLE001 - whatever it is belongs to whoever waits for it
             if len(group) == 1 or isinstance(error, StoreError):
-                return [(future, None, error) for _, future in group]
-            return [done for job in group for done in self._commit([job])]
-        return [(future, result, None) for (_, future), result in zip(group, results, strict=True)]
+                return [(job.future, None, error) for job in group]
+            return [done for job in begun for done in self._commit([job])]
+        return [(job.future, result, None) for job, result in zip(begun, results, strict=True)]
 
 
 def _tell(done: list[_Done]) -> None:

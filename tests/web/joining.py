@@ -43,7 +43,7 @@ def smtp_home(folder: Path, server: FakeSmtp, web: str = "", port: int = 0, welc
     return home
 
 
-def wait_for(found: Callable[[], _T], seconds: float = 20) -> _T:
+def wait_for(found: Callable[[], _T], seconds: float = 90) -> _T:
     """What `found` says once it is true."""
     deadline = time.monotonic() + seconds
     while not (result := found()):

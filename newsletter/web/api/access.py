@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Final
 
 from starlette.requests import Request
 
+from newsletter.errors import StoreError
 from newsletter.store import api_keys
 from newsletter.store.api_keys import PREFIX, ApiKey, Scope
 from newsletter.store.base import utc_text
@@ -18,6 +20,7 @@ from newsletter.web.service import Service
 _REALM: Final = 'Bearer realm="newsletter"'
 # Guessing 192 bits is hopeless at any rate; this keeps a program gone wrong from filling the log.
 _WRONG_KEYS_PER_MINUTE: Final = 30
+_NOTE_PATIENCE: Final = 0.5
 _MOST_REMEMBERED: Final = 10_000
 
 
@@ -98,7 +101,9 @@ class Doorman:
     async def _note_use(self, key: ApiKey) -> None:
         now = self._service.clock.now()
         if key.last_used_at != utc_text(now)[:10]:
-            await self._service.write(lambda tx: api_keys.used(tx, key.id, now))
+            # Whoever only reads isn't refused because this can't be written now: the next request says it again.
+            with suppress(StoreError):
+                await self._service.write(lambda tx: api_keys.used(tx, key.id, now), patience=_NOTE_PATIENCE)
 
 
 def _too_fast(wait: float, detail: str) -> ProblemError:
