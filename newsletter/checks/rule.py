@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.checks.targets import Target, targets_of
-from newsletter.checks.vocabulary import Skeleton
 from newsletter.content.document import Document, Findings
 from newsletter.model.issue import FrontMatter, Issue
 
@@ -79,11 +78,6 @@ class Subject:
     def words(self) -> list[str]:
         """`body` parted at white space."""
         return self.body.split()
-
-    @cached_property
-    def skeleton(self) -> Skeleton:
-        """What tells, faster than the whole text would, that words don't stand in it, code aside."""
-        return Skeleton(self.document.masked)
 
     def place_of(self, key: str) -> tuple[int, int]:
         """Where the value of a front matter key stands; the first line where the key isn't written."""

@@ -111,7 +111,7 @@ def _check_html(subject: Subject, findings: Findings) -> None:
 
 def _check_left(subject: Subject, findings: Findings) -> None:
     document = subject.document
-    if not any(map(subject.skeleton.holds, LEFT)):
+    if not any(words in document.masked for words in LEFT):
         return
     severity = Severity.ERROR if subject.is_ready else Severity.WARNING
     last_line_end = -1

@@ -1,8 +1,6 @@
-"""Which words and phrases do the rules look for, and may a text hold them? What is left of it without its commonest letters tells."""
+"""Which words and phrases do the rules look for?"""
 
 from __future__ import annotations
-
-from functools import cache
 
 # Phrases that word-based filters score, without a first letter that may be a capital; single words are innocent.
 SPAM = (
@@ -116,25 +114,3 @@ NEVER_DOUBLE = frozenset(
         "your",
     ]
 )
-
-# Half of English is these characters; without more of them, too many words would look like others.
-_COMMON = b"etaons \n"
-
-
-class Skeleton:
-    """A text without its commonest characters, and without those that no phrase here has: a third of it, searched in a third of the time."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._bones = _bones(text)
-
-    def holds(self, words: str) -> bool:
-        """Whether the text holds these words."""
-        return _bones_of(words) in self._bones and words in self._text
-
-
-def _bones(text: str) -> bytes:
-    return text.encode("ascii", "ignore").translate(None, _COMMON)
-
-
-_bones_of = cache(_bones)
