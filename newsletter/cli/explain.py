@@ -1,4 +1,4 @@
-"""`newsletter explain`: what a code means, why it matters, and how to mend it; all of them as a page, too."""
+"""`newsletter explain`: what a code means, why it matters, how to mend it, and who says so; all of them as a page, too."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def explain(
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     as_markdown: bool = typer.Option(False, "--markdown", help="Print a page in Markdown."),
 ) -> None:
-    """Explain a code: what it means, why it matters, how to mend it.
+    """Explain a code: what it means, why it matters, how to mend it, and where it comes from.
 
     Example: newsletter explain NL102
     """
@@ -57,7 +57,7 @@ def explain(
     elif code:
         [entry] = wanted
         print(f"{paint(entry.code, 1)} · {entry.severity} · {entry.title}\n")
-        print(entry.explanation)
+        print(f"{entry.explanation}\n\nSource: {_source(entry)}")
     else:
         for entry in wanted:
             print(f"{paint(entry.code, 1)}  {entry.severity:<7}  {entry.title}")
@@ -88,6 +88,7 @@ def _page(codes: Iterable[Code]) -> Iterator[str]:
             chapter = here
             yield f"\n## {chapter}"
         yield f"\n### {entry.code}: {entry.title}\n\n*{str(entry.severity).capitalize()}.* {entry.explanation}"
+        yield f"\nSource: {_source(entry)}"
 
 
 def _as_json(code: Code) -> dict[str, str]:
@@ -96,4 +97,11 @@ def _as_json(code: Code) -> dict[str, str]:
         "title": code.title,
         "severity": str(code.severity),
         "explanation": code.explanation,
+        "source": _source(code),
     }
+
+
+def _source(code: Code) -> str:
+    from newsletter.diagnostics.origins import ORIGINS
+
+    return ORIGINS[code.code]

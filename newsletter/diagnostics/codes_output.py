@@ -195,8 +195,8 @@ _TEXT = (
         "NL731",
         "address without encryption",
         _WARNING,
-        "A link or a picture goes to `http://`: it can be read and changed on its way, and filters count it against the "
-        "message (M3AAWG Sender Best Common Practices, section 5). Nearly every site answers to `https://`.",
+        "A link or a picture goes to `http://`: it can be read and changed on its way, and the browser it opens in calls the "
+        "page not secure. Nearly every site answers to `https://`.",
     ),
     Code(
         "NL732",
@@ -284,8 +284,8 @@ _DUTIES = (
         "NL755",
         "sender not aligned",
         _WARNING,
-        "DMARC wants the domain of the DKIM signature to be that of `From`, or one organisation with it (RFC 7489, section "
-        "3.1.1), and a `Message-ID` under another's domain looks forged. Set `dkim_domain` to the domain of `from`.",
+        "DMARC wants the domain of the DKIM signature to be that of `From`, or one organisation with it (RFC 9989, "
+        "identifier alignment), and a `Message-ID` under another's domain looks forged. Set `dkim_domain` to the domain of `from`.",
     ),
     Code(
         "NL756",

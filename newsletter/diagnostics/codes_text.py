@@ -92,8 +92,8 @@ Put in the address, or write the words without a link.""",
         "a link without encryption",
         Severity.WARNING,
         """\
-`http://` can be read and changed on the way; browsers warn, and spam filters count it against you. Nearly every
-site answers to `https://` as well.
+`http://` can be read and changed on the way, and browsers call the page not secure. Nearly every site answers to
+`https://` as well.
 
 Try the address with `https://` and use that.""",
     ),

@@ -15,6 +15,7 @@ from newsletter.content.guide_files import guide_files, is_guide, is_guide_name
 from newsletter.content.issue import parse_issue
 from newsletter.content.source import by_place
 from newsletter.diagnostics import CODES, Diagnostic
+from newsletter.diagnostics.origins import ORIGINS
 from newsletter.editor.completion import Completion, completions, describe_key, front_matter_key
 from newsletter.errors import NewsletterError
 
@@ -71,7 +72,8 @@ class Session:
     def explain(self, path: Path, text: str, line: int, column: int) -> str:
         """What is wrong at a place, why it matters, and what the key there is for, in Markdown; may be empty."""
         said = [
-            f"**{found.code}**: {CODES[found.code].title}\n\n{CODES[found.code].explanation}"
+            f"**{found.code}**: {CODES[found.code].title}\n\n{CODES[found.code].explanation}\n\n"
+            f"*Source: {ORIGINS[found.code]}*"
             for found in self.findings(path, text)
             if found.line == line + 1
             and (not found.column or found.column - 1 <= column < found.column - 1 + max(1, found.length))

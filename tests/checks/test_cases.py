@@ -20,6 +20,7 @@ from newsletter.config import Secrets, load_settings
 from newsletter.content.issue import read_issue
 from newsletter.content.source import by_place
 from newsletter.diagnostics import CODES, Diagnostic
+from newsletter.diagnostics.origins import ORIGINS
 from newsletter.preview.reader import outgoing_of
 from newsletter.render.compile import compile_rendered
 from newsletter.render.diagrams.drawing import drawer
@@ -158,3 +159,8 @@ def test_every_code_can_be_explained() -> None:
         assert len(entry.explanation) > 80, code
         assert entry.title
         assert json.dumps(entry.explanation)
+
+
+def test_every_code_says_where_it_comes_from() -> None:
+    assert set(ORIGINS) == set(CODES)
+    assert all(origin and not origin.endswith(".") for origin in ORIGINS.values())

@@ -187,7 +187,9 @@ def test_explain_tells_about_one_code_or_lists_all(home: Path, run: Run) -> None
     listed = run("explain")[1].splitlines()
     assert listed == sorted(listed)
     assert len(listed) > 40
-    assert json.loads(run("explain", "NL310", "--json")[1])["severity"] == "warning"
+    explained = json.loads(run("explain", "NL310", "--json")[1])
+    assert (explained["severity"], "judgement" in explained["source"]) == ("warning", True)
+    assert "Source: RFC 2606; RFC 6761" in run("explain", "NL811")[1]
 
 
 def test_all_explanations_make_a_page_with_a_place_for_each_code(home: Path, run: Run) -> None:
