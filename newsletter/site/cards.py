@@ -1,27 +1,34 @@
 """What picture is shown where a page is shared? A card with its title, drawn by Pillow in the bundled font.
 
 The same words give the same bytes, and a card's name is a hash of all that it is made of: one that is
-in the site's folder is not drawn again.
+in the site's folder is not drawn again. Letters that the bundled font lacks are set in a font of the machine that
+has them; a title that no font here has gives way to the newsletter's name.
 """
 
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from functools import cache, partial
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from newsletter.model.publication import Publication, Theme
 from newsletter.render.colour import palette
 from newsletter.render.fonts import REGULAR, SEMI_BOLD
+from newsletter.site.card_lines import LEADING, Box, cut, set_lines
 from newsletter.site.page import Page, Picture, spelled
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
+from newsletter.site.typefaces import (
+    OUR_REGULAR,
+    OUR_SEMI_BOLD,
+    Face,
+    Font,
+    Settable,
+    foreign_digest,
+    settable,
+)
 
 # What Facebook, LinkedIn, Slack and X show without cutting: 1.91 to 1 (https://developers.facebook.com/docs/sharing/webmasters/images).
 WIDTH, HEIGHT = 1200, 630
@@ -29,9 +36,6 @@ WIDTH, HEIGHT = 1200, 630
 _LOOK = 1
 _MARGIN = 88
 _MEASURE = WIDTH - 2 * _MARGIN
-# From large to small; a title is set in the largest size in which it fits.
-_SIZES = (96, 84, 74, 66, 58, 52)
-_LEADING = 1.16
 _TOP, _BOTTOM = 158, 494
 _SMALL = 32
 # Shades of one ink from the ground: enough for smooth edges, few enough for a small file.
@@ -72,6 +76,7 @@ class Cards:
         self._publication = publication
         self._host = urlsplit(publication.base_url).netloc
         scheme = palette(theme).light
+        self._language = publication.language
         self._colours = (scheme.ground, scheme.text, scheme.muted, scheme.accent, scheme.hairline)
 
     def give(self, pages: Iterable[Page]) -> dict[str, Callable[[], bytes]]:
@@ -95,36 +100,47 @@ class Cards:
 
     def file(self, card: Card) -> str:
         """Where the card is, from the site's folder."""
-        parts = [str(_LOOK), _fonts_digest(), *self._colours, *astuple(card)]
+        foreign = [foreign_digest(words, OUR_SEMI_BOLD, self._language) for words in (card.title, card.name)]
+        parts = [str(_LOOK), _fonts_digest(), *self._colours, *astuple(card), *filter(None, foreign)]
         return f"assets/card-{hashlib.blake2b(chr(0).join(parts).encode(), digest_size=8).hexdigest()}.png"
 
     def draw(self, card: Card) -> bytes:
         """The card as PNG."""
-        from PIL import Image, ImageChops, ImageDraw
+        from PIL import Image, ImageDraw
 
         inks = [Image.new("L", (WIDTH, HEIGHT)) for _ in self._colours[1:]]
         text, muted, accent, hairline = (ImageDraw.Draw(ink) for ink in inks)
-        name, mark, host = (_settable(words) or "" for words in (card.name, card.mark, card.host))
-        headline = next(filter(None, map(_settable, (card.title, card.name, card.mark, card.host))), "")
-        small, strong = _font(REGULAR, _SMALL), _font(SEMI_BOLD, _SMALL)
+        name, mark, title = (self._settable(words) for words in (card.name, card.mark, card.title))
+        headline = title or name or self._settable(card.host) or mark
         accent.rectangle((0, 0, WIDTH, 15), fill=255)
-        if name != headline:
-            text.text((_MARGIN, 112), _cut(name, strong, _MEASURE), fill=255, font=strong, anchor="ls")
-        font, lines = _set(headline)
-        step = font.size * _LEADING
+        hairline.rectangle((_MARGIN, 528, WIDTH - _MARGIN - 1, 529), fill=255)
+        if headline is None:
+            return self._packed(inks)
+        leftwards = headline.runs_left
+        if name and name != headline:
+            _write(text, name, 112, leftwards=leftwards)
+        font, lines = set_lines(headline, Box(_MEASURE, _BOTTOM - _TOP))
+        step = font.size * LEADING
         # Capitals are about 0.73 of the size: their middle is where the block is seen.
         first = (_TOP + _BOTTOM - step * (len(lines) - 1) + 0.73 * font.size) / 2
         for at, line in enumerate(lines):
-            text.text((_MARGIN, round(first + at * step)), line, fill=255, font=font, anchor="ls")
-        hairline.rectangle((_MARGIN, 528, WIDTH - _MARGIN - 1, 529), fill=255)
-        left = _MEASURE
+            _line(text, line, font, round(first + at * step), leftwards=leftwards)
+        left = float(_MEASURE)
         if mark and mark != headline:
-            mark = _cut(mark, strong, _MEASURE)
-            accent.text((_MARGIN, 580), mark, fill=255, font=strong, anchor="ls")
-            left -= round(strong.getlength(mark)) + 40
-        if host and small.getlength(host) <= left:
-            at_end = WIDTH - _MARGIN if mark else _MARGIN
-            muted.text((at_end, 580), host, fill=255, font=small, anchor="rs" if mark else "ls")
+            left -= _write(accent, mark, 580, leftwards=leftwards) + 40
+        host = self._settable(card.host, OUR_REGULAR)
+        if host and host.words != headline.words and host.at(_SMALL).width(host.words) <= left:
+            # Across from the mark, where there is one.
+            _write(muted, host, 580, leftwards=leftwards == (left == _MEASURE))
+        return self._packed(inks)
+
+    def _settable(self, words: str, ours: Face = OUR_SEMI_BOLD) -> Settable | None:
+        return settable(words, ours, self._language)
+
+    def _packed(self, inks: list[Any]) -> bytes:
+        """The inks on their ground, as PNG."""
+        from PIL import Image, ImageChops
+
         image = Image.new("L", (WIDTH, HEIGHT))
         for at, ink in enumerate(inks):
             lightest = 1 + at * _SHADES
@@ -148,122 +164,18 @@ class Cards:
         return ground + b"".join(shades)
 
 
-# Setting words ----------------------------------------------------------------------------------
+def _write(ink: Any, words: Settable, baseline: int, *, leftwards: bool) -> float:
+    """Write words on one line from where lines begin, cut where there is no more room; how wide they are."""
+    font = words.at(_SMALL)
+    line = cut(words.words, font, _MEASURE)
+    _line(ink, line, font, baseline, leftwards=leftwards)
+    return font.width(line)
+
+
+def _line(ink: Any, line: str, font: Font, baseline: int, *, leftwards: bool) -> None:
+    font.write(ink, line, (WIDTH - _MARGIN if leftwards else _MARGIN, baseline), leftwards=leftwards)
 
 
 @cache
 def _fonts_digest() -> str:
     return hashlib.blake2b(REGULAR.read_bytes() + SEMI_BOLD.read_bytes(), digest_size=8).hexdigest()
-
-
-@cache
-def _font(file: object, size: int) -> FreeTypeFont:
-    from PIL import ImageFont
-
-    return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
-
-
-@cache
-def _has(character: str) -> bool:
-    """Whether the font has the character: what it lacks is drawn as the same empty box."""
-    font = _font(SEMI_BOLD, 24)
-    box = font.getmask("\U0010fffe")
-    drawn = font.getmask(character)
-    return (drawn.size, bytes(drawn)) != (box.size, bytes(box))
-
-
-def _settable(words: str) -> str | None:
-    """`words` without the pictures that the font lacks; None where it lacks letters, or nothing is left."""
-    kept: list[str] = []
-    for character in unicodedata.normalize("NFC", " ".join(words.split())):
-        category = unicodedata.category(character)
-        # Joiners and variation selectors belong to emoji.
-        if category[0] == "C" or "\ufe00" <= character <= "\ufe0f":
-            continue
-        if character == " " or _has(character):
-            kept.append(character)
-        elif category[0] != "S":
-            return None
-    return " ".join("".join(kept).split()) or None
-
-
-def _set(words: str) -> tuple[FreeTypeFont, list[str]]:
-    """The font and the lines, in the largest size in which all words fit."""
-    for size in _SIZES:
-        font = _font(SEMI_BOLD, size)
-        measured = _measured(words, font)
-        lines = _wrapped(measured, _MEASURE)
-        if lines is not None and len(lines) <= _most(size):
-            return font, _balanced(measured, lines)
-    font = _font(SEMI_BOLD, _SIZES[-1])
-    return font, _broken(words, font)
-
-
-def _most(size: int) -> int:
-    """How many lines of a size there is room for."""
-    return int((_BOTTOM - _TOP) // (size * _LEADING))
-
-
-class _Measured(NamedTuple):
-    """Words, and how wide each of them and a space is."""
-
-    words: list[tuple[str, float]]
-    space: float
-
-
-def _measured(words: str, font: FreeTypeFont) -> _Measured:
-    return _Measured([(word, font.getlength(word)) for word in words.split(" ")], font.getlength(" "))
-
-
-def _wrapped(measured: _Measured, width: float) -> list[str] | None:
-    """As many words on each line as fit; None where one word alone doesn't."""
-    lines: list[str] = []
-    taken = 0.0
-    for word, long in measured.words:
-        if long > width:
-            return None
-        if lines and taken + measured.space + long <= width:
-            lines[-1] += f" {word}"
-            taken += measured.space + long
-        else:
-            lines.append(word)
-            taken = long
-    return lines
-
-
-def _balanced(measured: _Measured, lines: list[str]) -> list[str]:
-    """No more lines than `lines`, as even as can be: set in the narrowest width that allows it."""
-    low, high = 0, _MEASURE
-    while high - low > 1:
-        middle = (low + high) // 2
-        found = _wrapped(measured, middle)
-        if found is not None and len(found) <= len(lines):
-            lines, high = found, middle
-        else:
-            low = middle
-    return lines
-
-
-def _broken(words: str, font: FreeTypeFont) -> list[str]:
-    """What there is room for of words that fit in no size: long ones are broken, the rest is left out."""
-    pieces: list[str] = []
-    for word in words.split(" "):
-        rest = word
-        while font.getlength(rest) > _MEASURE:
-            end = next(at for at in range(len(rest) - 1, 0, -1) if font.getlength(rest[:at]) <= _MEASURE)
-            pieces.append(rest[:end])
-            rest = rest[end:]
-        pieces.append(rest)
-    lines = _wrapped(_measured(" ".join(pieces), font), _MEASURE) or [""]
-    most = _most(_SIZES[-1])
-    if len(lines) > most:
-        lines = [*lines[: most - 1], _cut(f"{lines[most - 1]} {lines[most]}", font, _MEASURE)]
-    return lines
-
-
-def _cut(words: str, font: FreeTypeFont, width: float) -> str:
-    """`words`, or their beginning and an ellipsis where they are wider than `width`."""
-    if font.getlength(words) <= width:
-        return words
-    end = next((at for at in range(len(words), 0, -1) if font.getlength(words[:at] + "…") <= width), 0)
-    return words[:end].rstrip() + "…"

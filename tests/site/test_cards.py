@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +13,10 @@ from typing import Any
 import pytest
 
 from newsletter.model.publication import Publication, Theme
+from newsletter.render.fonts import SEMI_BOLD
+from newsletter.site import typefaces
 from newsletter.site.cards import HEIGHT, WIDTH, Card, Cards
+from tests.conftest import missing
 from tests.site.conftest import PUBLICATION, Newsletter, issue
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow of the extra `site` is missing")
@@ -64,14 +68,83 @@ def test_lines_are_even() -> None:
     assert right < 900
 
 
-@pytest.mark.parametrize("title", ["日本語のタイトル", "שלום עולם", "🚀🚀"])
-def test_a_title_the_font_can_not_set_gives_way_to_the_name(title: str) -> None:
-    def picture(words: str) -> bytes:
-        image: bytes = drawn(words).tobytes()
-        return image
+@pytest.fixture
+def no_fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that has no font of its own."""
+    (tmp_path / "fonts.conf").write_text(
+        f"<fontconfig><dir>{tmp_path / 'none'}</dir><cachedir>{tmp_path / 'cache'}</cachedir></fontconfig>"
+    )
+    monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))
+    forget()
+    yield
+    forget()
 
-    assert picture(title) == picture("Production AI Notes")
-    assert picture("RAG 👩‍💻 today") == picture("RAG today")
+
+def forget() -> None:
+    typefaces._fonts.cache_clear()
+    typefaces._of_this_machine.cache_clear()
+
+
+@pytest.mark.usefixtures("no_fonts")
+@pytest.mark.parametrize("title", ["日本語のタイトル", "שלום עולם", "🚀🚀", "\u200d", "RAG बनाम"])
+def test_a_title_no_font_here_can_set_gives_way_to_the_name(title: str) -> None:
+    assert drawn(title).tobytes() == drawn("Production AI Notes").tobytes()
+
+
+@pytest.mark.usefixtures("no_fonts")
+def test_a_name_no_font_here_can_set_gives_way_to_its_host() -> None:
+    card = Card("日本語", "Issue 3 · 2026-01-06", "本番", "notes.example.com")
+    assert CARDS.draw(card) == CARDS.draw(replace(card, title="notes.example.com"))
+    assert CARDS.draw(replace(card, mark="", host="本番"))
+
+
+def test_emoji_are_left_out() -> None:
+    assert drawn("RAG 👩‍💻 today 1️⃣").tobytes() == drawn("RAG today 1").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("language", "title"),
+    [
+        ("ar", "متى تختار RAG ومتى تختار الضبط الدقيق؟"),
+        ("he", "מתי לבחור RAG"),
+        ("ja", "検索拡張生成とファインチューニングの使い分け、" * 4),
+        ("hi", "RAG बनाम फाइन-ट्यूनिंग"),
+        ("ka", "RAG თუ დახვეწა"),
+    ],
+)
+def test_letters_the_bundled_font_lacks_are_set_in_a_font_of_the_machine(
+    language: str, title: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FONTCONFIG_FILE", raising=False)
+    forget()
+    set_ = typefaces.settable(title, typefaces.OUR_SEMI_BOLD, language)
+    if set_ is None:
+        missing(f"a font with the letters of `{language}`, or libraqm")
+    assert set_.words == title
+    assert set_.runs_left == (language in {"ar", "he"})
+    cards = Cards(replace(PUBLICATION, language=language), Theme())
+    card = Card(title, "Issue 3 · 2026-01-06", "Notes", "notes.example.com")
+    file = cards.draw(card)
+    forget()
+    assert cards.draw(card) == file
+    with Image.open(BytesIO(file)) as image:
+        shown = image.convert("L")
+    for box in ((0, 16, 80, HEIGHT), (WIDTH - 84, 16, WIDTH, HEIGHT), (0, 125, WIDTH, 140)):
+        assert ink(shown, box) == 0, box
+    begins = (WIDTH // 2, 140, WIDTH - 84, 510) if set_.runs_left else (84, 140, WIDTH // 2, 510)
+    assert ink(shown, begins) > 1_000
+
+
+@pytest.mark.usefixtures("no_fonts")
+def test_another_font_gives_another_name() -> None:
+    card = Card("日本語", "Issue 3", "Notes", "notes.example.com")
+    without, plain = CARDS.file(card), CARDS.file(replace(card, title="RAG"))
+    forget()
+    typeface = typefaces.Face(SEMI_BOLD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typefaces, "_fonts", lambda _: ((typeface, ((0, 0x10FFFF),)),))
+        assert CARDS.file(card) != without
+        assert CARDS.file(replace(card, title="RAG")) == plain
 
 
 def test_equal_words_give_equal_bytes_and_other_colours_another_name() -> None:
