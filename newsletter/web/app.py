@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from newsletter.errors import StoreError
 from newsletter.web import api, archive, confirm, leave, preferences, signup, view
 from newsletter.web.access_log import AccessLog
+from newsletter.web.below import Below
 from newsletter.web.clicks import Clicks
 from newsletter.web.errors import ErrorPages, note
 from newsletter.web.mailer import Mailer
@@ -82,7 +83,11 @@ def make_app(service: Service) -> Starlette:
         observers.append(AccessLog(sys.stdout, service.clock))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Observe, observers=observers), Middleware(Protect, errors=errors)],
+        middleware=[
+            *([Middleware(Below, root=service.root)] if service.root else []),
+            Middleware(Observe, observers=observers),
+            Middleware(Protect, errors=errors),
+        ],
         exception_handlers=errors.handlers(),
         lifespan=lifespan,
     )

@@ -68,7 +68,7 @@ class ConfirmPages:
                     paragraphs=[
                         "It works for seven days, and not any more once somebody has left. You can ask for a fresh one."
                     ],
-                    link=JOIN,
+                    link=self._service.root + JOIN,
                     link_text="Ask again",
                 )
             case LinkState.UNKNOWN:
@@ -79,6 +79,6 @@ class ConfirmPages:
                     paragraphs=[
                         "It is none of ours, or has been gone for long. Open it again from the mail, or copy all of it."
                     ],
-                    link=JOIN,
+                    link=self._service.root + JOIN,
                     link_text="Join",
                 )

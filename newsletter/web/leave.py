@@ -186,8 +186,8 @@ class LeavePages:
         return self._service.pages.page(
             "left.html",
             proof=self._service.signer.left(number, left, until) if left else "",
-            undo="/left/undo",
-            reason="/left/reason",
+            undo=f"{self._service.root}/left/undo",
+            reason=f"{self._service.root}/left/reason",
             reasons=REASONS,
         )
 

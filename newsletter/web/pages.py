@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from jinja2 import (
     Environment,
@@ -34,6 +35,9 @@ class Pages:
         template_dirs: where templates are looked for, the user's own first.
         settings: the newsletter's.
 
+    Attributes:
+        root: the path of `base_url`, which links begin with.
+
     Raises:
         UsageError: one of the user's templates can't be read as one.
     """
@@ -54,11 +58,13 @@ class Pages:
             language=settings.language,
             web=settings.web,
         )
+        self.root = urlsplit(settings.base_url).path.rstrip("/")
+        self._environment.globals.update(root=self.root)
         self._require_templates()
         style = self.render(_STYLE, {}).encode()
         self._style = style
         self._style_name = f"pages.{hashlib.sha256(style).hexdigest()[:12]}.css"
-        self._environment.globals.update(stylesheet=f"/static/{self._style_name}")
+        self._environment.globals.update(stylesheet=f"{self.root}/static/{self._style_name}")
 
     def _require_templates(self) -> None:
         """Find a mistake when the service starts, not when the first reader comes."""

@@ -197,7 +197,7 @@ class PreferencePages:
         if preferences.is_spent(self._service.database, key.serial):
             return self._used(key)
         token = self._service.signer.manage(key.subscriber_id, key.until, key.serial)
-        path = f"/preferences/{token}"
+        path = f"{self._service.root}/preferences/{token}"
         person, until = found.subscriber, found.paused_until
         return self._service.pages.page(
             "preferences.html",
@@ -253,7 +253,9 @@ class PreferencePages:
     def _used(self, key: _Key) -> Response:
         """Something was changed by this link: it doesn't open anything any more, but leads to the next."""
         again = self._service.signer.preferences(key.subscriber_id)
-        return self._service.pages.page("preferences-request.html", 410, action=f"/p/{again}", used=True)
+        return self._service.pages.page(
+            "preferences-request.html", 410, action=f"{self._service.root}/p/{again}", used=True
+        )
 
     def _unread(self) -> Response:
         return self._service.pages.message(

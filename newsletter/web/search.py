@@ -54,7 +54,7 @@ class Search:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._frame = SiteFrame(service)
-        self._root = urlsplit(service.workspace.settings.base_url).path.rstrip("/")
+        self._root = service.root
         self._threads = ThreadPoolExecutor(_THREADS, "search")
         self._updates = ThreadPoolExecutor(1, "search-index")
         self._updating: Future[None] | None = None

@@ -83,6 +83,11 @@ class Service:
         """The network address of who asks; `[web] trusted_proxies` says whose word on it is believed."""
         return self.proxies.address(request)
 
+    @property
+    def root(self) -> str:
+        """The path of `base_url`, which our own links begin with; empty where it has none."""
+        return self.pages.root
+
     def address(self, path: str) -> str:
         """The public address of one of our pages; `path` alone where no `base_url` is set."""
         return self.workspace.settings.base_url.rstrip("/") + path

@@ -173,14 +173,14 @@ class SignupPages:
         return self._service.pages.page(
             "signup.html",
             status,
-            action=PATH,
+            action=self._service.root + PATH,
             form_token=self._guard.token(self._service.clock.now().timestamp()),
             consent=self._words.text,
             email=email,
             problem=problem,
             again=again,
             work_bits=self._guard.bits,
-            work_script=self.script_path,
+            work_script=self._service.root + self.script_path,
         )
 
     def _again(self, fields: Fields, *, wants_json: bool, problem: str = "") -> Response:

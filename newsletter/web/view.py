@@ -70,7 +70,7 @@ class ViewPages:
     async def home(self, _: Request) -> Response:
         """What the newsletter is, and what was sent: the address that every mail names as its archive."""
         return self._service.pages.page(
-            "home.html", issues=await asyncio.to_thread(self._latest), join="/join"
+            "home.html", issues=await asyncio.to_thread(self._latest), join=f"{self._service.root}/join"
         )
 
     def _latest(self) -> list[tuple[str, str, str]]:
@@ -85,7 +85,7 @@ class ViewPages:
             if slug not in seen and ledger.reached_anybody(send_id):
                 seen.add(slug)
                 day = utc_moment(at)
-                found.append((title, f"/view/{quote(slug)}", f"{day.day} {day:%B %Y}"))
+                found.append((title, f"{self._service.root}/view/{quote(slug)}", f"{day.day} {day:%B %Y}"))
         return found
 
     async def show(self, request: Request) -> Response:
@@ -134,8 +134,10 @@ class ViewPages:
         images = {image.filename: image for image in frozen.compiled.images}
         by_id = {image.content_id: image.filename for image in frozen.compiled.images}
 
+        root = self._service.root
+
         def address(found: re.Match[str]) -> str:
             name = by_id.get(found[2])
-            return f'{found[1]}"/view/{send_id}/{name}"' if name else found[0]
+            return f'{found[1]}"{root}/view/{send_id}/{name}"' if name else found[0]
 
         return _Shown(re.sub(r'(\bsrc=)"cid:([^"]+)"', address, html), images)
