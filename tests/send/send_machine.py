@@ -8,16 +8,25 @@ all its threads; the next rule begins another one on the same store. The receivi
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.errors import Flaky
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from newsletter.audience.consent import ConsentEvent
 from newsletter.audience.membership import Audience
@@ -239,9 +248,15 @@ ANSWERED: Final = st.lists(st.sampled_from(sorted(ANSWERS)), max_size=4)
 
 
 class SendMachine(RuleBasedStateMachine):
-    """One issue, sent as often as it takes, by processes that die, to people who come and go."""
+    """One issue, sent as often as it takes, by processes that die, to people who come and go.
+
+    Attributes:
+        server: the API of histories that send through one.
+        breaches: what ended a history of this class, each time one ended before its time.
+    """
 
     server: FakeResend
+    breaches: ClassVar[list[Exception]]
 
     def __init__(self) -> None:
         super().__init__()
@@ -261,8 +276,13 @@ class SendMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self.ends()
+            # Told what broke already, nobody asks how it would have ended.
+            if sys.exception() is None:
+                self.ends()
         finally:
+            broken = sys.exception()
+            if isinstance(broken, Exception) and not isinstance(broken, Flaky):
+                self.breaches.append(broken)
             self.stack.close()
 
     @initialize(kind=st.sampled_from(["sink", "sink that can be asked", "resend"]))
@@ -482,3 +502,26 @@ class SendMachine(RuleBasedStateMachine):
             if send.state is SendState.SENT:
                 assert set(self.states(send.id).values()) <= SETTLED
                 self.judge(send, finished=True)
+
+
+def tell(histories: settings) -> None:
+    """Let so many histories happen.
+
+    Threads take turns as they like: a history that broke the promise may keep it when Hypothesis has it told again, or
+    break it at another step. Hypothesis then complains of the data, and forgets what was broken.
+
+    Raises:
+        AssertionError: the promise was broken, and how.
+    """
+    with FakeResend(keep=False) as receiver:
+
+        class Machine(SendMachine):
+            server = receiver
+            breaches: ClassVar[list[Exception]] = []
+
+        try:
+            run_state_machine_as_test(Machine, settings=histories)
+        except Flaky as complaint:
+            if Machine.breaches:
+                raise Machine.breaches[0] from complaint
+            raise

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
-from tests.fakes.resend import FakeResend
-from tests.send.send_machine import SendMachine
+from tests.send.send_machine import tell
 
 SETTINGS = settings(
     max_examples=100,
@@ -19,16 +14,5 @@ SETTINGS = settings(
 )
 
 
-@pytest.fixture
-def machine() -> Iterator[type[SendMachine]]:
-    with FakeResend(keep=False) as server:
-
-        class Machine(SendMachine):
-            pass
-
-        Machine.server = server
-        yield Machine
-
-
-def test_nothing_that_happens_breaks_the_promise(machine: type[SendMachine]) -> None:
-    run_state_machine_as_test(machine, settings=SETTINGS)
+def test_nothing_that_happens_breaks_the_promise() -> None:
+    tell(SETTINGS)
