@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import get_ident
 from typing import Final
 
 from newsletter.model.publication import Theme
@@ -17,6 +16,7 @@ from newsletter.render.colour import palette
 from newsletter.render.diagrams.look import described, look_of
 from newsletter.render.diagrams.outcome import Drawn, Undrawn
 from newsletter.render.diagrams.source import Language
+from newsletter.render.picture_folder import PictureFolder
 
 # CSS pixels: the text column of a mail on a telephone 375 wide, and below how many its words can't be read.
 TELEPHONE: Final = 335
@@ -71,14 +71,14 @@ class Workshop:
     """Makes and keeps the pictures of one newsletter; threads and processes may share a folder.
 
     Args:
-        folder: nothing in it can't be made again.
+        folder: nothing in it can't be made again; see `PictureFolder`.
         theme: whose colours diagrams have.
         widest: CSS pixels there are for a diagram.
     """
 
     def __init__(self, folder: Path, theme: Theme, widest: int) -> None:
         self.look = look_of(theme)
-        self._folder, self._widest = folder, widest
+        self._folder, self._widest = PictureFolder(folder), widest
         self._ground = palette(theme).light.ground
         self._described = described(self.look)
 
@@ -101,14 +101,14 @@ class Workshop:
             plain = self._kept_if_other(fitting.without_remarks(data, form), data, form)
             return Fitted(plain.data, plain.file, wants.words)
         name = self._name(data, f"fitted {fitting.VERSION} {self._ground}", form)
-        made = self._read(name)
+        made = self._folder.read(name)
         if made is not None:
-            return Fitted(made, self._folder / name)
+            return Fitted(made, self._folder.path(name))
         try:
             made = fitting.without_remarks(fitting.fitted(data, form, self._ground), form)
         except ValueError:
             return Fitted(data, broken=True)
-        return Fitted(made, self._keep(name, made))
+        return Fitted(made, self._folder.keep(name, made))
 
     def draw(self, language: Language, source: str) -> Diagram | Undrawn:
         """The diagram, drawn now or earlier, here or by another process; or why there is none."""
@@ -117,11 +117,11 @@ class Workshop:
         ).hexdigest()
         kept = f"diagram-{digest[:32]}"
         name = f"diagram-{digest[:8]}.png"
-        measures, png = self._read(f"{kept}.json"), self._read(f"{kept}.png")
+        measures, png = self._folder.read(f"{kept}.json"), self._folder.read(f"{kept}.png")
         if measures is not None and png is not None:
             with contextlib.suppress(ValueError, TypeError):
                 width, height = map(float, json.loads(measures))
-                return Diagram(name, png, self._folder / f"{kept}.png", width, height)
+                return Diagram(name, png, self._folder.path(f"{kept}.png"), width, height)
         from newsletter.render.diagrams.drawing import draw
 
         drawn = draw(language, source, self.look, self._widest)
@@ -129,39 +129,22 @@ class Workshop:
             case Undrawn():
                 return drawn
             case Drawn(png=png, width=width, height=height, lacking=lacking):
-                file = self._keep(f"{kept}.png", png)
+                file = self._folder.keep(f"{kept}.png", png)
                 if not lacking:  # once the font is there, it is drawn anew
-                    self._keep(f"{kept}.json", json.dumps([width, height]).encode())
+                    self._folder.keep(f"{kept}.json", json.dumps([width, height]).encode())
                 return Diagram(name, png, file, width, height, lacking)
+
+    def still_used(self, files: Iterable[Path]) -> None:
+        """Say of files that were made here that pages show them which nobody made anew: what isn't used goes in time."""
+        for path in files:
+            self._folder.still_used((path, path.with_suffix(".json")))
 
     def _kept_if_other(self, made: bytes, data: bytes, form: str) -> Fitted:
         """What was made of `data`, in a file of its own where it isn't the same."""
         if made == data:
             return Fitted(data)
-        return Fitted(made, self._keep(self._name(data, "plain", form), made))
+        return Fitted(made, self._folder.keep(self._name(data, "plain", form), made))
 
     @staticmethod
     def _name(data: bytes, made: str, form: str) -> str:
         return f"{hashlib.sha256(data + made.encode()).hexdigest()[:32]}.{form}"
-
-    def _read(self, name: str) -> bytes | None:
-        try:
-            return (self._folder / name).read_bytes()
-        except OSError:
-            return None
-
-    def _keep(self, name: str, data: bytes) -> Path | None:
-        """Keep it whole or not at all; without room on the disk it is made anew each time."""
-        target = self._folder / name
-        if self._read(name) == data:
-            return target
-        aside = self._folder / f".{name}.{os.getpid()}-{get_ident()}"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(data)
-            aside.replace(target)
-        except OSError:
-            with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
-            return None
-        return target

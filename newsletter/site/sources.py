@@ -148,6 +148,9 @@ class Reader:
                 result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
             else:
                 result.broken.add(os.path.abspath(path))  # noqa: PTH100 - as above
+        if self._workshop is not None:
+            shown = (picture for entry in result.entries for picture in entry.pictures)
+            self._workshop.still_used(Path(picture.made) for picture in shown if picture.made)
         result.findings += [d for d in check_across(parsed, others) if d.code in _ACROSS]
         result.findings += [_lost(slug) for slug in sorted(sent - slugs)]
         result.entries.sort(key=lambda e: (e.form == "guide", e.title if e.form == "guide" else ""))
