@@ -6,38 +6,18 @@ import atexit
 import gc
 import os
 import sys
-from typing import NoReturn
+
+# Not imported from `typing`: that takes a while, in which Ctrl-C would be a traceback.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _OWN_THRESHOLDS = gc.get_threshold()
-# Seconds in which several interrupts are one: `timeout` and supervisors tell the process and then its group.
-_ONE_PRESS = 0.5
 
 
 def run_long() -> None:
     """Give the collector its own thresholds back, for a send, which makes real garbage."""
     gc.set_threshold(*_OWN_THRESHOLDS)
-
-
-def _interrupt_once_a_press() -> None:
-    """Let Ctrl-C raise `KeyboardInterrupt`, but not again while that is on its way out.
-
-    A second one would come in the middle of what tidies up after the first.
-    """
-    import signal
-    import time
-
-    last = -_ONE_PRESS
-
-    def interrupt(_number: int, _frame: object) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= _ONE_PRESS:
-            last = now
-            raise KeyboardInterrupt
-
-    # A shell without job control starts what runs in the background with the signal ignored.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, interrupt)
 
 
 def main() -> NoReturn:
@@ -46,7 +26,9 @@ def main() -> NoReturn:
         _main()
     except KeyboardInterrupt:
         # Half of a short command's time is spent importing: Ctrl-C comes there as well.
-        raise SystemExit(130) from None
+        from newsletter.interrupts import leave_interrupted
+
+        leave_interrupted()
 
 
 def _main() -> NoReturn:
@@ -62,7 +44,9 @@ def _main() -> NoReturn:
         code = repeat(sys.argv[2:])
         if code is not None:
             raise SystemExit(code)
-    _interrupt_once_a_press()
+    from newsletter.interrupts import interrupt_on_signals
+
+    interrupt_on_signals()
     # Nothing made while modules are imported is garbage: looking for it every 700 objects costs a twentieth
     # of the start.
     gc.set_threshold(50_000)

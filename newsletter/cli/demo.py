@@ -45,6 +45,8 @@ _GIVEN = [
 _FAMILY = ["Abe", "Berg", "Castro", "Demir", "Eze", "Fischer", "García", "Haddad", "Ito", "Jensen"]
 # The demo changes folders, and a relative path in `sys.argv` would then lead nowhere.
 _STARTED_IN = Path.cwd()
+# What a command that was interrupted leaves with.
+_INTERRUPTED = 130
 _TOPICS = ("rag", "evals", "agents")
 
 
@@ -85,17 +87,12 @@ def demo(
     os.environ.pop("NEWSLETTER_SECRET_KEY", None)
     os.chdir(home)
 
-    print(f"A newsletter in {home}, with issues to read and people to send to.\n")
-    _write_samples(home)
-    _run(
-        "init . --name 'Production AI Notes' --from 'Production AI Notes <notes@example.com>'"
-        " --postal-address '1 Example Street, 12345 Example Town' --base-url https://notes.example.com"
-        " --tagline 'One practical AI engineering email a week. No spam. Unsubscribe anytime.'"
-    )
-    _run("check")
-    _run("subscribers import subscribers.csv")
-    _run(f"send 1 --yes --expect-count {SUBSCRIBERS}")
-    _run("status 1")
+    try:
+        _go_all_the_way(home)
+    except KeyboardInterrupt:
+        # Half a demo is of no use, and the next one wants the folder empty.
+        shutil.rmtree(home, ignore_errors=True)
+        raise
 
     sent = sorted((home / ".newsletter" / "outbox").glob("*/*.eml"))
     print(f"Done in {time.monotonic() - started:.1f} s: {len(sent)} messages in {home}/.newsletter/outbox\n")
@@ -108,6 +105,20 @@ def demo(
     if preview:
         print()
         _run("preview 1")
+
+
+def _go_all_the_way(home: Path) -> None:
+    print(f"A newsletter in {home}, with issues to read and people to send to.\n")
+    _write_samples(home)
+    _run(
+        "init . --name 'Production AI Notes' --from 'Production AI Notes <notes@example.com>'"
+        " --postal-address '1 Example Street, 12345 Example Town' --base-url https://notes.example.com"
+        " --tagline 'One practical AI engineering email a week. No spam. Unsubscribe anytime.'"
+    )
+    _run("check")
+    _run("subscribers import subscribers.csv")
+    _run(f"send 1 --yes --expect-count {SUBSCRIBERS}")
+    _run("status 1")
 
 
 def _scratch(directory: Path | None) -> Path:
@@ -143,5 +154,7 @@ def _run(line: str) -> None:
     print(f"{paint('$', 2)} {paint('newsletter ' + line, 1)}", flush=True)
     code = root(shlex.split(line), standalone_mode=False)
     print(flush=True)
+    if code == _INTERRUPTED:
+        raise KeyboardInterrupt
     if code:
         raise typer.Exit(int(code))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 
 import typer
 
 from newsletter.errors import UsageError
+from newsletter.interrupts import end_server, told_on_signals
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -30,8 +30,8 @@ def lsp() -> None:
             "the language server needs pygls, which isn't installed",
             hint="pip install 'newsletter-toolkit[lsp]'",
         ) from None
-    # It writes nothing that could be half done, and the thread that reads standard input would outlive an exception.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.stdin.isatty():
         print("waiting for an editor on standard input; Ctrl-C ends it", file=sys.stderr)
-    make_server().start_io()
+    # It writes nothing that could be half done, and the thread that reads standard input would outlive an exception.
+    with told_on_signals(end_server):
+        make_server().start_io()

@@ -8,6 +8,7 @@ import typer
 
 from newsletter.app import open_workspace
 from newsletter.errors import UsageError
+from newsletter.interrupts import end_server, told_on_signals
 
 app = typer.Typer()
 
@@ -37,4 +38,6 @@ def mcp_(
     tools = ArchiveTools(settings.name, settings.language, lambda: current_index(workspace, drafts=drafts))
     if sys.stdin.isatty():
         print("waiting for a program that speaks MCP on standard input; Ctrl-C ends it", file=sys.stderr)
-    archive_server(settings.name, tools).run("stdio")
+    # What it writes is the index, which a crash leaves whole; the thread that reads standard input would outlive an exception.
+    with told_on_signals(end_server):
+        archive_server(settings.name, tools).run("stdio")

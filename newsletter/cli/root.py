@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from newsletter.cli.help_text import show_as_written
 from newsletter.cli.output import prepare_streams, print_error
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.interrupts import was_interrupted
 
 # Command → the module below `newsletter.cli` whose `app` has it, in the order of the help.
 COMMANDS = {
@@ -101,13 +102,10 @@ def run() -> NoReturn:
     """Run the command line; every failure a user can cause is two lines and an exit code, never a traceback."""
     prepare_streams()
     try:
-        app(standalone_mode=True)
+        _run_to_its_end()
     except NewsletterError as error:
         print_error(error.message, error.hint)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print_error("interrupted", "")
-        raise SystemExit(130) from None
     except BrokenPipeError:
         # The reader of our output left (`newsletter … | head`): say nothing, and don't let the
         # interpreter complain while it flushes.
@@ -117,6 +115,23 @@ def run() -> NoReturn:
         print_error(*explain_os_error(error))
         raise SystemExit(1) from None
     raise SystemExit(0)
+
+
+def _run_to_its_end() -> None:
+    try:
+        app(standalone_mode=True)
+    except SystemExit as ending:
+        # Typer makes this of Ctrl-C, and says nothing; a command that has said something ends in its own way.
+        if ending.__context__ is not None and isinstance(ending.__context__.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        # What is left of the output may find no room, no reader, or one that takes its time: here it is told, and
+        # can be interrupted.
+        sys.stdout.flush()
+        raise
+    except Exception:
+        if was_interrupted():
+            raise KeyboardInterrupt from None
+        raise
 
 
 def explain_os_error(error: OSError) -> tuple[str, str]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,6 +17,7 @@ from newsletter.cli.output import print_json
 from newsletter.cli.sending import as_json, find_named, next_command, table
 from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.interrupts import say, told_on_signals
 from newsletter.model.delivery import SendState
 from newsletter.store.sends import SendLedger
 
@@ -99,29 +97,22 @@ def _holding(seconds: float, slug: str) -> str:
 
 @contextmanager
 def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
-    """The first SIGINT or SIGTERM asks for a clean stop; the second ends the process at once, safely.
+    """The first press of Ctrl-C, SIGTERM or SIGHUP asks for a clean stop; the next ends the process at once, safely.
 
     Safely, because what may have left was committed before it could leave.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop() -> None:
         if switch.pressed:
-            os.write(2, b"\nended at once; what was under way is settled by newsletter resume\n")
+            # The bar hid the terminal's cursor, and can't show it any more.
+            shown = "\x1b[?25h" if os.isatty(2) else ""
+            say(f"{shown}\nended at once; what was under way is settled by newsletter resume")
             os._exit(130)
-        os.write(2, b"\nstopping: finishing what is under way (again to end at once)\n")
+        say("\nstopping: finishing what is under way (again to end at once)")
         switch.press()
 
-    before: dict[int, Any] = {
-        number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with told_on_signals(stop):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from urllib.parse import quote
 
 import uvicorn
 
 from newsletter.errors import UsageError
+from newsletter.interrupts import told_on_signals
 from newsletter.preview.guard import Guard
 from newsletter.preview.pages import WebPages
 from newsletter.preview.routes import make_app
@@ -25,19 +24,12 @@ HOST = "127.0.0.1"
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that ends in order however often it is told to, and sends the pages away first.
+    """A uvicorn that leaves the process's signals alone: whoever runs it was told of them before it began."""
 
-    An open event stream would hold it up. A signal may come while the one before it is still being
-    handled, and in the middle of anything: what happens here takes no lock and waits for nothing.
-    """
-
-    def __init__(self, config: uvicorn.Config, send_away: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._send_away = send_away
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        self.should_exit = True
-        self._send_away()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none, and raise none again."""
+        yield
 
 
 class PreviewServer:
@@ -69,7 +61,7 @@ class PreviewServer:
             timeout_graceful_shutdown=1,
             ws="none",
         )
-        self._server = _Server(config, self._send_away)
+        self._server = _Server(config)
 
     @property
     def url(self) -> str:
@@ -85,7 +77,7 @@ class PreviewServer:
 
     def run(self) -> None:
         """Serve until interrupted or stopped."""
-        with _ended_by_signals(self._server):
+        with told_on_signals(self.stop):
             self._watcher.start()
             indexer = threading.Thread(target=self._studio.check_all, name="check-all", daemon=True)
             indexer.start()
@@ -102,7 +94,10 @@ class PreviewServer:
         self._pages.send_away()
 
     def stop(self) -> None:
-        """End `run`, from another thread."""
+        """End `run`, from another thread or a signal handler: takes no lock, and waits for nothing.
+
+        The pages are sent away: an open event stream would hold it up.
+        """
         self._server.should_exit = True
         self._send_away()
 
@@ -110,25 +105,6 @@ class PreviewServer:
     def started(self) -> bool:
         """Whether it answers yet."""
         return self._server.started
-
-
-@contextmanager
-def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """Signals end the server from before it begins, and don't interrupt what is tidied after it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {
-        number: signal.signal(number, server.handle_exit)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        # Whoever starts it with `nohup` wants it to outlive the terminal.
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _listen(port: int) -> socket.socket:

@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from types import FrameType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
 import uvicorn
@@ -22,13 +22,14 @@ from starlette.applications import Starlette
 
 from newsletter.app import Workspace
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.interrupts import SIGNALS, leave_at_once, say, told_on_signals
 from newsletter.web.app import make_app
 from newsletter.web.service import open_service
 from newsletter.web.tally import Sheet, Tally
 
 _GRACE_SECONDS: Final = 10
 _BACKLOG: Final = 2048
-_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+_ENDS: Final = "ending: finishing what was begun (again to end at once)"
 # A worker that ends sooner than this never worked: starting it again would only repeat it.
 _SHORTEST_LIFE: Final = 2.0
 
@@ -41,7 +42,7 @@ def serve(
     *,
     told: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Answer requests until SIGINT or SIGTERM; what was begun is finished.
+    """Answer requests until SIGINT, SIGTERM or SIGHUP; what was begun is finished, unless told so once more.
 
     Args:
         workspace: whose pages.
@@ -55,16 +56,14 @@ def serve(
         UsageError: the address can't be listened on, or a template can't be read.
         NewsletterError: the workers keep ending.
     """
-    listening = listen(host, port)
-    with listening:
-        # What is wrong is said once, here, and before anybody is told to come.
-        open_service(workspace).close()
-        name = f"[{host}]" if ":" in host else host
-        told(f"http://{name}:{listening.getsockname()[1]}")
-        if workers == 1:
-            _Worker().run(workspace, listening)
-        else:
-            _Workers(workspace, listening, workers).run()
+    with listen(host, port) as listening:
+        serving = _Worker(workspace, listening) if workers == 1 else _Workers(workspace, listening, workers)
+        with told_on_signals(serving.end_or_leave):
+            # What is wrong is said once, here, and before anybody is told to come.
+            open_service(workspace).close()
+            name = f"[{host}]" if ":" in host else host
+            told(f"http://{name}:{listening.getsockname()[1]}")
+            serving.run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -93,16 +92,18 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which ends in peace however often it is told to, and then returns."""
+class Server(uvicorn.Server):
+    """uvicorn, which ends when `should_exit` is set, and leaves the process's signals alone."""
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        self.should_exit = True
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none: whoever runs it was told before it began, and raises none of them again."""
+        yield
 
 
-def make_server(app: Starlette) -> uvicorn.Server:
+def make_server(app: Starlette) -> Server:
     """Uvicorn around the application, not started yet."""
-    return _Server(
+    return Server(
         uvicorn.Config(
             app,
             log_level="warning",
@@ -118,26 +119,32 @@ def make_server(app: Starlette) -> uvicorn.Server:
 
 
 class _Worker:
-    """One process that answers, and hears that it is to end from its first moment on."""
+    """One process that answers, and may be told to end from its first moment on."""
 
-    def __init__(self) -> None:
-        self._server: uvicorn.Server | None = None
+    def __init__(self, workspace: Workspace, listening: socket.socket) -> None:
+        self._workspace, self._listening = workspace, listening
+        self._server: Server | None = None
         self._asked = False
-        for number in _ENDING:
-            signal.signal(number, self.end)
 
-    def run(self, workspace: Workspace, listening: socket.socket, sheet: Sheet | None = None) -> None:
+    def run(self, sheet: Sheet | None = None) -> None:
         """Answer until told to end; what is done is counted on `sheet`."""
-        server = make_server(make_app(open_service(workspace, sheet)))
+        server = make_server(make_app(open_service(self._workspace, sheet)))
         self._server = server
         server.should_exit = self._asked
-        server.run([listening])
+        server.run([self._listening])
 
-    def end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+    def end(self) -> None:
         """Finish what was begun, then return from `run`."""
         self._asked = True
         if self._server is not None:
             self._server.should_exit = True
+
+    def end_or_leave(self) -> None:
+        """`end`; told so once more, leave without waiting for what is under way."""
+        if self._asked:
+            leave_at_once()
+        say(_ENDS)
+        self.end()
 
     def end_with(self, parent: int) -> None:
         """Also end when the other end of the pipe is closed, as it is when the process that holds it dies."""
@@ -168,8 +175,6 @@ class _Workers:
         Raises:
             NewsletterError: one ended as soon as it began.
         """
-        for number in _ENDING:
-            signal.signal(number, self._end)
         for sheet in range(self._count):
             self._start(sheet)
         gave_up = False
@@ -178,9 +183,7 @@ class _Workers:
             if pid not in self._started:  # process 1 of a container buries the orphans of others
                 continue
             began, sheet = self._started.pop(pid)
-            if self._ending:
-                continue
-            if time.monotonic() - began < _SHORTEST_LIFE:
+            if not self._ending and time.monotonic() - began < _SHORTEST_LIFE:
                 gave_up = True
                 self._end()
             else:
@@ -190,21 +193,29 @@ class _Workers:
 
     def _start(self, sheet: int) -> None:
         # Nobody may be told to end between being made and being known, or knowing how.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        pid = os.fork()
-        if not pid:
-            self._be_worker(sheet)
-        self._started[pid] = (time.monotonic(), sheet)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            if self._ending:
+                return
+            pid = os.fork()
+            if not pid:
+                self._be_worker(sheet)
+            self._started[pid] = (time.monotonic(), sheet)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _be_worker(self, sheet: int) -> NoReturn:
         status = 1
         try:
-            worker = _Worker()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+            worker = _Worker(self._workspace, self._listening)
+            # Ctrl-C and a closed terminal reach all of them, but are told to the one who keeps the others.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, lambda _number, _frame: worker.end())
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             os.close(self._life)
             worker.end_with(self._life_seen)
-            worker.run(self._workspace, self._listening, self._tally.sheet(sheet))
+            worker.run(self._tally.sheet(sheet))
             status = 0
         except NewsletterError as error:
             print(f"error: {error.message}", file=sys.stderr)  # noqa: T201 - a process of its own, whose parent can't say it
@@ -213,7 +224,19 @@ class _Workers:
         finally:
             os._exit(status)
 
-    def _end(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+    def end_or_leave(self) -> None:
+        """As that of `_Worker`, for all of them."""
+        if self._ending:
+            self._tell(signal.SIGKILL)
+            leave_at_once()
+        say(_ENDS)
+        self._end()
+
+    def _end(self) -> None:
         self._ending = True
-        for pid in self._started:
-            os.kill(pid, signal.SIGTERM)
+        self._tell(signal.SIGTERM)
+
+    def _tell(self, number: int) -> None:
+        for pid in list(self._started):
+            with suppress(ProcessLookupError):  # buried, and not yet forgotten
+                os.kill(pid, number)

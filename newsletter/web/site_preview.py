@@ -12,7 +12,9 @@ from starlette.applications import Starlette
 from starlette.responses import RedirectResponse
 from starlette.routing import Mount, Route
 
+from newsletter.interrupts import told_on_signals
 from newsletter.web.archive import Archive
+from newsletter.web.server import Server
 
 
 def site_app(folder: Path, base_url: str) -> Starlette:
@@ -39,8 +41,18 @@ def serve_folder(folder: Path, base_url: str, host: str, port: int, told: Callab
     with socket.create_server((host, port)) as listening:
         bound = listening.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        told(f"http://{shown}:{bound}{urlsplit(base_url).path.rstrip('/')}/")
         config = uvicorn.Config(
-            site_app(folder, base_url), log_level="warning", access_log=False, lifespan="off"
+            site_app(folder, base_url),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
-        uvicorn.Server(config).run(sockets=[listening])
+        server = Server(config)
+
+        def end() -> None:
+            server.should_exit = True
+
+        with told_on_signals(end):
+            told(f"http://{shown}:{bound}{urlsplit(base_url).path.rstrip('/')}/")
+            server.run(sockets=[listening])

@@ -83,4 +83,4 @@ main()
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (130, "")
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -198,9 +198,10 @@ def test_told_to_end_it_finishes_what_was_begun(
         assert readable
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     assert process.ended() == 0
-    served, links = process.said().splitlines()
+    served, links, ends = process.said().splitlines()
     assert served == f"Field Notes is served on {process.url}; Ctrl-C ends it"
     assert links.startswith("Links in its mails lead to http")
+    assert ends == "ending: finishing what was begun (again to end at once)"
     assert left(home) == {readers[0]}
 
 

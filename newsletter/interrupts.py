@@ -1,0 +1,140 @@
+"""How is a command told to end, and how often? Ctrl-C, SIGTERM and a closed terminal do the same, once a press."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager, suppress
+
+# Not from `typing`, whose import takes a while: this is the first that a command does.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+    from typing import Any, NoReturn
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds in which several signals are one: a terminal and a supervisor both deliver it, and `timeout` tells the
+# process and then its group.
+_ONE_PRESS = 0.5
+_A_LITTLE_LATER = 0.001
+_last_press = -_ONE_PRESS
+_raised = False
+
+
+def is_new_press() -> bool:
+    """Whether the signal just received isn't the one before, delivered once more; asked once for each."""
+    global _last_press  # noqa: PLW0603 - signals are the process's own, and come in one thread
+    now = time.monotonic()
+    if now - _last_press < _ONE_PRESS:
+        return False
+    _last_press = now
+    return True
+
+
+def was_interrupted() -> bool:
+    """Whether a press has raised `KeyboardInterrupt`: what came of it may be an error of another kind.
+
+    Pydantic makes a SchemaError of it, and SQLite an error of the statement.
+    """
+    return _raised
+
+
+def interrupt_on_signals() -> None:
+    """From now on each press raises `KeyboardInterrupt` in the main thread; none does once the process is ending.
+
+    Raised again by the same press, it would come in the middle of what tidies up. A signal that is ignored
+    stays so: of `nohup`, or of a shell without job control for what runs in the background.
+    """
+    for number in SIGNALS:
+        if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+            signal.signal(number, _interrupt)
+    tell = sys.unraisablehook
+
+    def raise_again(lost: sys.UnraisableHookArgs) -> None:
+        """Raised where nothing can be, as in a lock's or the collector's callback, it would be lost, and nothing end."""
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            # Not here, where it would be lost as well.
+            signal.setitimer(signal.ITIMER_REAL, _A_LITTLE_LATER)
+        else:
+            tell(lost)
+
+    signal.signal(signal.SIGALRM, _interrupt_at_last)
+    sys.unraisablehook = raise_again
+    atexit.register(_ignore)
+
+
+@contextmanager
+def told_on_signals(told: Callable[[], None]) -> Iterator[None]:
+    """Within the block a press calls `told` in its place, in the main thread and in the middle of anything.
+
+    So `told` takes no lock, waits for nothing and raises nothing: it sets a flag, or ends the process. In another
+    thread than the main one, signals stay what they are.
+    """
+    from threading import current_thread, main_thread
+
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def hear(_number: int, _frame: FrameType | None) -> None:
+        if is_new_press():
+            told()
+
+    # What somebody starts with `nohup` is to outlive the terminal.
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    before: dict[int, Any] = {}
+    try:
+        for number in SIGNALS[:-1] if outlives else SIGNALS:
+            before[number] = signal.signal(number, hear)
+        yield
+    finally:
+        for told_before in before.items():
+            signal.signal(*told_before)
+
+
+def leave_interrupted() -> NoReturn:
+    """End this process at once, with 130 and a word; whatever had to be tidied has been.
+
+    Without the interpreter's own end: it would wait for threads that wait for a silent server, and for whoever
+    should read what is left of the output.
+    """
+    say("interrupted")
+    os._exit(130)
+
+
+def end_server() -> NoReturn:
+    """End this process, a server of one program at the other end of its streams, whatever waits for that program."""
+    say("ended")
+    os._exit(0)
+
+
+def leave_at_once() -> NoReturn:
+    """End this process on a second press, whatever is under way: what it promised anybody was committed before."""
+    say("ended at once")
+    os._exit(130)
+
+
+def say(text: str) -> None:
+    """A line on standard error, from a signal handler as well: it takes no lock, and a closed terminal is no error."""
+    with suppress(OSError):
+        os.write(2, text.encode() + b"\n")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    if is_new_press():
+        _interrupt_at_last()
+
+
+def _interrupt_at_last(_number: int = 0, _frame: FrameType | None = None) -> None:
+    global _raised  # noqa: PLW0603 - as above
+    _raised = True
+    raise KeyboardInterrupt
+
+
+def _ignore() -> None:
+    for number in (*SIGNALS, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
