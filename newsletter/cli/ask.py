@@ -65,14 +65,9 @@ def ask(
     Example: newsletter ask "when does fine-tuning pay?" --model llama3.2 --base-url http://127.0.0.1:11434/v1
     """
     from newsletter.cli.archive_index import current_index
-    from newsletter.site.retrieval import LONGEST_QUESTION, Retriever
+    from newsletter.site.retrieval import Retriever
 
-    question = " ".join(" ".join(words).split())
-    if not any(map(str.isalnum, question)) or len(question) > LONGEST_QUESTION:
-        raise UsageError(
-            f"a question has a word, and at most {LONGEST_QUESTION:,} characters",
-            hint='write it in quotes: newsletter ask "when does fine-tuning pay?"',
-        )
+    question = _question(words)
     if no_model and (model or base_url):
         raise UsageError("--no-model asks no model", hint="leave out --no-model, or --model and --base-url")
     workspace = open_workspace()
@@ -91,7 +86,7 @@ def ask(
         print("nothing in the archive answers this", file=sys.stderr)
         if empty:
             print(
-                "nothing is published yet" + ("" if drafts else "; --drafts asks what was not sent"),
+                f"nothing is published yet{'' if drafts else '; --drafts asks what was not sent'}",
                 file=sys.stderr,
             )
     elif answer is None:
@@ -100,6 +95,18 @@ def ask(
         _print_answer(answer, passages)
     if answer is not None and answer.faults:
         raise typer.Exit(1)
+
+
+def _question(words: Sequence[str]) -> str:
+    from newsletter.site.retrieval import LONGEST_QUESTION
+
+    question = " ".join(" ".join(words).split())
+    if not any(map(str.isalnum, question)) or len(question) > LONGEST_QUESTION:
+        raise UsageError(
+            f"a question has a word, and at most {LONGEST_QUESTION:,} characters",
+            hint='write it in quotes: newsletter ask "when does fine-tuning pay?"',
+        )
+    return question
 
 
 def _endpoint(workspace: Workspace, model: str, base_url: str) -> ChatEndpoint | None:

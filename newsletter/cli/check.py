@@ -52,7 +52,6 @@ def check(
     from zoneinfo import ZoneInfo
 
     from newsletter.app import open_workspace
-    from newsletter.checks.run import check_files, fix_file
     from newsletter.cli.diagnostic_formats import FORMATS, formatted
     from newsletter.content.guide_files import FOLDER
 
@@ -70,19 +69,17 @@ def check(
         if _can_be_repeated(workspace, fix, online)
         else None
     )
-    off, errors = settings.checks.off, settings.checks.errors
     files = _files(workspace, paths or [])
     _refuse_unreadable(files)
     if fix:
+        from newsletter.checks.run import fix_file
+
+        off = settings.checks.off
         fixes = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
         print(f"{counted(fixes, 'replacement')} made", file=sys.stderr)
-    named = {path.resolve() for path in files}
-    beside = [path for path in _newsletter_files(workspace) if path.resolve() not in named]
     now = workspace.clock.now().astimezone(ZoneInfo(settings.timezone))
     today = now.date()
-    found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside, today=today)
-    if render:
-        found = _with_output(workspace, files, found)
+    found = _found(workspace, files, today, render=render)
     if online or settings.checks.files:
         from newsletter.cli.check_wishes import as_wanted
 
@@ -111,6 +108,18 @@ def _may_be_installed(found: list[Diagnostic]) -> bool:
 def _can_be_repeated(workspace: Workspace, *others: bool) -> bool:
     """Whether what this run says may be said again: it is no run of ours, or it asks for more than to look."""
     return not any(others) and sys.argv[1:2] == ["check"] and workspace.state_dir.is_dir()
+
+
+def _found(workspace: Workspace, files: list[Path], today: dt.date, *, render: bool) -> list[Diagnostic]:
+    """What is wrong with the files, beside the newsletter's others, and, to be rendered, with their messages."""
+    from newsletter.checks.run import check_files
+
+    settings = workspace.settings
+    off, errors = settings.checks.off, settings.checks.errors
+    named = {path.resolve() for path in files}
+    beside = [path for path in _newsletter_files(workspace) if path.resolve() not in named]
+    found = check_files(files, kinds=settings.kinds, off=off, errors=errors, beside=beside, today=today)
+    return _with_output(workspace, files, found) if render else found
 
 
 def _with_output(workspace: Workspace, files: list[Path], found: list[Diagnostic]) -> list[Diagnostic]:

@@ -58,16 +58,7 @@ def evaluate_(
     from newsletter.site.whole_files import write_whole
 
     depths = _depths(at)
-    if questions and file is not None:
-        raise UsageError(
-            "there is a file, and --questions takes the archive's own", hint="leave out one of them"
-        )
-    if out is not None and not questions:
-        raise UsageError("--out writes the archive's own questions", hint="add --questions")
-    if out is not None and out.exists():
-        raise UsageError(
-            f"{out} is there already", hint="name another file: yours may be paraphrased by hand"
-        )
+    _refuse_contradictions(file, out, questions=questions)
     workspace = open_workspace()
     path = None if questions else _file(workspace, file)
     cases = read_cases(path) if path is not None else []
@@ -94,6 +85,19 @@ def evaluate_(
             )
     if done.unknown:
         raise typer.Exit(1)
+
+
+def _refuse_contradictions(file: Path | None, out: Path | None, *, questions: bool) -> None:
+    if questions and file is not None:
+        raise UsageError(
+            "there is a file, and --questions takes the archive's own", hint="leave out one of them"
+        )
+    if out is not None and not questions:
+        raise UsageError("--out writes the archive's own questions", hint="add --questions")
+    if out is not None and out.exists():
+        raise UsageError(
+            f"{out} is there already", hint="name another file: yours may be paraphrased by hand"
+        )
 
 
 def _depths(at: str) -> list[int]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from newsletter.send.forecast import Forecast
     from newsletter.send.plan import Audience, Prepared
     from newsletter.send.run import Desk
-    from newsletter.store.send_records import SendRecord
+    from newsletter.store.send_records import NewSend, SendRecord
 
 app = typer.Typer()
 
@@ -138,7 +138,6 @@ def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
     """Prepare the issue in `path`, show what would happen, ask, and do it now or write it down for its hour."""
     from newsletter.cli.schedule import planned_for, refuse_scheduled, schedule_issue
     from newsletter.send.plan import find_audience, prepare, require_ready
-    from newsletter.send.run import start
 
     plan = planned_for(workspace, path, asked.at) if asked.at is not None else None
     through = workspace.provider(asked.provider, "test" if asked.test else "")
@@ -189,27 +188,36 @@ def _send_issue(workspace: Workspace, path: Path, asked: _Asked) -> None:
                 json_=asked.json,
             )
             return
-        if asked.dry_run:
-            return
-        if not confirm(
-            f"Send to {counted(audience.count, 'person', 'people')}?",
-            count=audience.count,
-            yes=asked.yes,
-            expect=asked.expect,
-            verb="reach",
-        ):
-            print("Nothing was sent.")
-            raise typer.Exit(1)
-        new = new_send(prepared, through.name, asked.tag)
-        run_send(
-            workspace,
-            desk,
-            slug,
-            lambda: start(desk, new, expect=asked.expect),
-            audience.count,
-            json_=asked.json,
-            hold=desk.wishes.hold,
-        )
+        if not asked.dry_run:
+            _send_now(workspace, desk, new_send(prepared, through.name, asked.tag), audience.count, asked)
+
+
+def _send_now(workspace: Workspace, desk: Desk, new: NewSend, count: int, asked: _Asked) -> None:
+    """Ask, and send to the `count` people there are.
+
+    Raises:
+        typer.Exit: the answer is no.
+    """
+    from newsletter.send.run import start
+
+    if not confirm(
+        f"Send to {counted(count, 'person', 'people')}?",
+        count=count,
+        yes=asked.yes,
+        expect=asked.expect,
+        verb="reach",
+    ):
+        print("Nothing was sent.")
+        raise typer.Exit(1)
+    run_send(
+        workspace,
+        desk,
+        new.slug,
+        lambda: start(desk, new, expect=asked.expect),
+        count,
+        json_=asked.json,
+        hold=desk.wishes.hold,
+    )
 
 
 def _with_cautions(prepared: Prepared, desk: Desk, through: Provider, audience: Audience) -> Prepared:

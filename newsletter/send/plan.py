@@ -146,18 +146,8 @@ def prepare(
     require_identity(preparation.publication, local=local)
     if preparation.off_in is not None:
         preparation = replace(preparation, off=preparation.off_in(path))
-    issue, found = check_file(
-        path,
-        kinds=preparation.kinds,
-        off=preparation.off,
-        errors=preparation.errors,
-        display=display or None,
-        beside=[other for other in preparation.issues if other.resolve() != path.resolve()],
-    )
     name = display or str(path)
-    _refuse_errors(name, found)
-    if issue is None:
-        raise FindingsError(f"{name} can't be read as an issue", found, hint=f"newsletter check {name}")
+    issue, found = _checked(path, preparation, name)
     _refuse_attaching(preparation.images, capabilities)
     attach = attaches(preparation.images, capabilities)
     rendered = preparation.renderer("attach" if attach else "link").render(issue)
@@ -190,6 +180,22 @@ def prepare(
         findings=tuple(found),
         warnings=tuple(warnings),
     )
+
+
+def _checked(path: Path, preparation: Preparation, name: str) -> tuple[Issue, list[Diagnostic]]:
+    """The issue, and what the rules on its text say that is no error."""
+    issue, found = check_file(
+        path,
+        kinds=preparation.kinds,
+        off=preparation.off,
+        errors=preparation.errors,
+        display=name,
+        beside=[other for other in preparation.issues if other.resolve() != path.resolve()],
+    )
+    _refuse_errors(name, found)
+    if issue is None:
+        raise FindingsError(f"{name} can't be read as an issue", found, hint=f"newsletter check {name}")
+    return issue, found
 
 
 def _message_findings(
