@@ -183,6 +183,10 @@ def test_a_reader_searches_a_static_host(browser: Browser, hosted: str) -> None:
     page.goto(f"{hosted}/search/?q=<img src=x onerror=alert(1)> zzzzqqqq")
     page.get_by_text(re.compile(r"^\d+ pages? found\.$")).wait_for()
     assert page.locator("main img").count() == 0
+    page.goto(f"{hosted}/search/?q=<b>zzzzqqqq</b>")
+    page.get_by_role("status").get_by_text("Nothing in the archive has “<b>zzzzqqqq</b>”.").wait_for()
+    assert page.get_by_role("main").get_by_role("link", name="archive").is_visible()
+    assert not page.get_by_role("button", name="More results").is_visible()
     context.close()
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
