@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from newsletter.app import Workspace
 from newsletter.checks.output.kept import KeptFindings
@@ -47,7 +47,7 @@ def output_findings(workspace: Workspace, files: Sequence[Path]) -> list[Diagnos
                     if is_guide(path, text):
                         known = _guide_findings(path, workspace)
                     else:
-                        rendering = rendering or rendering_of(workspace)
+                        rendering = rendering or _rendering_of(workspace)
                         known = _rendered_findings(path, rendering, workspace)
                     kept.keep(path, text, str(path), known)
                 found += known
@@ -75,19 +75,11 @@ def _guide_findings(path: Path, workspace: Workspace) -> list[Diagnostic]:
     return guide_findings(guide, workspace.settings.base_url, workspace.workshop) if guide is not None else []
 
 
-def rendering_of(workspace: Workspace) -> Rendering:
-    """How this newsletter's issues leave, as far as its settings and keys tell."""
-    from newsletter.checks.output.rendered import Rendering
-    from newsletter.preview.reader import outgoing_of
+def _rendering_of(workspace: Workspace) -> Rendering:
+    from newsletter.preview.reader import outgoing_of, rendering_of
 
     outgoing = outgoing_of(workspace)
-    return Rendering(
-        publication=workspace.settings.publication,
-        make_renderer=lambda: workspace.renderer("attach" if outgoing.attach else "link"),
-        attach=outgoing.attach,
-        templates=workspace.template_dirs,
-        settings=workspace.settings_file,
-        named=lambda path: str(from_here(path)),
-        tracking=workspace.settings.tracking.wishes,
-        dkim=outgoing.dkim,
+    images: Literal["attach", "link"] = "attach" if outgoing.attach else "link"
+    return rendering_of(
+        workspace, outgoing, lambda: workspace.renderer(images), lambda path: str(from_here(path))
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from newsletter.app import Workspace
 from newsletter.audience.tokens import TokenSigner
 from newsletter.checks.across import check_across
-from newsletter.checks.output.rendered import Rendering, check_rendered, complete, mail_of
+from newsletter.checks.output.rendered import check_rendered, complete, mail_of
 from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
 from newsletter.content.issue import ParseResult, read_issue
@@ -27,7 +27,7 @@ from newsletter.preview.files import shown_name, text_of
 from newsletter.preview.message import read_message
 from newsletter.preview.picture import Broken, Picture, Summary
 from newsletter.preview.process import TooLongError, given_up, unforeseen
-from newsletter.preview.reader import Reader, outgoing_of, presentable, reader_named, signer_for
+from newsletter.preview.reader import Reader, outgoing_of, presentable, reader_named, rendering_of, signer_for
 from newsletter.preview.support import Support, support_of
 from newsletter.render.compile import compile_rendered
 from newsletter.render.email import RenderedIssue
@@ -67,7 +67,7 @@ class Builder:
         self._renderer = workspace.renderer(images="attach" if self.outgoing.attach else "link")
         self.reader = reader_named(workspace, reader_name)
         self._signer = signer_for(workspace, self.reader)
-        self._rendering = self._judged_with()
+        self._rendering = rendering_of(workspace, self.outgoing, lambda: self._renderer, self.name_of)
         # Why files couldn't be rendered when they were last built, and what the parser said of each, for
         # findings that other files have a part in.
         self._unrendered: dict[Path, tuple[Diagnostic, ...]] = {}
@@ -206,18 +206,6 @@ class Builder:
             return self._unrendered[path]
         issue = self._parse(path).issue
         return check_rendered(issue, self._rendering) if issue is not None else ()
-
-    def _judged_with(self) -> Rendering:
-        return Rendering(
-            publication=self._settings.publication,
-            make_renderer=lambda: self._renderer,
-            attach=self.outgoing.attach,
-            templates=self.workspace.template_dirs,
-            settings=self.workspace.settings_file,
-            named=self.name_of,
-            tracking=self._settings.tracking.wishes,
-            dkim=self.outgoing.dkim,
-        )
 
     def _parse(self, path: Path) -> ParseResult:
         return read_issue(path, self._settings.kinds, self.name_of(path))

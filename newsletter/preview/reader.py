@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from newsletter.app import Workspace
 from newsletter.audience.tokens import TokenSigner
@@ -16,6 +19,11 @@ from newsletter.providers.base import ContentForm
 from newsletter.render.dkim import DkimSigner
 from newsletter.send.plan import attaches
 from newsletter.store.send_records import Person
+
+if TYPE_CHECKING:
+    # Judging is imported with its rules, for what is judged.
+    from newsletter.checks.output.rendered import Rendering
+    from newsletter.render.email import EmailRenderer
 
 SAMPLE_NAME = "Ada Lovelace"
 SAMPLE_EMAIL = "ada@example.com"
@@ -194,4 +202,33 @@ def outgoing_of(workspace: Workspace) -> Outgoing:
         attach=attaches(settings.sending.images, capabilities),
         writes_mime=capabilities.content is ContentForm.FIELDS,
         dkim=dkim,
+    )
+
+
+def rendering_of(
+    workspace: Workspace,
+    outgoing: Outgoing,
+    make_renderer: Callable[[], EmailRenderer],
+    named: Callable[[Path], str],
+) -> Rendering:
+    """What an issue's message is judged with, by `newsletter check` as in the preview.
+
+    Args:
+        workspace: the newsletter.
+        outgoing: how its messages leave.
+        make_renderer: what renders issues, made when the first one is.
+        named: what a file is called in findings.
+    """
+    from newsletter.checks.output.rendered import Rendering
+
+    settings = workspace.settings
+    return Rendering(
+        publication=settings.publication,
+        make_renderer=make_renderer,
+        attach=outgoing.attach,
+        templates=workspace.template_dirs,
+        settings=workspace.settings_file,
+        named=named,
+        tracking=settings.tracking.wishes,
+        dkim=outgoing.dkim,
     )
