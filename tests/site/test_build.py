@@ -131,10 +131,24 @@ def test_a_site_below_a_path_keeps_to_it(newsletter: Newsletter) -> None:
     from dataclasses import replace
 
     newsletter.publication = replace(newsletter.publication, base_url="https://example.com/notes")
+    newsletter.options = replace(newsletter.options, search="service")
     newsletter.build()
-    page = newsletter.page("/third/")
-    assert 'href="/notes/first/#concept"' in page
-    assert re.findall(r'(?:href|src)="/(?!notes/)[^"]*"', page) == []
+    assert 'href="/notes/first/#concept"' in newsletter.page("/third/")
+    service = {"https://example.com/notes/join", "https://example.com/notes/search"}
+    files = tree(newsletter.out)
+    for name, data in files.items():
+        text = data.decode()
+        assert re.findall(r'(?:href|src|action)="/(?!notes/)[^"]*"', text) == [], name
+        assert re.findall(r"https://notes\.example", text) == [], name
+        inside = [f"https://example.com{path}" for path in re.findall(r'(?:href|src)="(/[^"]*)"', text)]
+        for address in {*re.findall(r"https://example\.com[^\s\"'<>()\]]*", text), *inside} - service:
+            assert address.startswith("https://example.com/notes"), (name, address)
+            path = address.removeprefix("https://example.com/notes").partition("#")[0].lstrip("/")
+            assert path in files or f"{path}index.html" in files, (name, address)
+    assert b"Sitemap: https://example.com/notes/sitemap.xml" in files["robots.txt"]
+    assert {"/notes/first/", "/notes/archive/"} <= set(
+        re.findall(r"<loc>https://example\.com([^<]+)</loc>", files["sitemap.xml"].decode())
+    )
 
 
 def test_the_markdown_twin_has_the_words_and_whole_links(newsletter: Newsletter) -> None:
