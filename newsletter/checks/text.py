@@ -29,9 +29,13 @@ def _html() -> re.Pattern[str]:
 
 @cache
 def _left() -> re.Pattern[str]:
-    # Who writes about a to-do list, or a model called TK-421, has nothing left to write.
+    # Who writes about a to-do list, a TODO in somebody's code, or a model called TK-421, has nothing left to write; neither has who says that a
+    # date is TBD, or saw Super Bowl XXX.
     return re.compile(
-        r"\b(?:TK(?:TK)?|TODO|FIXME)\b(?!-\d|[ -](?:app|comment|file|item|list|marker|note|tag)s?\b):?|\b[Ll]orem ipsum\b"
+        r"\b(?:TK(?:TK)?|(?<!\ba )(?<!\bthe )(?<!\bthis )(?<!\bno )(?<!\bevery )(?:TODO|FIXME))\b"
+        r"(?!-\d|[ -](?:app|comment|file|item|list|marker|note|option|statement|tag)s?\b):?"
+        r"|\b(?:TBD|XXX+):|\[(?:TBD|XXX+)\](?![(\[])|(?<=\n)(?:TBD|XXX+)(?=[ \t]*\.?[ \t]*\n)"
+        r"|\b(?:[Ll]orem ipsum|LOREM IPSUM|dolor sit amet)\b"
     )
 
 

@@ -37,6 +37,31 @@ def _check_bare(subject: Subject, findings: Findings) -> None:
         )
 
 
+def _check_without_scheme(subject: Subject, findings: Findings) -> None:
+    document = subject.document
+    if document.front is None or "www." not in document.masked:
+        return
+    for match in _www().finditer(document.masked, document.body_start):
+        if subject.is_in_target(match.start()):
+            continue
+        address = match[0]
+        findings.add(
+            "NL815",
+            "an address that is no link",
+            *match.span(),
+            help=f"write `[{address[:60]}](https://{address[:60]})`, or put it into code if it is only a name",
+        )
+
+
+@cache
+def _www() -> re.Pattern[str]:
+    # Not within an address, nor in quotes, nor a name that stands for any: `www.example.com`.
+    return re.compile(
+        r"(?<![\w/.@:'\"-])www\.(?!example\.)(?:[a-z0-9-]+\.)+[a-z]{2,24}\b(?:/[^\s<>\"'`|\\^{}\ufffb\ufffc]*[^\s<>\"'`|\\^{}\ufffb\ufffc.,;:!?)\]*_])?/?",
+        re.IGNORECASE,
+    )
+
+
 @cache
 def _url() -> re.Pattern[str]:
     never = r"\s<>\"'`|\\^{}\ufffb\ufffc"
@@ -84,5 +109,6 @@ def _check_nearly(subject: Subject, findings: Findings) -> None:
 
 RULES = (
     Rule(("NL815",), _check_bare),
+    Rule(("NL815",), _check_without_scheme),
     Rule(("NL821",), _check_nearly),
 )

@@ -51,7 +51,7 @@ network; the others are yours to judge.""",
         "an address that is no link",
         Severity.WARNING,
         """\
-Markdown makes no link of a bare `https://…`. Some mail clients do it themselves, others don't, and none knows where the
+Markdown makes no link of a bare `https://…` or `www.…`. Some mail clients do it themselves, others don't, and none knows where the
 sentence's own full stop begins.
 
 `newsletter check --fix` puts it between `<` and `>`. Words that say what is there are better: `[the paper](https://…)`.""",

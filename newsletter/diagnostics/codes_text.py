@@ -102,7 +102,8 @@ Try the address with `https://` and use that.""",
         "something is left to write",
         Severity.WARNING,
         """\
-`TK` is what editors write where text is *to come*, because no word contains it; `TODO` and `FIXME` count as well.
+`TK` is what editors write where text is *to come*, because no word contains it; `TODO`, `FIXME`, `TBD:`, `[XXX]` and
+filler text count as well.
 In a draft this is a reminder. In an issue with `status: ready` it is an error, so that no placeholder is ever sent.
 
 Write what is missing. In code blocks and code spans these words are left alone.""",
