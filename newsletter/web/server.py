@@ -24,6 +24,7 @@ from newsletter.app import Workspace
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.interrupts import SIGNALS, leave_at_once, say, told_on_signals
 from newsletter.web.app import make_app
+from newsletter.web.connection import Connection, allow_many_connections
 from newsletter.web.service import open_service
 from newsletter.web.tally import Sheet, Tally
 
@@ -56,6 +57,7 @@ def serve(
         UsageError: the address can't be listened on, or a template can't be read.
         NewsletterError: the workers keep ending.
     """
+    allow_many_connections()
     with listen(host, port) as listening:
         serving = _Worker(workspace, listening) if workers == 1 else _Workers(workspace, listening, workers)
         with told_on_signals(serving.end_or_leave):
@@ -106,7 +108,10 @@ def make_server(app: Starlette) -> Server:
     return Server(
         uvicorn.Config(
             app,
-            log_level="warning",
+            http=Connection,
+            ws="none",
+            # Below an error it only warns of what others send, and anybody can send anything.
+            log_level="error",
             access_log=False,
             server_header=False,
             # Who the client is, is read by `ProxyTrust`: uvicorn's own way believes anybody on this machine.
