@@ -50,18 +50,10 @@ def _check_headings(subject: Subject, findings: Findings) -> None:
             )
 
 
-# Blocks that become diagrams.
-_DRAWN = frozenset(("mermaid", "dot"))
-
-
 def _check_code(subject: Subject, findings: Findings) -> None:
     document = subject.document
-    for start, end in document.code_blocks:
-        if start == document.open_fence:
-            continue  # most of it is prose
-        if document.text[start : document.line_end(start)].strip(" `~").casefold() in _DRAWN:
-            continue  # readers see its picture
-        for match in _LONG_LINE.finditer(document.text, document.line_end(start), end):
+    for _, opened, end in subject.shown_code:
+        for match in _LONG_LINE.finditer(document.text, opened, end):
             columns = len(match[0].rstrip())
             if columns > MOST_CODE_COLUMNS:
                 findings.add(

@@ -24,13 +24,8 @@ _LEAST_LINES = 4
 
 def _check_code(subject: Subject, findings: Findings) -> None:
     document = subject.document
-    for start, end in document.code_blocks:
-        if start == document.open_fence:
-            continue
-        opening = document.line_end(start)
-        if document.text[start:opening].strip("`~ ").partition(" ")[0] in {"mermaid", "dot"}:
-            continue  # a drawing
-        lines = [line.rstrip() for line in document.text[opening + 1 : end].split("\n")[:-1]]
+    for start, opened, end in subject.shown_code:
+        lines = [line.rstrip() for line in document.text[opened + 1 : end].split("\n")[:-1]]
         lines = [line for line in lines if line and not line.startswith(("```", "~~~"))]
         long = sum(len(line) > PHONE_CODE_COLUMNS for line in lines)
         if len(lines) < _LEAST_LINES or long * 4 < len(lines) * 3 or max(map(len, lines)) > MOST_CODE_COLUMNS:
@@ -39,7 +34,7 @@ def _check_code(subject: Subject, findings: Findings) -> None:
             "NL841",
             f"{long} of {len(lines)} lines of code wrap on a phone",
             start,
-            opening,
+            opened,
             help=f"375 pixels show {PHONE_CODE_COLUMNS} characters: shorten names, indent less, or break lines",
         )
 

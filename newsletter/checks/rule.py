@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from newsletter.content.guide import GuideResult
     from newsletter.model.guide import GuideFrontMatter
 
+# What a fence says of a block whose picture is shown (`render.diagrams.source`, which to check an issue isn't needed for).
+_DRAWN = frozenset(("mermaid", "dot"))
+
 
 @dataclass
 class Subject:
@@ -78,6 +81,18 @@ class Subject:
     def words(self) -> list[str]:
         """`body` parted at white space."""
         return self.body.split()
+
+    @cached_property
+    def shown_code(self) -> list[tuple[int, int, int]]:
+        """The blocks that readers see as code: where each begins, where its first line ends, and where it ends."""
+        document = self.document
+        blocks = [(start, document.line_end(start), end) for start, end in document.code_blocks]
+        return [
+            (start, opened, end)
+            for start, opened, end in blocks
+            # What follows a fence that nothing closes is prose for the most part.
+            if start != document.open_fence and document.text[start:opened].strip(" `~") not in _DRAWN
+        ]
 
     def place_of(self, key: str) -> tuple[int, int]:
         """Where the value of a front matter key stands; the first line where the key isn't written."""

@@ -16,12 +16,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
 from newsletter.providers.api import read_json
-from newsletter.providers.base import Request
+from newsletter.providers.base import Request, Response
 from newsletter.providers.diagnosis import (
     Access,
     Diagnosis,
@@ -59,6 +59,15 @@ class Account:
         """A call that only reads."""
         url = self.base + path
         return Request("GET", url, self.headers(url), ())
+
+
+def _of_domain(account: Account, path: str) -> Generator[Request, Response, object]:
+    """What is at a path that names the domain, as JSON; a diagnosis where nothing is, or something else is in the way."""
+    response = yield account.get(path)
+    if response.status == 404:
+        return without_domain()
+    refusal = trouble(account.title, response, account.secrets, account.hint)
+    return refusal or read_json(response.body)
 
 
 def resend(account: Account, domain: str) -> Questions:
@@ -141,13 +150,9 @@ def sendgrid(account: Account, domain: str) -> Questions:
 
 def mailgun(account: Account, domain: str) -> Questions:
     """The domain with its records; a key of one domain alone may not read them."""
-    response = yield account.get(f"/v4/domains/{quote(domain, safe='')}")
-    if response.status == 404:
-        return without_domain()
-    refusal = trouble(account.title, response, account.secrets, account.hint)
-    if refusal:
-        return refusal
-    body = read_json(response.body)
+    body = yield from _of_domain(account, f"/v4/domains/{quote(domain, safe='')}")
+    if isinstance(body, Diagnosis):
+        return body
     state = text(body, "domain", "state")
     records = [
         WantedRecord(
@@ -209,13 +214,9 @@ def _ses_identity(body: object, name: str, warnings: Sequence[str]) -> Diagnosis
 
 def brevo(account: Account, domain: str) -> Questions:
     """The domain's configuration."""
-    response = yield account.get(f"/v3/senders/domains/{quote(domain, safe='')}")
-    if response.status == 404:
-        return without_domain()
-    refusal = trouble(account.title, response, account.secrets, account.hint)
-    if refusal:
-        return refusal
-    body = read_json(response.body)
+    body = yield from _of_domain(account, f"/v3/senders/domains/{quote(domain, safe='')}")
+    if isinstance(body, Diagnosis):
+        return body
     wanted = body.get("dns_records") if isinstance(body, dict) else None
     records = [
         WantedRecord(
@@ -232,13 +233,10 @@ def brevo(account: Account, domain: str) -> Questions:
 
 def mailjet(account: Account, domain: str) -> Questions:
     """What Mailjet last saw of the domain's records."""
-    response = yield account.get(f"/v3/REST/dns/{quote(domain, safe='')}")
-    if response.status == 404:
-        return without_domain()
-    refusal = trouble(account.title, response, account.secrets, account.hint)
-    if refusal:
-        return refusal
-    found = members(read_json(response.body), "Data")
+    body = yield from _of_domain(account, f"/v3/REST/dns/{quote(domain, safe='')}")
+    if isinstance(body, Diagnosis):
+        return body
+    found = members(body, "Data")
     if not found:
         return unreadable(account.title)
     item = found[0]
@@ -281,13 +279,9 @@ def mailersend(account: Account, domain: str) -> Questions:
 
 def sparkpost(account: Account, domain: str) -> Questions:
     """The sending domain with its key."""
-    response = yield account.get(f"/sending-domains/{quote(domain, safe='')}")
-    if response.status == 404:
-        return without_domain()
-    refusal = trouble(account.title, response, account.secrets, account.hint)
-    if refusal:
-        return refusal
-    body = read_json(response.body)
+    body = yield from _of_domain(account, f"/sending-domains/{quote(domain, safe='')}")
+    if isinstance(body, Diagnosis):
+        return body
     signed = text(body, "results", "status", "dkim_status") == "valid"
     selector, key = (text(body, "results", "dkim", name) for name in ("selector", "public"))
     signing = text(body, "results", "dkim", "signing_domain") or domain
