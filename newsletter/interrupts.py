@@ -23,6 +23,8 @@ _ONE_PRESS = 0.5
 _A_LITTLE_LATER = 0.001
 _last_press = -_ONE_PRESS
 _raised = False
+_held_back = 0
+_waits = False
 
 
 def is_new_press() -> bool:
@@ -62,9 +64,31 @@ def interrupt_on_signals() -> None:
         else:
             tell(lost)
 
-    signal.signal(signal.SIGALRM, _interrupt_at_last)
+    signal.signal(signal.SIGALRM, _interrupt_now)
     sys.unraisablehook = raise_again
     atexit.register(_ignore)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let a press wait for the end of the block: a moment's work, of which half would be worse than none or all.
+
+    What is raised at its end belongs into whatever tidies up.
+    """
+    global _held_back, _waits  # noqa: PLW0603 - as above
+    from threading import current_thread, main_thread
+
+    if current_thread() is not main_thread():
+        yield
+        return
+    _held_back += 1
+    try:
+        yield
+    finally:
+        _held_back -= 1
+        if _waits and not _held_back:
+            _waits = False
+            _interrupt_now()
 
 
 @contextmanager
@@ -126,11 +150,14 @@ def say(text: str) -> None:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     if is_new_press():
-        _interrupt_at_last()
+        _interrupt_now()
 
 
-def _interrupt_at_last(_number: int = 0, _frame: FrameType | None = None) -> None:
-    global _raised  # noqa: PLW0603 - as above
+def _interrupt_now(_number: int = 0, _frame: FrameType | None = None) -> None:
+    global _raised, _waits  # noqa: PLW0603 - as above
+    if _held_back:
+        _waits = True
+        return
     _raised = True
     raise KeyboardInterrupt
 

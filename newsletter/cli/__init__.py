@@ -24,11 +24,13 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code: 0 done, 1 findings or failure, 2 usage, 130 interrupted."""
     try:
         _main()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
         # Half of a short command's time is spent importing: Ctrl-C comes there as well.
-        from newsletter.interrupts import leave_interrupted
+        from newsletter.interrupts import leave_interrupted, was_interrupted
 
-        leave_interrupted()
+        if isinstance(error, KeyboardInterrupt) or was_interrupted():
+            leave_interrupted()
+        raise
 
 
 def _main() -> NoReturn:

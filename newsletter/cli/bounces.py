@@ -82,7 +82,7 @@ def _keep_looking(workspace: Workspace, options: BoxOptions) -> None:
             following = workspace.clock.now() + timedelta(seconds=0 if found.more else every)
         return following
 
-    with stop_on_signals(stop):
+    with stop_on_signals(stop, settled="the next look"):
         diary.say(f"reading {_where(options)} every {counted(every, 'second')}; Ctrl-C ends it")
         work(look_when_due, workspace.clock, stop, diary.failed)
 

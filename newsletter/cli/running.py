@@ -96,17 +96,21 @@ def _holding(seconds: float, slug: str) -> str:
 
 
 @contextmanager
-def stop_on_signals(switch: StopSwitch) -> Iterator[None]:
+def stop_on_signals(switch: StopSwitch, *, settled: str = "newsletter resume") -> Iterator[None]:
     """The first press of Ctrl-C, SIGTERM or SIGHUP asks for a clean stop; the next ends the process at once, safely.
 
     Safely, because what may have left was committed before it could leave.
+
+    Args:
+        switch: is pressed.
+        settled: what looks after that which was under way when it ended at once.
     """
 
     def stop() -> None:
         if switch.pressed:
             # The bar hid the terminal's cursor, and can't show it any more.
             shown = "\x1b[?25h" if os.isatty(2) else ""
-            say(f"{shown}\nended at once; what was under way is settled by newsletter resume")
+            say(f"{shown}\nended at once; what was under way is settled by {settled}")
             os._exit(130)
         say("\nstopping: finishing what is under way (again to end at once)")
         switch.press()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import typer
 
 from newsletter.app import Workspace, open_workspace
-from newsletter.cli.output import counted, from_here, print_json
+from newsletter.cli.output import counted, from_here, print_error, print_json
+from newsletter.errors import NewsletterError
 
 if TYPE_CHECKING:
     from newsletter.site.build import Built
+
+# Seconds for a build to notice that nobody waits for it any more.
+_PATIENCE = 1.5
 
 app = typer.Typer(
     name="site",
@@ -56,8 +62,6 @@ def serve(
 
     Example: newsletter site serve --drafts
     """
-    from threading import Lock
-
     from newsletter.preview.watch import Watcher
     from newsletter.web.site_preview import serve_folder
 
@@ -67,17 +71,13 @@ def serve(
     _report(built, folder, as_json=False)
     if built.failed and not folder.is_dir():
         raise typer.Exit(1)
-    one_at_a_time = Lock()
-
-    def rebuild(_: set[Path]) -> None:
-        with one_at_a_time:
-            _rebuild(folder, drafts=drafts)
-
-    watcher = Watcher(workspace.home, (), rebuild)
+    rebuilding = _Rebuilding(folder, drafts=drafts)
+    watcher = Watcher(workspace.home, (), rebuilding.saved)
     watcher.start()
     try:
         serve_folder(folder, workspace.settings.publication.base_url, host, port, told=_told)
     finally:
+        rebuilding.end()
         watcher.stop()
 
 
@@ -85,23 +85,44 @@ def _told(address: str) -> None:
     print(f"the site is shown on {address}; Ctrl-C ends it", file=sys.stderr, flush=True)
 
 
-def _rebuild(folder: Path, *, drafts: bool) -> None:
-    """Build once more; a mistake is told, and what was built before stays."""
-    from newsletter.cli.output import print_error
-    from newsletter.errors import NewsletterError
+class _Rebuilding:
+    """Builds once more whatever is saved, one build at a time; a mistake is told, and what was built before stays."""
 
-    try:
-        # Settings may be what was saved.
-        _report(_build(open_workspace(), folder, drafts=drafts), folder, as_json=False)
-    except NewsletterError as error:
-        print_error(error.message, error.hint)
+    def __init__(self, folder: Path, *, drafts: bool) -> None:
+        self._folder, self._drafts = folder, drafts
+        self._turn = Lock()
+        self._ended = False
+
+    def saved(self, _: set[Path]) -> None:
+        """Build, unless it has ended."""
+        with self._turn:
+            if self._ended:
+                return
+            try:
+                # Settings may be what was saved.
+                built = _build(open_workspace(), self._folder, drafts=self._drafts, told=self._give_up)
+                _report(built, self._folder, as_json=False)
+            except NewsletterError as error:
+                if not self._ended:
+                    print_error(error.message, error.hint)
+
+    def end(self) -> None:
+        """Have the build that is under way give up and tidy, which it does at its next page."""
+        self._ended = True
+        self._turn.acquire(timeout=_PATIENCE)
+
+    def _give_up(self, *_: object) -> None:
+        if self._ended:
+            raise NewsletterError("the build was given up")
 
 
 def _folder(workspace: Workspace, out: Path | None) -> Path:
     return (out if out is not None else workspace.home / workspace.settings.site.out).absolute()
 
 
-def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
+def _build(
+    workspace: Workspace, folder: Path, *, drafts: bool, told: Callable[[str, int, int], None] | None = None
+) -> Built:
     import gc
     from dataclasses import replace
 
@@ -113,10 +134,9 @@ def _build(workspace: Workspace, folder: Path, *, drafts: bool) -> Built:
     # A build makes millions of small objects and no cycles that matter: looking for them is a tenth of its time.
     gc.disable()
     try:
-        with ProgressBar() as told:
-            built = build_site(
-                replace(site_inputs(workspace, named=from_here, drafts=drafts), told=told), folder
-            )
+        inputs = site_inputs(workspace, named=from_here, drafts=drafts)
+        with ProgressBar() as bar:
+            built = build_site(replace(inputs, told=told or bar), folder)
     finally:
         gc.enable()
     if built.replaced and workspace.settings.site.cards and not can_draw():

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.interrupts import uninterrupted
 
 _NAMES = (
     "chromium",
@@ -87,12 +89,30 @@ class Chromium:
     """
 
     def __init__(self, program: str) -> None:
-        self._profile = tempfile.mkdtemp(prefix="newsletter-chromium-")
+        self._profile = Path(tempfile.gettempdir(), f"newsletter-chromium-{secrets.token_hex(6)}")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._heard = bytearray()
+        self._number = 0
+        self._session = ""
         told, self._tell = os.pipe()
         self._hear, said = os.pipe()
+        try:
+            # Interrupted while it begins, it would be nobody's.
+            with uninterrupted():
+                self._profile.mkdir(0o700)
+                self._process = self._begun(program, told, said)
+            os.close(told)
+            os.close(said)
+            target = self.call("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        except BaseException:
+            self.close()
+            raise
+
+    def _begun(self, program: str, told: int, said: int) -> subprocess.Popen[bytes]:
         # Its sandbox refuses to work for root; what is shown is our own page from our own server.
         rest = ["--no-sandbox"] if os.geteuid() == 0 else []
-        self._process = subprocess.Popen(  # noqa: S603 - a browser by its own name, flags of ours
+        return subprocess.Popen(  # noqa: S603 - a browser by its own name, flags of ours
             [
                 *(sys.executable, "-c", _LAUNCH, str(told), str(said)),
                 *(program, *_FLAGS, *rest, f"--user-data-dir={self._profile}"),
@@ -103,17 +123,6 @@ class Chromium:
             pass_fds=(told, said),
             start_new_session=True,
         )
-        os.close(told)
-        os.close(said)
-        self._heard = bytearray()
-        self._number = 0
-        self._session = ""
-        try:
-            target = self.call("Target.createTarget", url="about:blank")["targetId"]
-            self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        except BaseException:
-            self.close()
-            raise
 
     def __enter__(self) -> Self:
         return self
@@ -173,19 +182,16 @@ class Chromium:
                 os.close(end)
         # Without its pipes it ends by itself; the processes it has begun write to the profile as long as they live.
         deadline = time.monotonic() + _FAREWELL
-        while not self._has_ended() and time.monotonic() < deadline:
-            time.sleep(_SOON)
-        # All of them, by their group; until it is waited for, its number is nobody else's.
-        with contextlib.suppress(OSError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        while Path(self._profile).exists() and time.monotonic() < deadline + _FAREWELL:
+        if self._process is not None:
+            while not _has_ended(self._process) and time.monotonic() < deadline:
+                time.sleep(_SOON)
+            # All of them, by their group; until it is waited for, its number is nobody else's.
+            with contextlib.suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        while self._profile.exists() and time.monotonic() < deadline + _FAREWELL:
             shutil.rmtree(self._profile, ignore_errors=True)
             time.sleep(_SOON)
-
-    def _has_ended(self) -> bool:
-        """Whether the browser itself has ended; it isn't waited for yet."""
-        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _answers(self) -> Iterator[dict[str, Any]]:
         deadline = time.monotonic() + _PATIENCE
@@ -199,3 +205,8 @@ class Chromium:
             if not piece:
                 return
             self._heard += piece
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the browser itself has ended; it isn't waited for yet."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None

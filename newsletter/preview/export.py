@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from newsletter.checks.clients import feature_page
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import UsageError
+from newsletter.interrupts import uninterrupted
 from newsletter.preview.build import Builder
 from newsletter.preview.files import guessed
 from newsletter.preview.findings import counts, findings_json, place
@@ -74,9 +74,10 @@ def export(builder: Builder, files: list[Path], out: Path) -> list[Exported]:
     """
     _require_ours(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    draft = _beside(out)
     try:
-        # mkdtemp is private to its maker; a preview is meant to be handed on.
+        draft.mkdir()
+        # A preview is meant to be handed on, whatever the umask.
         draft.chmod(0o755)
         written = _write_all(builder, files, draft)
         _replace(draft, out)
@@ -103,11 +104,20 @@ def _replace(draft: Path, out: Path) -> None:
     if not out.exists():
         draft.rename(out)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
-    # A rename onto an empty folder replaces it (POSIX rename).
-    os.replace(out, old)  # noqa: PTH105 - Path.replace says the same, less plainly for folders
-    draft.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+    old = _beside(out)
+    # Between the two there is no preview.
+    with uninterrupted():
+        out.rename(old)
+        try:
+            draft.rename(out)
+        except OSError:
+            old.rename(out)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(out: Path) -> Path:
+    return out.with_name(f".{out.name}-{secrets.token_hex(6)}")
 
 
 def _write_all(builder: Builder, files: list[Path], root: Path) -> list[Exported]:

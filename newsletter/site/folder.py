@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from newsletter.errors import UsageError
+from newsletter.interrupts import uninterrupted
 
 # Tells our folder from anybody else's.
 MARK = ".newsletter-site"
@@ -157,14 +158,16 @@ class NewFolder:
             return
         old = self._out.with_name(f".{self._out.name}.old")
         shutil.rmtree(old, ignore_errors=True)
-        if not _exchange(self._new, self._out):
-            self._out.rename(old)
-            try:
-                self._new.rename(self._out)
-            except OSError:
-                old.rename(self._out)
-                raise
-            old.rename(self._new)
+        # Between the two renames there is no site.
+        with uninterrupted():
+            if not _exchange(self._new, self._out):
+                self._out.rename(old)
+                try:
+                    self._new.rename(self._out)
+                except OSError:
+                    old.rename(self._out)
+                    raise
+                old.rename(self._new)
         if not self._is_spare:
             self._new.rename(old)
             shutil.rmtree(old)

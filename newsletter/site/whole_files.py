@@ -8,6 +8,7 @@ from pathlib import Path
 
 from newsletter.content.whole_files import write_aside
 from newsletter.errors import NewsletterError
+from newsletter.interrupts import uninterrupted
 
 
 def write_whole(files: Mapping[Path, str]) -> None:
@@ -26,8 +27,9 @@ def write_whole(files: Mapping[Path, str]) -> None:
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             drafts.append(write_aside(path, text.encode()))
-        for draft, path in drafts:
-            draft.replace(path)
+        with uninterrupted():
+            for draft, path in drafts:
+                draft.replace(path)
     except OSError as error:
         in_the_way = next((above for above in path.parents if above.is_file()), None)
         why = f"{in_the_way} is a file" if in_the_way else error.strerror or error
