@@ -99,7 +99,7 @@ def servers() -> Iterator[dict[str, int]]:
         finally:
             for process in started:
                 process.terminate()
-                process.wait(10)
+                process.wait(60)
 
 
 def on_this_machine(command: str, ports: dict[str, int]) -> str:

@@ -81,7 +81,7 @@ class Page(BaseHTTPRequestHandler):
                 body = b"x" * int(rest.partition("/")[0])
             case "slow":
                 self.wfile.write(b"HTTP/1.1 200 OK\r\n")
-                for _ in range(40):
+                for _ in range(1200):
                     time.sleep(0.05)
                     self.wfile.write(b"X")
                     self.wfile.flush()
@@ -115,7 +115,7 @@ def reach(_: Address) -> bool:
 
 
 def ask(url: str, picture: bool = False) -> Answer:
-    return fetch(url, picture=picture, may_reach=reach, seconds=1)
+    return fetch(url, picture=picture, may_reach=reach, seconds=60)
 
 
 def test_a_page_is_asked_for_by_head_with_an_honest_name_and_only_once(site: Site) -> None:
@@ -154,7 +154,7 @@ def test_a_picture_is_weighed_by_what_the_server_says_or_else_by_its_bytes(site:
 def test_a_server_that_sends_a_letter_now_and_then_is_slow(site: Site) -> None:
     started = time.monotonic()
     assert fetch(f"{site.url}/slow", may_reach=reach, seconds=0.4).failure is Failure.SLOW
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 30, "its last letter comes after a minute"
 
 
 def test_what_is_no_server_and_what_is_no_address_are_told_apart() -> None:
@@ -213,7 +213,7 @@ def test_a_certificate_is_judged_by_the_name_in_the_link(
     ],
 )
 def test_nothing_inside_a_network_is_asked(host: str) -> None:
-    assert fetch(f"http://{host}/", seconds=1).failure is Failure.PRIVATE
+    assert fetch(f"http://{host}/", seconds=60).failure is Failure.PRIVATE
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_redirection_into_a_network_is_not_followed(site: Site) -> None:
         return str(address) == "127.0.0.1"
 
     moved = f"{site.url}/moved/302/http://127.0.0.2:{site.server_address[1]}/secret"
-    assert fetch(moved, may_reach=only_the_site, seconds=1).failure is Failure.PRIVATE
+    assert fetch(moved, may_reach=only_the_site, seconds=60).failure is Failure.PRIVATE
     assert [path for _, path, _ in site.asked] == [moved.removeprefix(site.url)]
     assert ask(f"{site.url}/moved/302/file:///etc/passwd").failure is Failure.NO_ADDRESS
 
@@ -247,7 +247,7 @@ def test_the_connection_goes_to_the_address_that_was_judged(site: Site) -> None:
 
     url = f"http://rebinding.example:{port}/head/405"
     # The second connection asks the resolver again, and is judged again.
-    assert fetch(url, may_reach=may_reach, resolve=rebinding, seconds=1).failure is Failure.PRIVATE
+    assert fetch(url, may_reach=may_reach, resolve=rebinding, seconds=60).failure is Failure.PRIVATE
     assert judged == ["127.0.0.1", "10.0.0.1"]
     assert len(site.asked) == 1
 
@@ -256,7 +256,7 @@ def test_a_host_with_one_private_address_is_refused_whichever_comes_first() -> N
     def both(_host: str, _port: int) -> list[Address]:
         return [ip_address("93.184.216.34"), ip_address("10.0.0.1")]
 
-    assert fetch("http://both.example/", resolve=both, seconds=1).failure is Failure.PRIVATE
+    assert fetch("http://both.example/", resolve=both, seconds=60).failure is Failure.PRIVATE
 
 
 def test_addresses_are_asked_once_each_and_a_host_is_not_hurried(site: Site) -> None:
@@ -360,7 +360,7 @@ def test_without_a_network_there_is_one_finding(
         raise NoHostError(host, for_now=for_now)
 
     def unresolved(url: str, _picture: bool) -> Answer:
-        return fetch(url, resolve=nowhere, seconds=1)
+        return fetch(url, resolve=nowhere, seconds=60)
 
     path = tmp_path / "001-a.md"
     links = [f"[{n}](https://host{n}.dev/)" for n in range(hosts)]
@@ -395,7 +395,7 @@ def test_ctrl_c_ends_a_check_whose_server_never_answers() -> None:
         assert asking.stdout.readline() == "asking\n"
         time.sleep(0.1)
         asking.send_signal(signal.SIGINT)
-        _, said = asking.communicate(timeout=10)
+        _, said = asking.communicate(timeout=50)
     assert said.endswith("KeyboardInterrupt\n")
 
 
@@ -403,7 +403,7 @@ def test_an_interrupt_is_not_kept_waiting() -> None:
     release = threading.Event()
 
     def hangs(_url: str, _picture: bool) -> Answer:
-        release.wait(5)
+        release.wait(60)
         return Answer(200)
 
     def one_hangs(url: str, picture: bool) -> Answer:
@@ -413,6 +413,6 @@ def test_an_interrupt_is_not_kept_waiting() -> None:
     assert next(answers) == ("http://quick.test/", Answer(200))
     started = time.monotonic()
     answers.close()  # what an interrupt does to a generator
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 30
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == "link check")
     release.set()

@@ -277,7 +277,7 @@ def test_within_the_hold_it_is_taken_back_as_if_nothing_had_been(home: Home, how
             assert home.json("cancel", "1", "--yes")["state"] == "cancelled"
         else:
             process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == (1 if how == "cancel" else 130)
     assert "Taken back: nothing had left. newsletter send 1 begins anew." in err
     assert (json.loads(out)["state"], json.loads(out)["accepted"]) == ("cancelled", 0)
@@ -311,7 +311,7 @@ def test_two_workers_send_it_once_at_its_hour_and_leave_when_told(home: Home) ->
             time.sleep(0.1)
         for worker in workers:
             worker.send_signal(signal.SIGTERM)
-        said = "".join(worker.communicate(timeout=30)[0] for worker in workers)
+        said = "".join(worker.communicate(timeout=120)[0] for worker in workers)
     assert [worker.returncode for worker in workers] == [0, 0]
     assert said.count("sending to 12 people through outbox") == 1
     assert said.count("sent: 12 accepted") == 1
@@ -329,7 +329,7 @@ def test_what_a_worker_leaves_behind_the_next_goes_on_with(home: Home, way: sign
             while not server.ledger.entries and worker.poll() is None:
                 time.sleep(0.01)
             worker.send_signal(way)
-            out, err = worker.communicate(timeout=30)
+            out, err = worker.communicate(timeout=120)
         assert worker.returncode == (0 if way is signal.SIGTERM else -way)
         left = sum(server.ledger.recipients.values())
         assert 0 < left < PEOPLE, (out, err)

@@ -46,7 +46,7 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=60).map("".join))
 
 
-@settings(max_examples=200, deadline=2_000)
+@settings(max_examples=200)
 @given(TEXTS)
 def test_any_text_gives_a_guide_or_errors_that_have_a_place(text: str) -> None:
     guide, found = check_guide_text(text, "any.md", today=dt.date(2026, 1, 6))
@@ -62,7 +62,7 @@ def test_any_text_gives_a_guide_or_errors_that_have_a_place(text: str) -> None:
             assert 0 <= diagnostic.fix.start <= diagnostic.fix.end <= len(text)
 
 
-@settings(max_examples=200, deadline=2_000)
+@settings(max_examples=200)
 @given(body=TEXTS)
 def test_any_body_under_a_good_front_matter_is_a_guide_without_gaps_or_errors(body: str) -> None:
     guide, found = check_guide_text(FRONT + body, "any.md")
@@ -75,7 +75,7 @@ def test_any_body_under_a_good_front_matter_is_a_guide_without_gaps_or_errors(bo
     assert all(question.answer for question in guide.faq.questions)
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(st.binary(max_size=400), st.integers(0, len(GOOD)))
 def test_any_bytes_in_a_file_anywhere(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, position: int
@@ -90,7 +90,7 @@ def test_any_bytes_in_a_file_anywhere(
     assert read_guide(path).guide is not None or check_files([path])
 
 
-@settings(max_examples=100, deadline=2_000)
+@settings(max_examples=100)
 @given(st.lists(PIECES, max_size=30).map("".join))
 def test_mending_a_guide_comes_to_an_end(text: str) -> None:
     fixed, made = fix_text(FRONT + text, lambda current: check_guide_text(current, "x.md")[1])

@@ -37,7 +37,7 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=60).map("".join))
 
 
-@settings(max_examples=400, deadline=2_000)
+@settings(max_examples=400)
 @given(TEXTS)
 def test_any_text_gives_an_issue_or_errors_that_have_a_place(text: str) -> None:
     issue, found = check_text(text, "001-any.md")
@@ -57,7 +57,7 @@ def test_any_text_gives_an_issue_or_errors_that_have_a_place(text: str) -> None:
             assert 0 <= diagnostic.fix.start <= diagnostic.fix.end <= len(text)
 
 
-@settings(max_examples=200, deadline=2_000)
+@settings(max_examples=200)
 @given(body=TEXTS)
 def test_any_body_under_a_good_front_matter(body: str) -> None:
     front = GOOD[: GOOD.index("---\n", 4) + 4]
@@ -65,7 +65,7 @@ def test_any_body_under_a_good_front_matter(body: str) -> None:
     assert issue is not None or any(d.severity == "error" for d in found)
 
 
-@settings(max_examples=150, deadline=2_000)
+@settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_any_bytes_in_a_file(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.md"

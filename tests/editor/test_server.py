@@ -109,7 +109,7 @@ class Editor:
         """Say goodbye; what the server leaves with."""
         self.ask("shutdown", None)
         self.tell("exit", None)
-        code = self.process.wait(timeout=20)
+        code = self.process.wait(timeout=60)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             assert stream is not None
             stream.close()
@@ -270,5 +270,5 @@ def test_it_ends_when_the_editor_does(editor: Editor) -> None:
 def test_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     other = Editor(tmp_path)
     other.process.send_signal(signal.SIGINT)
-    assert other.process.wait(timeout=10) == -signal.SIGINT
+    assert other.process.wait(timeout=60) == -signal.SIGINT
     other.process.communicate()

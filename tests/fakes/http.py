@@ -88,6 +88,7 @@ class FakeHttp:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._window: list[float] = []
+        self._closing = threading.Event()
         self._taken = 0
         fake = self
 
@@ -166,17 +167,18 @@ class FakeHttp:
         self._thread.join()
 
     def close(self) -> None:
-        """Stop."""
+        """Stop; who is kept waiting is let go."""
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(60)
 
     def respond(self, call: Call) -> Answer:
         """The answer, after the limits that come before any provider's own logic."""
         if self.rate and call.method == "POST" and (wait := self._too_soon()):
             return self.too_many(wait)
         if self.latency:
-            time.sleep(self.latency)
+            self._closing.wait(self.latency)
         return self.answer(call)
 
     def _too_soon(self) -> float:
@@ -266,10 +268,10 @@ class _Handler(BaseHTTPRequestHandler):
             case "reset" | "accept-reset":
                 self._reset()
             case "hang" | "accept-hang":
-                time.sleep(fault.seconds)
+                fake._closing.wait(fault.seconds)
                 self._drop()
             case "slow":
-                time.sleep(fault.seconds)
+                fake._closing.wait(fault.seconds)
                 self._write(fake.respond(call))
             case "malformed":
                 self._write(Answer(answer.status, answer.data[: max(1, len(answer.data) // 2)]))

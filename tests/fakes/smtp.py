@@ -15,7 +15,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +81,7 @@ class FakeSmtp:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         self.port = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
+        self._closing = threading.Event()
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
         if self.certificate is not None:
@@ -103,12 +103,13 @@ class FakeSmtp:
         self._acceptor.join()
 
     def close(self) -> None:
-        """Stop listening and drop every connection."""
+        """Stop listening and drop every connection; who is kept waiting is let go."""
+        self._closing.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.drop_connections()
-        self._acceptor.join(5)
+        self._acceptor.join(60)
 
     def drop_connections(self) -> None:
         """Cut every open connection, as an idle timeout or a restart does."""
@@ -323,10 +324,10 @@ class _Conversation:
                 self._flush()
                 raise _Dropped
             case "hang" | "accept-hang":
-                time.sleep(fault.seconds)
+                self._server._closing.wait(fault.seconds)
                 raise _Dropped
             case "slow":
-                time.sleep(fault.seconds)
+                self._server._closing.wait(fault.seconds)
                 return False
             case answer:
                 self._reply(answer)
@@ -345,7 +346,7 @@ class _Conversation:
     def _flush(self) -> None:
         if self._replies:
             if self._server.latency:
-                time.sleep(self._server.latency)
+                self._server._closing.wait(self._server.latency)
             self._server.round_trips += 1
             self.stream.sendall(b"".join(self._replies))
             self._replies.clear()

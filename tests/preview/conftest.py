@@ -99,7 +99,7 @@ class Running:
         self.server = PreviewServer(self.studio, Watcher(workspace.home, [], self.studio.changed))
         self._thread = threading.Thread(target=self.server.run)
         self._thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while not self.server.started:
             assert time.monotonic() < deadline, "the preview didn't start"
             time.sleep(0.01)
@@ -111,13 +111,11 @@ class Running:
     def issue(self, name: str = "001-first.md") -> Path:
         return self.home / "issues" / name
 
-    def stop(self) -> float:
-        """Seconds it took to end."""
-        started = time.monotonic()
+    def stop(self) -> None:
+        """End it; that it doesn't end fails the test."""
         self.server.stop()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=90)
         assert not self._thread.is_alive()
-        return time.monotonic() - started
 
 
 class Processes:

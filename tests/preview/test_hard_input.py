@@ -16,6 +16,7 @@ from newsletter.preview.picture import Broken, Picture
 from newsletter.preview.process import RenderProcess
 from newsletter.preview.studio import Studio, Viewer
 from newsletter.preview.variants import Client, Variant
+from tests.waiting import wait_for
 
 NAME = "issues/001-first.md"
 
@@ -228,15 +229,8 @@ def test_a_folder_that_is_removed_and_made_again_is_seen_again(
 ) -> None:
     aside = tmp_path / "aside"
     preview.home.rename(aside)
-    _until(lambda: preview.studio.keys() == [])
+    wait_for(lambda: preview.studio.keys() == [])
     shutil.copytree(aside, preview.home)
-    _until(lambda: preview.studio.keys() == ["002-second", "001-first"])
+    wait_for(lambda: preview.studio.keys() == ["002-second", "001-first"])
     preview.issue("003-third.md").write_text(issue_text(3, "A third issue"))
-    _until(lambda: bool(preview.studio.path_of("003-third")))
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: bool(preview.studio.path_of("003-third")))

@@ -96,7 +96,7 @@ def call(provider: HttpProvider, batch: Batch) -> BatchResult:
             request.url,
             headers=dict(request.headers),
             content=b"".join(request.body),
-            timeout=5,
+            timeout=60,
             trust_env=False,
         )
     except httpx.TransportError as error:

@@ -33,7 +33,7 @@ def test_a_fake_runs_as_a_program_and_its_ledger_outlives_it(program: str, tmp_p
         cwd=tmp_path,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not port_file.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
         port = int(port_file.read_text())
@@ -53,6 +53,6 @@ def test_a_fake_runs_as_a_program_and_its_ledger_outlives_it(program: str, tmp_p
         process.send_signal(signal.SIGKILL)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert [e["recipient"] for e in read_ledger(ledger)] == expected
     assert sum(o.kind is OutcomeKind.ACCEPTED for o in result.outcomes) == len(expected)

@@ -56,7 +56,7 @@ def test_the_ledger_agrees_with_every_outcome(
     )
     provider = SmtpProvider(
         ProviderOptions(name="smtp", host="127.0.0.1", port=server.port),
-        timeouts=Timeouts(connect=2, reply=0.5, data_end=0.5),
+        timeouts=Timeouts(connect=60, reply=60, data_end=60),
     )
     with server:
         session = provider.session()

@@ -20,12 +20,12 @@ from tests.fakes.smtp import FakeSmtp, make_certificate
 from tests.providers.conftest import make_batch
 
 Start = Callable[..., FakeSmtp]
-QUICK = Timeouts(connect=2, reply=2, data_end=2)
+PATIENT = Timeouts(connect=60, reply=60, data_end=60)
 
 
 def send(server: FakeSmtp, count: int = 3, host: str = "127.0.0.1", **settings: Any) -> BatchResult:
     options = ProviderOptions(name="smtp", host=host, port=server.port, **settings)
-    session = SmtpProvider(options, timeouts=QUICK).session()
+    session = SmtpProvider(options, timeouts=PATIENT).session()
     try:
         return session.send(make_batch(count))
     finally:
@@ -70,7 +70,7 @@ class TestTls:
         server = fake_smtp(certificate=certificate)
         batch = Batch("k", [make_message(n, body=b"0123456789abcdef\r\n" * 20_000 * n) for n in (1, 2)])
         options = ProviderOptions(name="smtp", host="localhost", port=server.port, starttls=True)
-        session = SmtpProvider(options, timeouts=QUICK).session()
+        session = SmtpProvider(options, timeouts=PATIENT).session()
         assert delivered(session.send(batch))
         session.close()
         assert [m.data for m in server.messages] == [m.mime for m in batch.messages]

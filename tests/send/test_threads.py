@@ -13,6 +13,7 @@ from newsletter.providers.base import Batch, BatchResult, Capabilities, ContentF
 from newsletter.send.transport import HttpSession
 from newsletter.send.workbench import Workbench
 from tests.fakes.http import Answer, Call, FakeHttp
+from tests.waiting import wait_for
 
 
 def test_one_builds_at_a_time_and_a_writer_comes_before_builders_that_waited_longer() -> None:
@@ -22,7 +23,7 @@ def test_one_builds_at_a_time_and_a_writer_comes_before_builders_that_waited_lon
     def first() -> None:
         with bench.building():
             begun.set()
-            let_go.wait(5)
+            let_go.wait(60)
             order.append("first")
 
     def later() -> None:
@@ -37,18 +38,18 @@ def test_one_builds_at_a_time_and_a_writer_comes_before_builders_that_waited_lon
 
     threads = [threading.Thread(target=first)]
     threads[0].start()
-    begun.wait(5)
+    begun.wait(60)
     threads += [threading.Thread(target=later) for _ in range(3)]
     for thread in threads[1:]:
         thread.start()
         thread.join(0.02)
     threads.append(threading.Thread(target=writer))
     threads[-1].start()
-    threads[-1].join(0.02)
+    wait_for(lambda: bench._wanted)
     assert order == []
     let_go.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert order == ["first", "writer", "later", "later", "later"]
 
 
@@ -64,7 +65,7 @@ def test_a_builder_that_fails_leaves_the_bench_to_the_others() -> None:
 
     thread = threading.Thread(target=next_one, daemon=True)
     thread.start()
-    thread.join(5)
+    thread.join(60)
     assert passed
 
 

@@ -128,10 +128,10 @@ def test_a_compressed_answer_nobody_asked_for_is_not_unpacked(
 
 
 def test_silence_is_waited_for_only_so_long(chat: FakeChat) -> None:
-    chat.faults.add(Fault("POST", "hang", seconds=1.0))
+    chat.faults.add(Fault("POST", "hang", seconds=60))
     started = time.monotonic()
     assert "no answer within 0 seconds" in refusal(chat, patience=0.2).message
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 30
 
 
 def test_an_answer_that_drips_is_waited_for_no_longer(chat: FakeChat) -> None:
@@ -154,7 +154,7 @@ def test_an_answer_that_drips_is_waited_for_no_longer(chat: FakeChat) -> None:
         port = server.getsockname()[1]
         error = refusal(chat, base_url=f"http://127.0.0.1:{port}", patience=0.4)
         assert "no answer within" in error.message
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
 
 

@@ -114,15 +114,15 @@ def test_serving_shows_the_site_and_its_own_404(home: Path, root: str) -> None:
             address = line.split()[5].rstrip(";")
             assert address.startswith("http://127.0.0.1:"), line
             for page in ("first/", "first"):  # the second leads to the first
-                with urllib.request.urlopen(f"{address}{page}", timeout=20) as answer:
+                with urllib.request.urlopen(f"{address}{page}", timeout=60) as answer:
                     assert answer.url == f"{address}first/"
                     assert "The first" in answer.read().decode()
             with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(f"{address}nothing/", timeout=20)
+                urllib.request.urlopen(f"{address}nothing/", timeout=60)
             with (home / "newsletter.toml").open("a") as settings:
                 settings.write('\n[site]\nlicence = "CC0"\n')
-            deadline = time.monotonic() + 20
-            while "CC0" not in urllib.request.urlopen(address, timeout=20).read().decode():
+            deadline = time.monotonic() + 90
+            while "CC0" not in urllib.request.urlopen(address, timeout=60).read().decode():
                 assert time.monotonic() < deadline, "settings that were saved are not shown"
                 time.sleep(0.1)
         finally:

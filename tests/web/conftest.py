@@ -53,18 +53,18 @@ class Running:
         self._server = make_server(make_app(self.service))
         self._thread = threading.Thread(target=self._server.run, args=([self._listening],))
         self._thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not self._server.started:
             assert self._thread.is_alive(), "the service didn't start"
             assert time.monotonic() < deadline, "the service didn't start in time"
             time.sleep(0.005)
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=90)
 
     def stop(self) -> None:
         """End it, the store closed; a second time does nothing."""
         self.client.close()
         self._server.should_exit = True
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=90)
         assert not self._thread.is_alive()
         self._listening.close()
 

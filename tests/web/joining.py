@@ -5,20 +5,16 @@ from __future__ import annotations
 import email
 import email.policy
 import re
-import time
-from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
-from typing import TypeVar
 
 from newsletter.clock import Clock
 from newsletter.store import outgoing
 from newsletter.store.outgoing import MailState
 from newsletter.store.sqlite import SqliteDatabase
 from tests.fakes.smtp import FakeSmtp
+from tests.waiting import wait_for
 from tests.web.conftest import Running, make_home
-
-_T = TypeVar("_T")
 
 
 def smtp_settings(server: FakeSmtp) -> str:
@@ -41,15 +37,6 @@ def smtp_home(folder: Path, server: FakeSmtp, web: str = "", port: int = 0, welc
             "utf-8",
         )
     return home
-
-
-def wait_for(found: Callable[[], _T], seconds: float = 90) -> _T:
-    """What `found` says once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < deadline, "it didn't come in time"
-        time.sleep(0.01)
-    return result
 
 
 def settled(running: Running) -> bool:

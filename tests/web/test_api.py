@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from newsletter.store import api_keys
 from newsletter.store.api_keys import Scope
 from newsletter.web.api.access import Pace
 from newsletter.web.app import make_app
+from tests.waiting import wait_for
 from tests.web.conftest import Running, make_home
 
 ALL = frozenset(Scope)
@@ -42,13 +42,6 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 def post(site: Running, path: str, body: Any, headers: dict[str, str]) -> httpx.Response:
     return site.client.post(f"/api/subscribers{path}", json=body, headers=headers)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_asking_somebody_to_join_mails_them_and_puts_them_on_no_list(site: Running) -> None:

@@ -168,7 +168,7 @@ def test_what_was_compressed_beforehand_is_sent_to_who_understands_it(shown: Run
 def test_nothing_outside_the_site_is_ever_sent(fixed: Running, path: str) -> None:
     # Sent by hand: a client tidies such paths up.
     host, port = fixed.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode("latin-1"))
         answer = b""
         while chunk := connection.recv(65536):

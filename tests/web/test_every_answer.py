@@ -86,7 +86,7 @@ def test_the_style_sheet_is_kept_for_a_year_under_a_name_of_its_content(standing
 def test_a_body_too_long_is_refused_before_it_ends(standing: Running, framing: str) -> None:
     reader = standing.add("long@example.com")
     host, port = standing.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(
             f"POST {standing.leave_path(reader)} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode()
         )
@@ -101,7 +101,7 @@ def test_a_body_too_long_is_refused_before_it_ends(standing: Running, framing: s
 @pytest.mark.parametrize("length", ["-1", "1e3", "9" * 400])
 def test_a_length_that_is_none_is_refused(standing: Running, length: str) -> None:
     host, port = standing.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(
             f"POST /left/undo HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
         )

@@ -59,7 +59,7 @@ def opened(browser: Browser, site: Running, *, width: int = 768, scripts: bool =
 
 def mailed_link(site: Running, after: float) -> str:
     """The path of the preferences link that was mailed last."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         for path in site.workspace.outbox.rglob("*.eml"):
             if path.stat().st_mtime >= after:

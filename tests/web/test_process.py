@@ -23,8 +23,8 @@ from newsletter.app import open_workspace
 from newsletter.audience.tokens import TokenSigner
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.store import subscribers as people
+from tests.waiting import wait_for
 from tests.web.conftest import ROOT, SECRET
-from tests.web.joining import wait_for
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 READERS = 3_000
@@ -48,7 +48,7 @@ class Process:
         deadline = time.monotonic() + 90
         while True:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/healthz", timeout=5).status_code == 200:
+                if httpx.get(f"{self.url}/healthz", timeout=60).status_code == 200:
                     return
             assert self.running.poll() is None, self.said()
             assert time.monotonic() < deadline, "it doesn't answer"
@@ -110,7 +110,7 @@ def storm(
     signer = TokenSigner(SECRET.encode())
 
     def unsubscribe(share: list[int]) -> None:
-        with httpx.Client(base_url=url, timeout=20) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             for reader in share:
                 if ending.is_set():
                     return
@@ -139,10 +139,7 @@ def test_killed_in_a_storm_every_answered_unsubscribe_is_kept(
     answered: list[int] = []
     ending = threading.Event()
     threads = storm(process.url, readers, answered, ending)
-    deadline = time.monotonic() + 60
-    while len(answered) < 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    wait_for(lambda: len(answered) >= 200)
     time.sleep(random.uniform(0, 0.05))
     process.kill_all()
     ending.set()
@@ -163,10 +160,7 @@ def test_killed_while_the_store_is_held_what_was_spooled_is_kept(
     with contextlib.closing(holder):
         holder.execute("BEGIN IMMEDIATE")
         threads = storm(process.url, readers[:64], answered, threading.Event())
-        deadline = time.monotonic() + 60
-        while len(answered) < 16:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
+        wait_for(lambda: len(answered) >= 16)
         process.kill_all()
         for thread in threads:
             thread.join(timeout=60)
@@ -185,7 +179,7 @@ def test_told_to_end_it_finishes_what_was_begun(
     process = launch(*options)
     token = TokenSigner(SECRET.encode()).unsubscribe(readers[0])
     body = b"List-Unsubscribe=One-Click"
-    with socket.create_connection(("127.0.0.1", process.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", process.port), timeout=60) as connection:
         head = f"POST /u/{token} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
         connection.sendall(head.encode())
         # It has read the head and waits for the rest (RFC 9110 §10.1.1).
@@ -194,7 +188,7 @@ def test_told_to_end_it_finishes_what_was_begun(
         connection.sendall(body[:5])
         time.sleep(0.2)
         connection.sendall(body[5:])
-        readable, _, _ = select.select([connection], [], [], 20)
+        readable, _, _ = select.select([connection], [], [], 60)
         assert readable
         assert connection.recv(4096).startswith(b"HTTP/1.1 200")
     assert process.ended() == 0
@@ -228,12 +222,9 @@ def test_a_worker_that_dies_is_replaced(launch: Callable[..., Process], readers:
     time.sleep(2.1)  # one that dies sooner is taken for one that can't start
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while len(children() - {victim}) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: len(children() - {victim}) >= 2)
     token = TokenSigner(SECRET.encode()).unsubscribe(readers[0])
-    assert httpx.post(f"{process.url}/u/{token}", data=ONE_CLICK, timeout=20).status_code == 200
+    assert httpx.post(f"{process.url}/u/{token}", data=ONE_CLICK, timeout=60).status_code == 200
     for _ in range(20):
         assert httpx.get(f"{process.url}/join", timeout=30).status_code == 200
     # Whoever answers, and though one of them is dead.
@@ -250,7 +241,7 @@ def test_workers_end_with_the_process_that_made_them(launch: Callable[..., Proce
     deadline = time.monotonic() + 60
     while True:
         try:
-            socket.create_connection(("127.0.0.1", process.port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", process.port), timeout=60).close()
         except ConnectionRefusedError:
             return
         assert time.monotonic() < deadline, "somebody still listens"

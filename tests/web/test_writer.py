@@ -64,9 +64,9 @@ def test_one_mistake_undoes_its_own_work_alone(database: SqliteDatabase) -> None
 
     first, wrong, last = writer.submit(keep("first")), writer.submit(mistaken), writer.submit(keep("last"))
     go.set()
-    assert (first.result(20), last.result(20)) == ("first", "last")
+    assert (first.result(60), last.result(60)) == ("first", "last")
     with pytest.raises(RuntimeError, match="a mistake"):
-        wrong.result(20)
+        wrong.result(60)
     writer.close()
     assert kept(database) == {"first", "last"}
 
@@ -80,7 +80,7 @@ def test_all_who_wait_share_one_commit(database: SqliteDatabase) -> None:
         lambda sql: began.append(sql) if sql.startswith("BEGIN") else None
     )
     go.set()
-    assert [future.result(20) for future in futures] == [str(number) for number in range(50)]
+    assert [future.result(60) for future in futures] == [str(number) for number in range(50)]
     writer.close()
     assert len(began) == 1
 
@@ -194,4 +194,4 @@ def test_whoever_hands_over_while_it_ends_is_not_left_waiting(
     assert looking.wait(20)
     writer.close()
     late.join()
-    assert found.get(timeout=20).result(5) == "late"
+    assert found.get(timeout=60).result(60) == "late"

@@ -28,7 +28,7 @@ def serve(server: FakeDns) -> Serve:
         server.zone = zone
         server.asked.clear()
         server.small = 1232
-        return DnsResolver(5, "127.0.0.1", server.port)
+        return DnsResolver(60, "127.0.0.1", server.port)
 
     return replace
 

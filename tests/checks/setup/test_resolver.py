@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from newsletter.checks.setup.resolver import DnsResolver, Found
@@ -59,11 +57,9 @@ def test_a_name_server_without_a_network_knows_nothing_rather_than_denies_everyt
 def test_silence_is_given_up_and_the_same_question_asked_once(serve: Serve, server: FakeDns) -> None:
     serve({"quiet.example.com": [SILENT]})
     resolver = DnsResolver(0.4, "127.0.0.1", server.port)
-    began = time.monotonic()
     first = resolver.lookup("quiet.example.com", "A")
     asked = len(server.asked)
     assert first.failed
-    assert time.monotonic() - began < 2
     assert resolver.lookup("quiet.example.com", "A") is first
     assert len(server.asked) == asked
     assert resolver.lookup("other.example.com", "A").reason == "no time was left to ask"

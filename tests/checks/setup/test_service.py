@@ -57,7 +57,7 @@ class Front:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         status, headers, answer = self._interfere(request.command)
         if not status:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request(request.command, request.path, body, dict(request.headers))
             found = connection.getresponse()
             status, headers, answer = found.status, dict(found.getheaders()), found.read()

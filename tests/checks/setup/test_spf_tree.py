@@ -53,7 +53,7 @@ def test_checkdmarc_counts_and_refuses_the_same(
     tree = follow(serve({**A, "example.com": [("TXT", text)]}), "example.com")
     broken = bool(tree.problems) or tree.lookups > MOST_LOOKUPS or tree.voids > MOST_VOID_LOOKUPS
     try:
-        theirs = get_spf_record("example.com", resolver=checkdmarc_asks, timeout=2)
+        theirs = get_spf_record("example.com", resolver=checkdmarc_asks, timeout=60)
     except (SPFTooManyDNSLookups, SPFTooManyVoidDNSLookups):
         assert not tree.problems
         assert tree.lookups > MOST_LOOKUPS or tree.voids > MOST_VOID_LOOKUPS
@@ -68,7 +68,7 @@ def test_checkdmarc_counts_and_refuses_the_same(
 def test_two_records_are_an_error_to_both(serve: Serve, checkdmarc_asks: dns.resolver.Resolver) -> None:
     resolver = serve({"example.com": [("TXT", "v=spf1 -all"), ("TXT", "v=spf1 mx -all")]})
     assert follow(resolver, "example.com").problems
-    theirs = check_spf("example.com", resolver=checkdmarc_asks, timeout=2)
+    theirs = check_spf("example.com", resolver=checkdmarc_asks, timeout=60)
     assert theirs["valid"] is False
 
 

@@ -68,7 +68,7 @@ def options_of(server: Mailbox, protocol: str, folder: Path) -> BoxOptions:
         USER,
         copies=folder / "copies",
         password=SecretStr(PASSWORD),
-        timeout=5,
+        timeout=60,
     )
 
 
