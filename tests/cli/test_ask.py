@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ QUESTION = "which value of k is customary in rank fusion"
 SETTINGS = """\
 name = "Notes"
 from = "notes@example.com"
+from tests.waiting import finish
 postal_address = "1 Example Street"
 base_url = "https://notes.example.com"
 """
@@ -249,9 +248,7 @@ def test_an_assistant_searches_gets_and_cites_over_mcp(home: Path) -> None:
                 "refused": [path.is_error, huge.is_error, draft.is_error],
             }
 
-    # A browser of another test may have left a loop running in this thread.
-    with ThreadPoolExecutor(1) as pool:
-        said = pool.submit(asyncio.run, talk()).result()
+    said = finish(talk())
     assert said["names"] == ["search", "get", "cite"]
     assert said["read_only"] == [True, True, True]
     assert "With the customary k = 60" in said["got"]["text"]

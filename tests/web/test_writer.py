@@ -20,6 +20,7 @@ from newsletter.store.base import Transaction
 from newsletter.store.sqlite import SqliteDatabase
 from newsletter.web import writer as writing
 from newsletter.web.writer import Writer
+from tests.waiting import finish
 
 
 @pytest.fixture
@@ -127,8 +128,8 @@ def test_whoever_gave_up_is_sure_that_nothing_was_written(database: SqliteDataba
         go.set()
         return await written
 
-    asyncio.run(impatient())
-    assert asyncio.run(patient()) == "waited for"
+    finish(impatient())
+    assert finish(patient()) == "waited for"
     writer.close()
     assert kept(database) == {"waited for"}
 
@@ -143,12 +144,12 @@ def test_what_was_begun_is_waited_for_however_long_it_takes(database: SqliteData
         return keep("slow")(tx)
 
     async def main() -> str:
-        written = asyncio.create_task(writer.write(slow, patience=0.5))
+        written = asyncio.create_task(writer.write(slow, patience=2))
         await asyncio.to_thread(begun.wait, 120)
-        asyncio.get_running_loop().call_later(0.7, go.set)
+        asyncio.get_running_loop().call_later(2.2, go.set)
         return await written
 
-    assert asyncio.run(main()) == "slow"
+    assert finish(main()) == "slow"
     writer.close()
     assert kept(database) == {"slow"}
 
