@@ -18,6 +18,7 @@ from newsletter.errors import UsageError
 from tests.cli.conftest import Run
 from tests.conftest import ROOT, missing
 from tests.fakes.chat import FakeChat
+from tests.waiting import finish
 
 KEY = "sk-very-secret"
 QUESTION = "which value of k is customary in rank fusion"
