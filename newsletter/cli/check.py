@@ -34,7 +34,9 @@ def check(
         metavar="PATH",
         help="Files or folders; the newsletter's issues and guides if none is named.",
     ),
-    format_: str = typer.Option("text", "--format", help="text, concise, json, sarif or github."),
+    format_: str = typer.Option(
+        "text", "--format", metavar="FORMAT", help="text, concise, json, sarif or github."
+    ),
     fix: bool = typer.Option(False, "--fix", help="First make the replacements that are safe to make."),
     render: bool = typer.Option(
         True,
@@ -188,7 +190,7 @@ def _refuse_unreadable(files: list[Path]) -> None:
 
 @app.command("schema")
 def schema(
-    kind: str = typer.Argument("issue", help="issue or guide."),
+    kind: str = typer.Argument("issue", metavar="KIND", help="issue or guide."),
 ) -> None:
     """Print the JSON Schema of an issue, its front matter and the sections this newsletter has, or of a guide.
 

@@ -19,17 +19,26 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 
 @app.command()
 def doctor(
-    domain: str = typer.Option("", "--domain", help="The sending domain; that of `from` unless given."),
+    domain: str = typer.Option(
+        "", "--domain", metavar="DOMAIN", help="The sending domain; that of `from` unless given."
+    ),
     selectors: list[str] = typer.Option(
-        [], "--selector", help="A DKIM selector to look up as well; may stand there several times."
+        [],
+        "--selector",
+        metavar="SELECTOR",
+        help="A DKIM selector to look up as well; may stand there several times.",
     ),
     only: str = typer.Option(
-        "", "--only", help="Of dns, provider, service and machine those named, commas between them."
+        "",
+        "--only",
+        metavar="PARTS",
+        help="Of dns, provider, service and machine those named, commas between them.",
     ),
     offline: bool = typer.Option(False, "--offline", help="Ask nothing that needs a network."),
     nameserver: str = typer.Option(
         "",
         "--nameserver",
+        metavar="ADDRESS",
         help="The address of a name server to ask instead of the system's, ADDRESS or ADDRESS:PORT.",
     ),
     timeout: float = typer.Option(
@@ -38,7 +47,7 @@ def doctor(
     verbose: bool = typer.Option(
         False, "--verbose", "-v", help="Say of each check what came back, passed or not."
     ),
-    format_: str = typer.Option("text", "--format", help="text, json or markdown."),
+    format_: str = typer.Option("text", "--format", metavar="FORMAT", help="text, json or markdown."),
 ) -> None:
     """Check what a send depends on, and say what to publish or mend: the DNS as Gmail, Yahoo and Microsoft read it,
     the provider's key, one-click unsubscribe from outside, the store, the disk and the clock.

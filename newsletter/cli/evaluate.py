@@ -40,14 +40,16 @@ def evaluate_(
     out: Path | None = typer.Option(
         None, "--out", metavar="FILE", help="With --questions: write them to a file, to be paraphrased."
     ),
-    at: str = typer.Option("1,3,5,10", "--k", help="How many of the first passages count."),
+    at: str = typer.Option(
+        "1,3,5,10", "--k", metavar="NUMBERS", help="How many of the first passages count."
+    ),
     drafts: bool = typer.Option(False, "--drafts", help="Search what isn't published as well."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Measure retrieval: recall among the first passages, and the rank of the first that answers.
 
     A line of the file is {"question": "…", "anchors": ["slug#concept"]}; without anchors nothing should answer it.
-    An anchor that no passage has is told, and leaves with 1.
+    An anchor that no passage has is named, and leaves with 1.
 
     Example: newsletter eval
     Example: newsletter eval --questions --out issues/eval.jsonl

@@ -35,7 +35,9 @@ _CHAPTERS = {
 
 @app.command("explain")
 def explain(
-    code: str = typer.Argument("", help="A code such as NL102; all of them are listed without one."),
+    code: str = typer.Argument(
+        "", metavar="CODE", help="A code such as NL102; all of them are listed without one."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
     as_markdown: bool = typer.Option(False, "--markdown", help="Print a page in Markdown."),
 ) -> None:

@@ -29,7 +29,9 @@ def questions(
     out: Path = typer.Option(
         ..., "--out", metavar="PATH", help="A file, or a folder for all forms; - for standard output."
     ),
-    format_: str = typer.Option("", "--format", help="json, csv or anki; by the file's ending unless given."),
+    format_: str = typer.Option(
+        "", "--format", metavar="FORMAT", help="json, csv or anki; by the file's ending unless given."
+    ),
     drafts: bool = DRAFTS,
     as_json: bool = typer.Option(False, "--json", help="Print what was written as JSON."),
 ) -> None:

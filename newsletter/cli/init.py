@@ -21,7 +21,7 @@ app = typer.Typer()
 @app.command()
 def init(
     directory: Path = typer.Argument(Path(), metavar="DIR", help="The newsletter's folder; made if missing."),
-    name: str = typer.Option("", "--name", help="The newsletter's name."),
+    name: str = typer.Option("", "--name", metavar="NAME", help="The newsletter's name."),
     sender: str = typer.Option("", "--from", metavar="ADDR", help='"Name <you@example.com>" or an address.'),
     postal_address: str = typer.Option(
         "", "--postal-address", metavar="TEXT", help="Printed in every issue."

@@ -100,9 +100,14 @@ def rotate(json_: bool = _JSON) -> None:
 
 @_api.command("create")
 def create(
-    name: str = typer.Option(..., "--name", help="What the key is for, such as the site's name."),
+    name: str = typer.Option(
+        ..., "--name", metavar="NAME", help="What the key is for, such as the site's name."
+    ),
     scope: str = typer.Option(
-        ..., "--scope", help="subscribers:read, subscribers:write, subscribers:import; commas between them."
+        ...,
+        "--scope",
+        metavar="SCOPES",
+        help="subscribers:read, subscribers:write, subscribers:import; commas between them.",
     ),
     json_: bool = _JSON,
 ) -> None:

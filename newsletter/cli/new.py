@@ -21,9 +21,14 @@ _DEFAULT_DAY = "tuesday"
 
 @app.command("new")
 def new(
-    title: str = typer.Argument(..., help="The title; that of an issue becomes the subject line."),
+    title: str = typer.Argument(
+        ..., metavar="TITLE", help="The title; that of an issue becomes the subject line."
+    ),
     date: str = typer.Option(
-        "", "--date", help="When it is sent, such as 2026-03-03; the next send day if not given."
+        "",
+        "--date",
+        metavar="DATE",
+        help="When it is sent, such as 2026-03-03; the next send day if not given.",
     ),
     guide: bool = typer.Option(False, "--guide", help='A guide instead, such as "RAG vs fine-tuning".'),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from newsletter.store.subscribers import SubscriberFilter
 
 JSON = typer.Option(False, "--json", help="Print JSON, for scripts.")
-STATUS = typer.Option("", "--status", help="pending, active, unsubscribed, bounced or complained.")
-TAG = typer.Option("", "--tag", help="Only people with this tag.")
+STATUS = typer.Option(
+    "", "--status", metavar="STATUS", help="pending, active, unsubscribed, bounced or complained."
+)
+TAG = typer.Option("", "--tag", metavar="TAG", help="Only people with this tag.")
 
 
 @contextmanager

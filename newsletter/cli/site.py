@@ -55,7 +55,7 @@ def build(
 def serve(
     out: Path | None = typer.Option(None, "--out", help="The folder; one below `.newsletter` unless given."),
     drafts: bool = typer.Option(False, "--drafts", help="Show issues that were not sent as well."),
-    host: str = typer.Option("127.0.0.1", "--host", help="The address to listen on."),
+    host: str = typer.Option("127.0.0.1", "--host", metavar="ADDRESS", help="The address to listen on."),
     port: int = typer.Option(8090, "--port", min=0, max=65535, help="The port to listen on; 0 for any."),
 ) -> None:
     """Build the site, show it, and build it again whenever something is saved.

@@ -32,8 +32,8 @@ _ON_A_TERMINAL = 100  # people `list` shows where nobody asked for more
 @app.command("add")
 def add(
     email: str = _ADDRESS,
-    name: str = typer.Option("", "--name", help="Their name, for `{{ subscriber.name }}`."),
-    tag: list[str] = typer.Option([], "--tag", help="A tag to give them; repeat for more."),
+    name: str = typer.Option("", "--name", metavar="NAME", help="Their name, for `{{ subscriber.name }}`."),
+    tag: list[str] = typer.Option([], "--tag", metavar="TAG", help="A tag to give them; repeat for more."),
     resubscribe: str = typer.Option(
         "",
         "--resubscribe",
@@ -62,7 +62,7 @@ def add(
 def list_(
     status: str = STATUS,
     tag: str = TAG,
-    search: str = typer.Option("", "--search", help="Part of the address or the name."),
+    search: str = typer.Option("", "--search", metavar="WORDS", help="Part of the address or the name."),
     limit: int = typer.Option(0, "--limit", min=0, help="At most so many; 0 for all."),
     json_: bool = JSON,
 ) -> None:
@@ -131,8 +131,10 @@ def show(email: str = _ADDRESS, json_: bool = JSON) -> None:
 @app.command("tag")
 def tag_(
     emails: list[str] = typer.Argument(..., metavar="ADDRESS...", help="People on the list."),
-    add_: list[str] = typer.Option([], "--add", help="A tag to give; repeat for more."),
-    remove: list[str] = typer.Option([], "--remove", help="A tag to take away; repeat for more."),
+    add_: list[str] = typer.Option([], "--add", metavar="TAG", help="A tag to give; repeat for more."),
+    remove: list[str] = typer.Option(
+        [], "--remove", metavar="TAG", help="A tag to take away; repeat for more."
+    ),
     json_: bool = JSON,
 ) -> None:
     """Give people tags, or take tags away.

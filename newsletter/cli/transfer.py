@@ -33,9 +33,13 @@ def import_(
     map_: list[str] = typer.Option(
         [], "--map", metavar="WHAT=COLUMN", help='Name a column: --map email="Your column".'
     ),
-    status: str = typer.Option("", "--status", help="Of rows that name none; active unless you say so."),
-    tag: list[str] = typer.Option([], "--tag", help="A tag for every row; repeat for more."),
-    consent: str = typer.Option("", "--consent", help="How these people agreed, for the consent record."),
+    status: str = typer.Option(
+        "", "--status", metavar="STATUS", help="Of rows that name none; active unless you say so."
+    ),
+    tag: list[str] = typer.Option([], "--tag", metavar="TAG", help="A tag for every row; repeat for more."),
+    consent: str = typer.Option(
+        "", "--consent", metavar="TEXT", help="How these people agreed, for the consent record."
+    ),
     raw: bool = typer.Option(False, "--raw", help="The file was exported with --raw."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Count, change nothing."),
     json_: bool = JSON,
@@ -69,7 +73,7 @@ def import_(
 
 def export(
     out: Path | None = typer.Option(None, "--out", help="The file to write; standard output if none."),
-    format_: str = typer.Option("csv", "--format", help="csv or jsonl."),
+    format_: str = typer.Option("csv", "--format", metavar="FORMAT", help="csv or jsonl."),
     status: str = STATUS,
     tag: str = TAG,
     raw: bool = typer.Option(

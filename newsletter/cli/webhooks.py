@@ -81,7 +81,7 @@ _SET_UP: Final = {
 
 @app.command()
 def url(
-    provider: str = typer.Argument("", help="Instead of the one in the settings."),
+    provider: str = typer.Argument("", metavar="PROVIDER", help="Instead of the one in the settings."),
     json_: bool = _JSON,
 ) -> None:
     """Print the address a provider is to report to, and what else to set up.
@@ -160,7 +160,7 @@ def status(json_: bool = _JSON) -> None:
 
 @app.command()
 def release(
-    provider: str = typer.Argument(..., help="Whose reports were held."),
+    provider: str = typer.Argument(..., metavar="PROVIDER", help="Whose reports were held."),
     yes: bool = typer.Option(False, "--yes", help="Don't ask."),
     json_: bool = _JSON,
 ) -> None:
@@ -173,7 +173,7 @@ def release(
 
 @app.command()
 def discard(
-    provider: str = typer.Argument(..., help="Whose reports were held."),
+    provider: str = typer.Argument(..., metavar="PROVIDER", help="Whose reports were held."),
     yes: bool = typer.Option(False, "--yes", help="Don't ask."),
     json_: bool = _JSON,
 ) -> None:
