@@ -25,7 +25,6 @@ QUESTION = "which value of k is customary in rank fusion"
 SETTINGS = """\
 name = "Notes"
 from = "notes@example.com"
-from tests.waiting import finish
 postal_address = "1 Example Street"
 base_url = "https://notes.example.com"
 """
