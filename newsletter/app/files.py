@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -102,10 +103,11 @@ class NewsletterFiles:
             OSError: the folder can't be read, which is not the same as an empty one.
         """
         try:
-            entries = list(self.issues_dir.iterdir())
+            names = os.listdir(self.issues_dir)  # noqa: PTH208 - names are sorted sooner than paths are made
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted(p for p in entries if p.suffix == ".md" and re.match(r"\d", p.name))
+        chosen = sorted(name for name in names if name.endswith(".md") and re.match(r"\d", name))
+        return [self.issues_dir / name for name in chosen]
 
     def find_issue(self, name: str) -> Path:
         """The file an author means by a path, a number (`2`, `002`) or a slug.

@@ -43,10 +43,11 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 def from_here(path: Path) -> Path:
     """`path` as seen from the current folder, where it is below it."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
+    # Asked of every issue: a comparison of words takes a third of what `relative_to` does.
+    here, text = os.path.join(os.getcwd(), ""), str(path)  # noqa: PTH109, PTH118 - as above
+    if f"{text}{os.sep}" == here:
+        return Path()
+    return Path(text.removeprefix(here)) if text.startswith(here) else path
 
 
 def print_error(message: str, hint: str) -> None:

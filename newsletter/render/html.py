@@ -15,7 +15,10 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from markdown import Markdown
 from markdown.extensions import Extension
+from markdown.extensions.fenced_code import FencedCodeExtension
 from markdown.extensions.footnotes import FootnoteExtension
+from markdown.extensions.sane_lists import SaneListExtension
+from markdown.extensions.tables import TableExtension
 from markdown.inlinepatterns import InlineProcessor, SimpleTagInlineProcessor
 from markdown.treeprocessors import Treeprocessor
 from markupsafe import escape
@@ -160,9 +163,10 @@ class MarkdownConverter:
         self._shape = _Shape()
         self._markdown = Markdown(
             extensions=[
-                "tables",
-                "fenced_code",
-                "sane_lists",
+                # Objects and not names, which are looked up among all packages that are installed.
+                TableExtension(),
+                FencedCodeExtension(),
+                SaneListExtension(),
                 FootnoteExtension(USE_DEFINITION_ORDER=False),
                 _Dialect(self._shape),
             ],
@@ -180,27 +184,27 @@ class MarkdownConverter:
         """
         fragment = Fragment(level=top - 1 if level is None else level)
         self._shape.begin(place, top, fragment)
-        quick = as_paragraphs(text, self._shape.lead)
-        if quick is not None:
-            fragment.html = quick
-            return fragment
-        unclosed = _unclosed(text)
-        if unclosed:
-            problem = Problem(
-                "NL411",
-                f"more than {_MOST_OPEN} brackets are open here at once",
-                "close them, or write `\\[` where none begins a link",
-            )
-            return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, unclosed)])
-        try:
-            html = self._parsed(text)
-        except RecursionError:
-            self._begin()  # its state was left in the middle
-            problem = Problem("NL411", "this is nested too deeply to be read", "nest lists and quotes less")
-            return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, _deepest(text))])
-        html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
-        if LANGUAGE in html:
-            html = _IN_A_LIST.sub(r'<pre><code class="language-\1">', html)
+        html = as_paragraphs(text, self._shape.lead)
+        if html is None:
+            unclosed = _unclosed(text)
+            if unclosed:
+                problem = Problem(
+                    "NL411",
+                    f"more than {_MOST_OPEN} brackets are open here at once",
+                    "close them, or write `\\[` where none begins a link",
+                )
+                return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, unclosed)])
+            try:
+                html = self._parsed(text)
+            except RecursionError:
+                self._begin()  # its state was left in the middle
+                problem = Problem(
+                    "NL411", "this is nested too deeply to be read", "nest lists and quotes less"
+                )
+                return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, _deepest(text))])
+            html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
+            if LANGUAGE in html:
+                html = _IN_A_LIST.sub(r'<pre><code class="language-\1">', html)
         if place.pictures.workshop is not None and any(mark in html for mark in _DIAGRAM_MARKS):
             html = _with_diagrams(html, place.pictures, fragment)
         fragment.html = html

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import sqlite3
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -194,4 +195,5 @@ def _key(inputs: SiteInputs) -> str:
         inputs.consent,
         inputs.workshop.signature if inputs.workshop else "",
     ]
-    return digest(__version__, *settings, *templates, *modules)
+    # What is kept is written in the form of this Python.
+    return digest(__version__, sys.implementation.cache_tag or "", *settings, *templates, *modules)

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import marshal
 import sqlite3
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from newsletter.errors import NewsletterError
-from newsletter.site.entry import Body, Entry, PictureFile, entry_from_json
+from newsletter.site.entry import Body, Entry, PictureFile, entry_from_plain
 
 if TYPE_CHECKING:
     from newsletter.site.compiled import CompiledTemplates
+
+
+class _Made(NamedTuple):
+    """What was made of a file: its time of the last change and size, and the rest."""
+
+    found: tuple[int, int]
+    entry: Entry
+    body: Body
+    code: dict[str, str]
 
 
 class Cache:
@@ -47,16 +57,17 @@ class Cache:
         self._db.executescript(
             "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;"
             "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT);"
-            "CREATE TABLE IF NOT EXISTS sources (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER, entry TEXT, "
-            "html TEXT, markdown TEXT) WITHOUT ROWID;"
-            "CREATE TABLE IF NOT EXISTS pages (out TEXT, path TEXT, key TEXT, changed INTEGER, size INTEGER, "
-            "PRIMARY KEY (out, path)) WITHOUT ROWID;"
+            # A thousand entries, or files, are one value: rows would take ten times as long to read.
+            "CREATE TABLE IF NOT EXISTS wholes (name TEXT PRIMARY KEY, value BLOB);"
+            "CREATE TABLE IF NOT EXISTS bodies (path TEXT PRIMARY KEY, html TEXT, markdown TEXT, "
+            "code BLOB) WITHOUT ROWID;"
             "CREATE TABLE IF NOT EXISTS templates (key TEXT PRIMARY KEY, code BLOB);"
         )
-        self._new: dict[str, tuple[tuple[int, int], Entry, Body]] = {}
+        self._new: dict[str, _Made] = {}
+        self._entries: dict[str, tuple[Any, ...]] = {}
         self._db.execute("BEGIN IMMEDIATE")
         if self.about("key") != key:
-            for table in ("about", "sources", "pages", "templates"):
+            for table in ("about", "wholes", "bodies", "templates"):
                 self._db.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
             self.set_about("key", key)
 
@@ -71,33 +82,34 @@ class Cache:
 
     def entries(self) -> dict[str, tuple[tuple[int, int], Entry]]:
         """All kept entries by path, with what their files were."""
-        rows = self._db.execute("SELECT path, changed, size, entry FROM sources")
-        return {path: ((changed, size), entry_from_json(entry)) for path, changed, size, entry in rows}
+        self._entries = self._whole("entries")
+        return {path: (found, entry_from_plain(entry)) for path, (found, entry) in self._entries.items()}
 
     def body(self, path: str) -> Body:
         """The body of a kept entry."""
         if path in self._new:
-            return self._new[path][2]
+            return self._new[path].body
         html, markdown = self._db.execute(
-            "SELECT html, markdown FROM sources WHERE path = ?", (path,)
+            "SELECT html, markdown FROM bodies WHERE path = ?", (path,)
         ).fetchone()
         return Body(html, markdown)
 
-    def keep(self, found: tuple[int, int], entry: Entry, body: Body) -> None:
-        """Keep what was made of a file."""
-        self._new[entry.path] = (found, entry, body)
+    def code(self, path: str) -> dict[str, str]:
+        """The code blocks of a file as they were coloured, by what they are made of."""
+        found = self._db.execute("SELECT code FROM bodies WHERE path = ?", (path,)).fetchone()
+        return dict(_loaded(found[0])) if found else {}
+
+    def keep(self, found: tuple[int, int], entry: Entry, body: Body, code: dict[str, str]) -> None:
+        """Keep what was made of a file, its code blocks as `code` gives them."""
+        self._new[entry.path] = _Made(found, entry, body, code)
 
     def pages(self, out: str) -> dict[str, tuple[str, int, int]]:
         """What was written below `out`: key, time of the last change and size, by path."""
-        rows = self._db.execute("SELECT path, key, changed, size FROM pages WHERE out = ?", (out,))
-        return {path: (key, changed, size) for path, key, changed, size in rows}
+        return self._whole(f"pages:{out}")
 
     def keep_pages(self, out: str, pages: Mapping[str, tuple[str, int, int]]) -> None:
         """Keep what is below `out` now."""
-        self._db.execute("DELETE FROM pages WHERE out = ?", (out,))
-        self._db.executemany(
-            "INSERT INTO pages VALUES (?, ?, ?, ?, ?)", ((out, path, *rest) for path, rest in pages.items())
-        )
+        self._keep_whole(f"pages:{out}", dict(pages))
 
     def compiled(self) -> CompiledTemplates:
         """Keeps templates compiled, which takes longer than most edits."""
@@ -107,18 +119,30 @@ class Cache:
 
     def commit(self) -> None:
         """Keep it all for the next build."""
-        self._db.executemany(
-            "REPLACE INTO sources VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (path, *found, entry.to_json(), body.html, body.markdown)
-                for path, (found, entry, body) in self._new.items()
-            ),
-        )
+        if self._new:
+            made = {path: (one.found, one.entry.plain()) for path, one in self._new.items()}
+            self._keep_whole("entries", self._entries | made)
+            bodies = (
+                (path, one.body.html, one.body.markdown, marshal.dumps(one.code))
+                for path, one in self._new.items()
+            )
+            self._db.executemany("REPLACE INTO bodies VALUES (?, ?, ?, ?)", bodies)
         self._db.execute("COMMIT")
+
+    def _whole(self, name: str) -> dict[str, Any]:
+        found = self._db.execute("SELECT value FROM wholes WHERE name = ?", (name,)).fetchone()
+        return dict(_loaded(found[0])) if found else {}
+
+    def _keep_whole(self, name: str, value: dict[str, Any]) -> None:
+        self._db.execute("REPLACE INTO wholes VALUES (?, ?)", (name, marshal.dumps(value)))
 
     def close(self) -> None:
         """Let go of the file; what was not committed is forgotten."""
         self._db.close()
+
+
+def _loaded(value: bytes) -> Any:
+    return marshal.loads(value)  # noqa: S302 - the file is our own, and holds the code of templates as well
 
 
 def unchanged(pictures: Iterable[PictureFile]) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,21 +105,31 @@ class Entry:
         """The page's address from the site's root; that of an issue is the one its mails link to."""
         return f"/guides/{self.slug}/" if self.form == "guide" else f"/{self.slug}/"
 
-    def to_json(self) -> str:
-        """One line that `entry_from_json` reads."""
-        plain = self.__dict__ | {
-            "links": [link.__dict__ for link in self.links],
-            "pictures": [picture.__dict__ for picture in self.pictures],
+    def plain(self) -> tuple[Any, ...]:
+        """The same in words, numbers, lists and tuples, for `entry_from_plain`."""
+        values = self.__dict__ | {
+            "links": [tuple(link.__dict__.values()) for link in self.links],
+            "pictures": [tuple(picture.__dict__.values()) for picture in self.pictures],
         }
-        return json.dumps(plain, ensure_ascii=False)
+        return tuple(values.values())
 
 
-def entry_from_json(text: str) -> Entry:
-    """What `Entry.to_json` wrote."""
-    plain: dict[str, Any] = json.loads(text)
-    plain["links"] = [Link(**link) for link in plain["links"]]
-    plain["pictures"] = [PictureFile(**picture) for picture in plain["pictures"]]
-    return Entry(**plain)
+def entry_from_plain(values: tuple[Any, ...]) -> Entry:
+    """What `Entry.plain` gave.
+
+    Raises:
+        TypeError: it gave something else.
+    """
+    entry = Entry(*values)
+    if not entry.links and not entry.pictures:
+        return entry
+    links: list[Any] = entry.links
+    pictures: list[Any] = entry.pictures
+    return replace(
+        entry,
+        links=[Link(*link) for link in links],
+        pictures=[PictureFile(*picture) for picture in pictures],
+    )
 
 
 @dataclass(frozen=True)

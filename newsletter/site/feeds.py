@@ -13,8 +13,8 @@ from newsletter.model.publication import Publication
 from newsletter.site.entry import Entry
 from newsletter.site.page import Page
 
-# What XML 1.0 can't carry at all (section 2.2).
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0 can't carry at all (section 2.2), in pieces: as one set it would take ten milliseconds to compile.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]|[\ud800-\udfff]|\ufffe|\uffff")
 _ROOTED = re.compile(r'(\s(?:href|src)=")(/[^"]*)(")')
 _IN_PAGE = re.compile(r'(\shref=")(#[^"]*")')
 
@@ -150,19 +150,28 @@ def json_feed(items: Sequence[Item], publication: Publication) -> str:
 
 def sitemap(pages: Sequence[Page], base: str) -> str:
     """The pages of the site at `base` that are worth finding (https://www.sitemaps.org/protocol.html)."""
-    lines = [
-        '<?xml version="1.0" encoding="utf-8"?>',
-        '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">',
-    ]
+    lines: list[str] = []
     for page in pages:
         if page.hidden:
             continue
         place, changed = base + page.address, ""
         if (entry := page.entry) is not None:
             place, changed = entry.canonical or place, max(entry.date, entry.updated)
-        lastmod = f"<lastmod>{changed}</lastmod>" if changed else ""
-        lines.append(f"<url><loc>{text(place)}</loc>{lastmod}</url>")
-    return "\n".join([*lines, "</urlset>", ""])
+        lines.append(f"{place} {changed}")
+    # An address has no space; a thousand of them are escaped at once.
+    urls = (line.rpartition(" ") for line in text("\n".join(lines)).split("\n"))
+    return "\n".join(
+        [
+            '<?xml version="1.0" encoding="utf-8"?>',
+            '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">',
+            *(
+                f"<url><loc>{place}</loc>" + (f"<lastmod>{changed}</lastmod></url>" if changed else "</url>")
+                for place, _, changed in urls
+            ),
+            "</urlset>",
+            "",
+        ]
+    )
 
 
 def robots(publication: Publication) -> str:

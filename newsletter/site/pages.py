@@ -58,6 +58,7 @@ class Pages:
         self._root, self._language = root, publication.language
         self._topic_names = topic_names(sources.entries)
         self._cards: dict[str, Listed] = {}
+        self._named: dict[str, list[str]] = {}
         self.findings: list[Diagnostic] = []
 
     def all(self) -> list[Page]:
@@ -71,9 +72,9 @@ class Pages:
         pages += [self._guide_page(guide) for guide in self._guides]
         known = {page.address: page for page in pages}
         # A link to an old address is led to the page at once.
-        by_entry = {page.entry.path: page for page in pages if page.entry is not None}
-        for entry in self._entries:
-            known |= dict.fromkeys(_old_addresses(entry), by_entry[entry.path])
+        for page in [*known.values()]:
+            if page.entry is not None and page.entry.aliases:
+                known |= dict.fromkeys(_old_addresses(page.entry), page)
         pages += self._redirects()
         self._resolve(pages, known)
         return pages
@@ -337,11 +338,13 @@ class Pages:
     # Links --------------------------------------------------------------------------------------
 
     def _resolve(self, pages: list[Page], known: dict[str, Page]) -> None:
+        linking = [(page, page.entry) for page in pages if page.entry is not None and page.entry.links]
+        if not linking:
+            return
         by_file = {os.path.abspath(entry.path): entry for entry in self._entries}  # noqa: PTH100 - a link is written to the name, not to what it links to
-        for page in pages:
-            if page.entry is not None:
-                for link in page.entry.links:
-                    page.resolved[link.placeholder] = self._target(page.entry, link, by_file, known)
+        for page, entry in linking:
+            for link in entry.links:
+                page.resolved[link.placeholder] = self._target(entry, link, by_file, known)
 
     def _target(self, entry: Entry, link: Link, by_file: dict[str, Entry], known: dict[str, Page]) -> str:
         """Where a link leads; empty where there is nothing, which is reported."""
@@ -406,7 +409,11 @@ class Pages:
         return found
 
     def _topics_of(self, entry: Entry) -> list[str]:
-        return list(dict.fromkeys(self._topic_names[tag] for tag in entry.tags))
+        found = self._named.get(entry.path)
+        if found is None:
+            names = dict.fromkeys(self._topic_names[tag] for tag in entry.tags)
+            found = self._named[entry.path] = list(names)
+        return found
 
     def _topics(self, entries: Iterable[Entry]) -> dict[str, list[Entry]]:
         found: dict[str, list[Entry]] = defaultdict(list)
@@ -418,6 +425,8 @@ class Pages:
 
 def _old_addresses(entry: Entry) -> list[str]:
     """Where a page was before, each once; never where it is now, which would lead to itself."""
+    if not entry.aliases:
+        return []
     aliases = dict.fromkeys(f"/{alias.strip('/')}/" for alias in entry.aliases)
     return [alias for alias in aliases if alias != entry.address]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -96,6 +97,9 @@ class WebConverter:
         place: where its links and pictures lead.
         root: the path of the site's address, such as `/notes`; empty for none.
         reader_links: what stands for a reader's own links, by slot.
+        code_before: code blocks that were coloured before, by what they are made of: the lexers of a language take
+            longer to begin than most edits.
+        code: those of this file.
     """
 
     text: str
@@ -104,6 +108,8 @@ class WebConverter:
     markdown: MarkdownConverter
     root: str
     reader_links: dict[str, str]
+    code_before: Mapping[str, str] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)
     slots: SlotTable = field(default_factory=SlotTable)
     links: list[Link] = field(default_factory=list)
     pictures: dict[str, PictureFile] = field(default_factory=dict)
@@ -231,7 +237,7 @@ class WebConverter:
         code: list[str] = []
 
         def set_aside(match: re.Match[str]) -> str:
-            code.append(_code_block(unescape(match[2]), unescape(match[1] or "")))
+            code.append(self._code_block(unescape(match[2]), unescape(match[1] or "")))
             return f"\x00{len(code) - 1}\x00"
 
         # Code goes first and comes back last: it may hold anything that looks like our tags.
@@ -253,6 +259,11 @@ class WebConverter:
         headers = [unescape(_TAG.sub("", header)).strip() for header in _HEADER.findall(match[1])]
         label = f"Table {self._tables}: {', '.join(filter(None, headers))}"
         return scroll_region(f"<table>{match[1]}</table>", label)
+
+    def _code_block(self, code: str, language: str) -> str:
+        key = f"{language}\0{code}"
+        html = self.code[key] = self.code_before.get(key) or code_block(code, language)
+        return html
 
     def _image(self, match: re.Match[str]) -> str:
         width, height = self._sizes.get(match[2], (0, 0))
@@ -308,7 +319,8 @@ def text_of(html: str) -> str:
     return " ".join(unescape(_TAG.sub(" ", html)).split())
 
 
-def _code_block(code: str, language: str) -> str:
+def code_block(code: str, language: str) -> str:
+    """A block of code in the colours of the site's style sheet, with the name of its language."""
     name = language_name(language) if language else ""
     label = f"<figcaption>{escape(name)}</figcaption>" if name else ""
     lines = highlight_with_classes(code.strip("\n").expandtabs(4), language)

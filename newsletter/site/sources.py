@@ -182,7 +182,7 @@ class Reader:
             )
             result = issue
         findings += convert.findings
-        self._cache.keep(found, entry, body)
+        self._cache.keep(found, entry, body, convert.code)
         return entry, result
 
     def _waiting(self, path: Path) -> list[PictureFile]:
@@ -198,7 +198,8 @@ class Reader:
 
     def _converter(self, path: Path, display: str, text: str, address: str) -> WebConverter:
         place = SitePlace(site_pictures(path, self._workshop), self._root, self._root + address)
-        return WebConverter(text, display, place, self._markdown, self._root, self._reader_links)
+        code = self._cache.code(str(path))
+        return WebConverter(text, display, place, self._markdown, self._root, self._reader_links, code)
 
 
 def _lost(slug: str) -> Diagnostic:

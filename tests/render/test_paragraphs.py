@@ -25,7 +25,26 @@ word Ärger 文字 a I. (yes) "no" it's end. why? «a» Note: : ! ... 100% $x C#
 """
 WORDS, SPANS, MARKS = (line.split() for line in PIECES.strip().splitlines())
 BLANKS = [" ", " ", " ", "", "\n", "\n\n", "\n\n\n", "  \n", "\t", "\n    ", "\u00a0", "\u3000"]
-PARTS = st.one_of(*map(st.sampled_from, (WORDS, WORDS, WORDS, SPANS, SPANS, MARKS, BLANKS)))
+# Blocks of code, and what only looks like one.
+CODE = [
+    "```\nx = 1\n```",
+    "```python\nif a < b:\n\n    print('&amp;', \"é\")  # [x](y)\n```",
+    "```c++\n```",
+    "```\n\n\n# A\n- b\n<!-- c -->\n[d]: e\n```",
+    "```sh\ntab\there\n```",
+    "```\n   \nx\n```",
+    "``` js\nx\n```",
+    "````\n```\nx\n````",
+    "```py\n ```\nx\n```",
+    "~~~\n```\nx\n```\n~~~",
+    "```\nnever closed",
+    "```.py\nx\n```",
+    '```{.py title="x"}\nx\n```',
+    "```py\nx\n``` ",
+    "```mermaid\nflowchart LR\n```",
+]
+FENCES = [f"\n\n{code}\n\n" for code in CODE] + CODE[:3]
+PARTS = st.one_of(*map(st.sampled_from, (WORDS, WORDS, WORDS, SPANS, SPANS, MARKS, BLANKS, FENCES)))
 
 
 def lead(written: str) -> str:
@@ -41,6 +60,14 @@ def test_they_are_those_that_python_markdown_makes(parts: list[tuple[str, str]])
         assert written == CONVERTER._parsed(text)
 
 
+def test_blocks_of_code_between_paragraphs_need_no_parser_either() -> None:
+    text = 'Run it:\n\n```python\nif a < b:\n\n    print("a & b")\n```\n\nThen *look*.\n\n```\n[x](y)\n```'
+    assert as_paragraphs(text, lead) == (
+        '<p>Run it:</p>\n<pre><code class="language-python">if a &lt; b:\n\n    print(&quot;a &amp; b&quot;)\n</code></pre>\n'
+        "<p>Then <em>look</em>.</p>\n<pre><code>[x](y)\n</code></pre>"
+    )
+
+
 def test_most_of_what_people_write_is_such_a_text() -> None:
     text = (
         'It isn\'t (always) so: "yes", 100 %, and C# — why?\nA *line* more, and/or [two](https://e.org/a_b).\n\n'
@@ -54,7 +81,18 @@ def test_most_of_what_people_write_is_such_a_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["A list\n- of one", "2024. It was", "See https://e.org", "# A", "a_b_", "Two  \nlines"]
+    "text",
+    [
+        "A list\n- of one",
+        "2024. It was",
+        "See https://e.org",
+        "# A",
+        "a_b_",
+        "Two  \nlines",
+        "```\nx\n```\nright below",
+        "Right above\n```\nx\n```",
+        "```\na\tb\n```",
+    ],
 )
 def test_what_may_be_more_is_left_to_the_parser(text: str) -> None:
     assert as_paragraphs(text, lead) is None
