@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 SAMPLE_NAME = "Ada Lovelace"
 SAMPLE_EMAIL = "ada@example.com"
-# What a name in the address of a page begins with where nobody on the list is meant.
-SAMPLE_PREFIX = "sample:"
 _TAGGED = "sample:tag:"
 # At most so many people are offered for a few letters.
 _OFFERED = 20

@@ -3,46 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from newsletter.model.guide import CHOOSING, COMPARISON, FAQ, SUMMARY_ANCHOR, Guide
 from newsletter.model.issue import Issue, Prose, SectionKind
 from newsletter.render.html import MarkdownConverter
 from newsletter.render.sections import Field, SectionView, duration, section_views
-from newsletter.site.passage import ArchiveFiles, Passage
+from newsletter.site.passage import Passage
 from newsletter.site.plain import PlainConverter, plain_converter
-from newsletter.site.published import Published, read_published
-
-if TYPE_CHECKING:
-    from newsletter.diagnostics import Diagnostic
+from newsletter.site.published import Published
 
 INTRO = "intro"
 
 
-class PassagesRead(NamedTuple):
-    """What the archive holds.
-
-    Attributes:
-        passages: issues oldest first, then guides by slug, so that what is new comes late.
-        findings: errors that stand in the way of some, by place.
-    """
-
-    passages: tuple[Passage, ...]
-    findings: tuple[Diagnostic, ...]
-
-
-def read_passages(files: ArchiveFiles) -> PassagesRead:
-    """Every passage that readers may see; a file with an error has none, and says why.
-
-    Raises:
-        NewsletterError: a file can't be read.
-    """
-    published = read_published(files)
-    return PassagesRead(passages_of(published, files.base_url, files.kinds), published.findings)
-
-
 def passages_of(published: Published, base_url: str, kinds: Sequence[SectionKind]) -> tuple[Passage, ...]:
-    """The passages of what was read already; `base_url` is where the site is, without a slash at its end."""
+    """Every passage that readers may see: those of issues, oldest first, then of guides by slug, so that what is new comes late.
+
+    Args:
+        published: what was read of the archive.
+        base_url: where the site is, without a slash at its end.
+        kinds: the sections an issue has.
+    """
     split = Passages(base_url, kinds)
     issues = (passage for issue in published.issues for passage in split.issue(issue))
     guides = (passage for guide in published.guides for passage in split.guide(guide))

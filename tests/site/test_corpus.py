@@ -15,10 +15,9 @@ import pytest
 from newsletter.errors import NewsletterError
 from newsletter.site.corpus import Changes, Licence, corpus_path, make_corpus, manifest_path
 from newsletter.site.passage import Passage
-from newsletter.site.passages import read_passages
 from tests.site.conftest import ROOT, Newsletter, issue
 from tests.site.test_command import home, run  # noqa: F401 - a fixture
-from tests.site.test_passages import files_of
+from tests.site.test_passages import files_of, passages_in
 
 _NOW = "2026-02-01T00:00:00Z"
 _LATER = "2026-03-01T00:00:00Z"
@@ -37,7 +36,7 @@ def manifest(path: Path) -> dict[str, Any]:
 
 
 def archive(newsletter: Newsletter, path: Path, now: str = _NOW) -> Changes:
-    return export(read_passages(files_of(newsletter)).passages, path, now)
+    return export(passages_in(files_of(newsletter)), path, now)
 
 
 def test_each_line_is_a_passage_with_all_that_a_citation_needs(

@@ -9,7 +9,8 @@ import pytest
 
 from newsletter.model.issue import DEFAULT_KINDS
 from newsletter.site.passage import ArchiveFiles, Passage
-from newsletter.site.passages import read_passages
+from newsletter.site.passages import passages_of
+from newsletter.site.published import read_published
 from tests.site.conftest import Newsletter, issue
 
 
@@ -20,12 +21,18 @@ def files_of(newsletter: Newsletter, *, drafts: bool = False) -> ArchiveFiles:
     return ArchiveFiles(base_url, DEFAULT_KINDS, inputs.issues, inputs.guides, inputs.sent, drafts)
 
 
+def passages_in(files: ArchiveFiles) -> tuple[Passage, ...]:
+    """The passages of files, whatever else is wrong with others of them."""
+    return passages_of(read_published(files), files.base_url, files.kinds)
+
+
 def by_id(newsletter: Newsletter, *, drafts: bool = False) -> dict[str, Passage]:
     """The passages of a newsletter that has no error."""
-    read = read_passages(files_of(newsletter, drafts=drafts))
-    assert not read.findings
-    found = {passage.id: passage for passage in read.passages}
-    assert len(found) == len(read.passages)
+    files = files_of(newsletter, drafts=drafts)
+    assert not read_published(files).findings
+    passages = passages_in(files)
+    found = {passage.id: passage for passage in passages}
+    assert len(found) == len(passages)
     return found
 
 
@@ -89,22 +96,22 @@ def test_a_cell_of_a_guide_says_which_option_it_is_about(samples: Newsletter) ->
 
 def test_a_published_file_with_an_error_says_so(newsletter: Newsletter) -> None:
     newsletter.write("002-second.md", issue(2, "The second").replace("**Level:** mid", "**Level:** guru"))
-    read = read_passages(files_of(newsletter))
+    read = read_published(files_of(newsletter))
     assert [str(d.path) for d in read.findings] == ["issues/002-second.md"]
     newsletter.write("002-second.md", issue(1, "The second"))
-    assert {d.code for d in read_passages(files_of(newsletter)).findings} == {"NL901"}
+    assert {d.code for d in read_published(files_of(newsletter)).findings} == {"NL901"}
 
 
 def test_an_archive_without_anything_has_no_passages(tmp_path: Path) -> None:
-    assert read_passages(files_of(Newsletter(tmp_path))).passages == ()
+    assert passages_in(files_of(Newsletter(tmp_path))) == ()
 
 
 @pytest.mark.parametrize("base_url", ["", "https://example.com/notes"])
 def test_addresses_begin_where_the_site_is(newsletter: Newsletter, base_url: str) -> None:
     from dataclasses import replace
 
-    read = read_passages(replace(files_of(newsletter), base_url=base_url))
-    assert read.passages[1].url == f"{base_url}/first/#concept"
+    passages = passages_in(replace(files_of(newsletter), base_url=base_url))
+    assert passages[1].url == f"{base_url}/first/#concept"
 
 
 def test_sections_of_two_kinds_that_share_an_anchor_are_one_passage_there(newsletter: Newsletter) -> None:
@@ -120,7 +127,7 @@ def test_sections_of_two_kinds_that_share_an_anchor_are_one_passage_there(newsle
     again = "\n## Another: And why not?\n- **Level:** mid\n\nThink again.\n\n### Answer\nBecause not.\n"
     newsletter.write("001-first.md", text + again)
     kinds = (*DEFAULT_KINDS, SectionKind("another", "Another", Another))
-    read = read_passages(replace(files_of(newsletter), kinds=kinds))
-    mine = {passage.id: passage for passage in read.passages if passage.id.startswith("first#")}
+    passages = passages_in(replace(files_of(newsletter), kinds=kinds))
+    mine = {passage.id: passage for passage in passages if passage.id.startswith("first#")}
     assert mine["first#another"].text == "Level: mid\n\nThink again."
     assert mine["first#answer"].text == "Because.\n\nBecause not."

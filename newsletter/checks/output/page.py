@@ -28,7 +28,6 @@ _NOTHING = re.compile(r"^0+(?:\.0+)?(?:px|pt|em|rem|%)?$")
 # Marks that take up no room: a preheader is filled with them, and a tracking address hides behind them.
 INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
 _NO_WORDS = re.compile(rf"[\s\u00a0\u2007{INVISIBLE}]+")
-_CONDITIONAL = re.compile(r"<!--\[if\b([^\]]*)\]>(.*?)<!\[endif\]-->", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(eq=False, slots=True)
@@ -213,13 +212,6 @@ class Page:
             for statement in statements(css)
             if statement.lower().startswith("@import")
         ]
-
-    @cached_property
-    def for_outlook(self) -> str:
-        """What stands in conditional comments that Outlook for Windows alone reads."""
-        return "\n".join(
-            match[2] for match in _CONDITIONAL.finditer(self.html) if "!mso" not in match[1].replace(" ", "")
-        )
 
     def matching(self, selector: str) -> list[Element]:
         """The elements a selector means; none where it can't be read."""

@@ -22,7 +22,6 @@ class PublishedKey:
         kind: `rsa` or `ed25519`, or what else it says.
         bits: of the key; 0 where it can't be read.
         data: the key as published, without spaces; empty where it is revoked.
-        revoked: `p=` is there, and empty.
         testing: `t=y`: receivers are asked not to treat a bad signature worse than none.
         problem: what keeps receivers from using it, in words; empty for nothing.
     """
@@ -30,7 +29,6 @@ class PublishedKey:
     kind: str = "rsa"
     bits: int = 0
     data: str = ""
-    revoked: bool = False
     testing: bool = False
     problem: str = ""
 
@@ -57,7 +55,7 @@ def parse_key(text: str) -> PublishedKey:
     data = "".join(tags["p"].split())
     testing = "y" in _list(tags.get("t", ""))
     if not data:
-        return PublishedKey(kind, revoked=True, testing=testing, problem="the key is revoked: `p=` is empty")
+        return PublishedKey(kind, testing=testing, problem="the key is revoked: `p=` is empty")
     bits, problem = _bits(kind, data)
     hashes, services = _list(tags.get("h", "sha256")), _list(tags.get("s", "*"))
     if not problem and "sha256" not in hashes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
@@ -80,7 +80,6 @@ class _Check:
     helo: str
     lookups: int = 0
     voids: int = 0
-    validated: dict[str, str] = field(default_factory=dict)
 
 
 def check_host(resolver: Resolver, ip: str, mail_from: str, helo: str) -> Verdict:
