@@ -20,7 +20,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds in which several signals are one: a terminal and a supervisor both deliver it, and `timeout` tells the
 # process and then its group.
 _ONE_PRESS = 0.5
-_A_LITTLE_LATER = 0.001
+# Seconds until it is seen whether an interrupt was lost.
+_LOOK_AGAIN = 0.1
 _last_press = -_ONE_PRESS
 _raised = False
 _held_back = 0
@@ -56,16 +57,13 @@ def interrupt_on_signals() -> None:
             signal.signal(number, _interrupt)
     tell = sys.unraisablehook
 
-    def raise_again(lost: sys.UnraisableHookArgs) -> None:
-        """Raised where nothing can be, as in a lock's or the collector's callback, it would be lost, and nothing end."""
-        if issubclass(lost.exc_type, KeyboardInterrupt):
-            # Not here, where it would be lost as well.
-            signal.setitimer(signal.ITIMER_REAL, _A_LITTLE_LATER)
-        else:
+    def tell_others(lost: sys.UnraisableHookArgs) -> None:
+        """Of an interrupt that came where nothing can be raised there is nothing to tell: it comes again."""
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
             tell(lost)
 
-    signal.signal(signal.SIGALRM, _interrupt_now)
-    sys.unraisablehook = raise_again
+    sys.unraisablehook = tell_others
+    signal.signal(signal.SIGALRM, _interrupt_again)
     atexit.register(_ignore)
 
 
@@ -153,13 +151,25 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
         _interrupt_now()
 
 
-def _interrupt_now(_number: int = 0, _frame: FrameType | None = None) -> None:
+def _interrupt_now() -> None:
     global _raised, _waits  # noqa: PLW0603 - as above
     if _held_back:
         _waits = True
         return
     _raised = True
+    # Where Python is called by something else, such as Pydantic, a lock or the collector, what is raised may be lost.
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN, _LOOK_AGAIN)
     raise KeyboardInterrupt
+
+
+def _interrupt_again(_number: int, _frame: FrameType | None) -> None:
+    """Raise it once more, unless it is on its way: whatever tidies up does so while it is handled."""
+    handled = sys.exception()
+    while handled is not None:
+        if isinstance(handled, KeyboardInterrupt):
+            return
+        handled = handled.__context__
+    _interrupt_now()
 
 
 def _ignore() -> None:
