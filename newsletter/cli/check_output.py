@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from newsletter.app import Workspace
-from newsletter.checks.output.kept import KeptFindings
+from newsletter.checks.output.kept import CACHE, KeptFindings
 from newsletter.cli.output import from_here
 from newsletter.cli.progress_bar import ProgressBar
 from newsletter.content.guide_files import guide_files, is_guide
@@ -17,8 +17,6 @@ from newsletter.diagnostics import Diagnostic
 if TYPE_CHECKING:
     # Rendering is imported for an issue that nobody has looked at yet.
     from newsletter.checks.output.rendered import Rendering
-
-CACHE = "check.cache"
 
 
 def output_findings(workspace: Workspace, files: Sequence[Path]) -> list[Diagnostic]:
@@ -47,7 +45,7 @@ def output_findings(workspace: Workspace, files: Sequence[Path]) -> list[Diagnos
                     if is_guide(path, text):
                         known = _guide_findings(path, workspace)
                     else:
-                        rendering = rendering or _rendering_of(workspace)
+                        rendering = rendering or rendering_for(workspace)
                         known = _rendered_findings(path, rendering, workspace)
                     kept.keep(path, text, str(path), known)
                 found += known
@@ -75,7 +73,8 @@ def _guide_findings(path: Path, workspace: Workspace) -> list[Diagnostic]:
     return guide_findings(guide, workspace.settings.base_url, workspace.workshop) if guide is not None else []
 
 
-def _rendering_of(workspace: Workspace) -> Rendering:
+def rendering_for(workspace: Workspace) -> Rendering:
+    """What the issues of a newsletter are judged with, files named from where one stands."""
     from newsletter.preview.reader import outgoing_of, rendering_of
 
     outgoing = outgoing_of(workspace)

@@ -13,12 +13,14 @@ from pathlib import Path
 
 from newsletter.app import Workspace
 from newsletter.audience.tokens import TokenSigner
-from newsletter.checks.across import check_across
+from newsletter.checks.across import Claims, check_across, claims_of, read_claims
+from newsletter.checks.output.kept import CACHE, KeptFindings
 from newsletter.checks.output.rendered import check_rendered, complete, mail_of
 from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
-from newsletter.content.issue import ParseResult, read_issue
-from newsletter.content.source import by_place
+from newsletter.content.guide_files import guide_files
+from newsletter.content.issue import ParseResult, parse_issue_source, read_issue
+from newsletter.content.source import by_place, read_text
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.issue import FrontMatter
@@ -68,11 +70,16 @@ class Builder:
         self.reader = reader_named(workspace, reader_name)
         self._signer = signer_for(workspace, self.reader)
         self._rendering = rendering_of(workspace, self.outgoing, lambda: self._renderer, self.name_of)
-        # Why files couldn't be rendered when they were last built, and what the parser said of each, for
-        # findings that other files have a part in.
+        # Why files couldn't be rendered when they were last built, and what each claims, for findings that other
+        # files have a part in.
         self._unrendered: dict[Path, tuple[Diagnostic, ...]] = {}
-        self._known: dict[Path, ParseResult] = {}
+        self._claims: dict[Path, Claims] = {}
         self._of_messages: dict[Path, Sequence[Diagnostic]] = {}
+        # As `newsletter check` keeps them: a thousand issues are rendered once, and not whenever the preview begins.
+        home = workspace.home.absolute()
+        self._kept = KeptFindings(
+            workspace.state_dir / CACHE, home, repr(self._settings), workspace.template_dirs, home
+        )
 
     def identity(self) -> dict[str, str | bool]:
         """What the page calls the newsletter and its reader."""
@@ -147,6 +154,12 @@ class Builder:
         except Exception as error:  # noqa: BLE001 - as in `build`
             return [unforeseen(name, f"{type(error).__name__}: {error}")]
 
+    def keep_findings(self) -> None:
+        """Remember for the next time what was found in messages; where that can't be written, it costs time only."""
+        workspace = self.workspace
+        if workspace.issues_dir.is_dir() or workspace.state_dir.is_dir():
+            self._kept.write([*self.files(), *guide_files(workspace.issues_dir)])
+
     def support(self, path: Path) -> Support | None:
         """Which mail programs know what the issue's message is made of, or None where there is no message; never raises."""
         if path in self._unrendered:
@@ -195,17 +208,42 @@ class Builder:
     def _check(self, path: Path, name: str) -> list[Diagnostic]:
         table, off = self._settings.checks, self.workspace.off_in(path)
         _, found = check_file(path, kinds=self._settings.kinds, off=off, errors=table.errors, display=name)
-        parsed = self._known[path] = self._parse(path)
-        others = [other for file, other in self._known.items() if file != path and file.is_file()]
-        more = settled([*check_across([parsed], others), *self._of_messages[path]], off, table.errors)
+        parsed = self._parse(path)
+        more = settled([*self._across(path, parsed), *self._of_messages[path]], off, table.errors)
         return sorted(dict.fromkeys([*found, *without_repeats(more, found)]), key=by_place)
+
+    def _across(self, path: Path, parsed: ParseResult) -> Sequence[Diagnostic]:
+        """What is wrong between the file and the newsletter's others."""
+        if not self._claims:
+            for file in self.files():
+                real = file.resolve()  # as the studio names files
+                self._claims[real] = read_claims(real)._replace(path=self.name_of(real))
+        mine = self._claims[path] = claims_of(parsed)
+        # Of a thousand files, those that claim the same; the others are not even asked whether they are there.
+        rivals = [
+            claims
+            for file, claims in self._claims.items()
+            if (claims.number == mine.number or not set(mine.slugs).isdisjoint(claims.slugs))
+            and file != path
+            and file.is_file()
+        ]
+        return check_across([parsed], rivals)
 
     def _of_the_message(self, path: Path) -> Sequence[Diagnostic]:
         """What rendering and the rules on the finished message say."""
         if path in self._unrendered:  # what took all the time there is would take it again
             return self._unrendered[path]
-        issue = self._parse(path).issue
-        return check_rendered(issue, self._rendering) if issue is not None else ()
+        name = self.name_of(path)
+        source = read_text(path, name)
+        known = self._kept.find(path, source.text, name) if source.text is not None else None
+        if known is not None:
+            return known
+        issue = parse_issue_source(source, self._settings.kinds).issue
+        if issue is None or source.text is None:
+            return ()
+        found = check_rendered(issue, self._rendering)
+        self._kept.keep(path, source.text, name, found)
+        return found
 
     def _parse(self, path: Path) -> ParseResult:
         return read_issue(path, self._settings.kinds, self.name_of(path))

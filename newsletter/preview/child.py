@@ -56,6 +56,10 @@ class Bench:
         """What the checks say about a file."""
         return self._made.findings(path, as_before=as_before)
 
+    def keep_findings(self) -> None:
+        """Remember what was found."""
+        self._made.keep_findings()
+
     def support(self, path: Path) -> Support | None:
         """Which mail programs know what a file's message is made of."""
         return self._made.support(path)

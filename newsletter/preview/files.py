@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 from newsletter.preview.picture import Summary
+
+# A verdict of "broken" on a file written less than this long ago (seconds) waits and looks again: it may be half saved.
+_SETTLING = 0.08
 
 
 def shown_name(home: Path, path: Path) -> str:
@@ -28,3 +32,21 @@ def guessed(path: Path) -> Summary:
     number, words = (int(match[1]), match[2]) if match else (0, path.stem)
     title = words.replace("-", " ").replace("_", " ").strip() or path.stem
     return Summary(number, title[:1].upper() + title[1:], "", "")
+
+
+def settling(path: Path) -> float:
+    """Seconds until a file written just now can be judged; 0 or less when it can."""
+    try:
+        age = time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
+    return _SETTLING - age if age >= 0 else 0.0
+
+
+def written(path: Path) -> tuple[int, int]:
+    """When a file was written, and how long it is; zeros where it isn't there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)

@@ -119,6 +119,11 @@ class RenderProcess:
             return [_refused(name, error)]
         return found
 
+    def keep_findings(self) -> None:
+        """Remember what was found for the next time; see `Builder.keep_findings`."""
+        with contextlib.suppress(ProcessLostError, NewsletterError):
+            self._call("keep_findings")
+
     def support(self, path: Path) -> Support | None:
         """Which mail programs know what the issue is made of; see `Builder.support`."""
         try:

@@ -17,7 +17,7 @@ from newsletter.app import Workspace, open_workspace
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.template import InlineImage
 from newsletter.preview.events import event, explained, message_json
-from newsletter.preview.files import shown_name
+from newsletter.preview.files import settling, shown_name, written
 from newsletter.preview.picture import Broken, Picture
 from newsletter.preview.process import RenderProcess
 from newsletter.preview.shelf import Entry, Shelf
@@ -25,12 +25,13 @@ from newsletter.preview.trial import Trial, send_trial
 from newsletter.preview.variants import FrameHtml, Variant
 from newsletter.preview.watch import SETTINGS_FILES
 
-# A verdict of "broken" on a file written less than this long ago (seconds) waits and looks again: it may be half saved.
-_SETTLING = 0.08
 # Of a file that never stops being written, the last verdict is shown.
 _LOOKS = 6
 # Seconds in which the picture gets out of the door, and another thread to its turn.
 _HAND_OVER = 0.004
+# While many issues are checked: after how many they are kept, and after how many seconds the list is told.
+_KEEP_EVERY = 100
+_TELL_EVERY = 4.0
 # Findings of these codes may end by a change of another file.
 _BETWEEN_FILES = "NL9"
 
@@ -87,6 +88,7 @@ class Studio:
         self._viewers: set[Viewer] = set()
         self._settings_error: NewsletterError | None = None
         self._closed = False
+        self._checking = False
         self._list_files()
 
     # -- the index --------------------------------------------------------------------------
@@ -112,21 +114,44 @@ class Studio:
         return shown_name(self._home, path)
 
     def check_all(self) -> None:
-        """Find what is wrong with every issue not looked at yet; meant for a thread of its own."""
-        checked = False
-        for key in self.keys():
-            with self._lock:
-                if self._closed:
-                    return
-                entry = self._shelf.get(key)
-                if entry is not None and entry.findings is None:
-                    self._check(entry)
-                    self._tell_findings(key, entry, self._viewing(key))
-                    checked = True
-            # A lock that is let go and taken at once is never given to the thread that waits with a save.
-            time.sleep(_HAND_OVER)
-        if checked:
+        """Find what is wrong with every issue not looked at yet, the newest first; meant for a thread of its own.
+
+        One thread at a time does it, and goes on until there is nothing left; a second one ends at once.
+        """
+        with self._lock:
+            if self._checking:
+                return
+            self._checking = True
+        checked, told = 0, time.monotonic()
+        try:
+            while self._check_next():
+                checked += 1
+                if checked % _KEEP_EVERY == 0:
+                    self._process.keep_findings()
+                if time.monotonic() - told > _TELL_EVERY:
+                    self._tell_index()
+                    told = time.monotonic()
+                # A lock that is let go and taken at once is never given to the thread that waits with a save.
+                time.sleep(_HAND_OVER)
+        except BaseException:
+            self._checking = False
+            raise
+        if checked and not self._closed:
             self._tell_index()
+            self._process.keep_findings()
+
+    def _check_next(self) -> bool:
+        """Check one more issue; whether there was one, or else nobody is checking any more."""
+        with self._lock:
+            key, entry = next(
+                ((key, entry) for key, entry in self._shelf.items() if entry.findings is None), ("", None)
+            )
+            if entry is None or self._closed:
+                self._checking = False
+                return False
+            self._check(entry)
+            self._tell_findings(key, entry, self._viewing(key))
+            return True
 
     def _list_files(self) -> None:
         self._shelf.set_files([*self.workspace.issue_files(), *self._extra])
@@ -256,7 +281,8 @@ class Studio:
             if touched or gone:
                 self._tell_index()
         if touched or gone:
-            self.check_all()
+            # A changed template concerns every issue: the next save mustn't wait for all of them.
+            threading.Thread(target=self.check_all, name="check-all", daemon=True).start()
 
     def _update(self, touched: dict[str, Entry]) -> None:
         """Build the touched issues that somebody looks at; leave the others, and all checks, for later."""
@@ -303,15 +329,15 @@ class Studio:
         if copy.fresh:
             return
         name = self.name_of(entry.path)
-        written, looks = _written(entry.path), 1
+        before, looks = written(entry.path), 1
         result = self._process.build(entry.path, name, reader)
         while isinstance(result, Broken) and looks < _LOOKS and not self._closed:
             # Half saved when it was read: it is being written, or was written again meanwhile.
-            rest = _settling(entry.path)
-            if rest <= 0 and _written(entry.path) == written:
+            rest = settling(entry.path)
+            if rest <= 0 and written(entry.path) == before:
                 break
             time.sleep(max(0.0, rest))
-            written, looks = _written(entry.path), looks + 1
+            before, looks = written(entry.path), looks + 1
             result = self._process.build(entry.path, name, reader)
         copy.take(result)
         if isinstance(result, Picture):
@@ -382,21 +408,3 @@ def open_studio(workspace: Workspace, extra: Iterable[Path] = (), reader: str = 
     except BaseException:
         process.close()
         raise
-
-
-def _settling(path: Path) -> float:
-    """Seconds until a file written just now can be judged; 0 or less when it can."""
-    try:
-        age = time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
-    return _SETTLING - age if age >= 0 else 0.0
-
-
-def _written(path: Path) -> tuple[int, int]:
-    """When a file was written, and how long it is; zeros where it isn't there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)

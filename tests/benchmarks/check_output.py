@@ -20,9 +20,10 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from newsletter.app import Workspace  # noqa: E402 - the script is run from anywhere
+from newsletter.checks.output.kept import CACHE  # noqa: E402
 from newsletter.checks.output.message import check_mail  # noqa: E402
 from newsletter.checks.output.rendered import check_rendered, complete, mail_of  # noqa: E402
-from newsletter.cli.check_output import CACHE, rendering_of  # noqa: E402
+from newsletter.cli.check_output import rendering_for  # noqa: E402
 from newsletter.config import Secrets, load_settings  # noqa: E402
 from newsletter.content.issue import read_issue  # noqa: E402
 from newsletter.render.compile import compile_rendered  # noqa: E402
@@ -41,7 +42,7 @@ def children_cpu(command: list[str], folder: Path) -> float:
 
 def main() -> None:
     workspace = Workspace(ROOT, load_settings(ROOT), Secrets(ROOT, {}))
-    rendering = rendering_of(workspace)
+    rendering = rendering_for(workspace)
     print(f"{'issue':<34}{'make':>8}{'judge':>8}{'×':>6}   ms of CPU, median of {ROUNDS} turns")
     for path in sorted((ROOT / "issues").glob("[0-9]*.md")):
         issue = read_issue(path).issue
@@ -50,7 +51,7 @@ def main() -> None:
         make: list[float] = []
         judge: list[float] = []
         for _ in range(ROUNDS):
-            fresh = rendering_of(workspace)
+            fresh = rendering_for(workspace)
             started = time.process_time()
             compiled = compile_rendered(fresh.renderer.render(issue), issue, attach=fresh.attach).issue
             assert compiled is not None

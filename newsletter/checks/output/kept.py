@@ -19,6 +19,8 @@ from newsletter.diagnostics import Diagnostic, Severity
 
 # What an issue refers to beside it: a picture that changes changes the mail.
 _REFERS = re.compile(r"\]\(\s*<?([^)\s>]+)|^\[[^\]\n]+\]:\s*<?([^\s>]+)", re.MULTILINE)
+# The file's name below `.newsletter/`.
+CACHE = "check.cache"
 # Whether a diagram can be drawn depends on what is installed.
 OF_THE_MACHINE = frozenset((*(f"NL46{digit}" for digit in range(10)), "NL470"))
 _ISSUE = ""
@@ -32,11 +34,15 @@ class KeptFindings:
         home: the newsletter's folder; files in it are remembered relative to it.
         settings: everything the settings say, in a form that changes with them.
         templates: the folders of the templates.
+        here: the folder that findings name files from; the current one, unless given.
     """
 
-    def __init__(self, path: Path, home: Path, settings: str, templates: Sequence[Path]) -> None:
+    def __init__(
+        self, path: Path, home: Path, settings: str, templates: Sequence[Path], here: Path | None = None
+    ) -> None:
         self._path = path
         self._home = home
+        self._here = os.getcwd() if here is None else str(here)  # noqa: PTH109 - no Path is needed
         self._common = _common(settings, templates)
         self._entries: dict[str, dict[str, object]] = {}
         self._changed = False
@@ -100,30 +106,27 @@ class KeptFindings:
         )
 
     def _to_row(self, diagnostic: Diagnostic, display: str) -> list[object]:
-        path = _ISSUE if diagnostic.path == display else os.path.abspath(diagnostic.path)  # noqa: PTH100 - as above
+        path = _ISSUE if diagnostic.path == display else self._whole(diagnostic.path)
         return [
             *(diagnostic.code, diagnostic.severity.value, diagnostic.message, path, diagnostic.line),
             *(diagnostic.column, diagnostic.length, diagnostic.help),
         ]
 
-    @staticmethod
-    def _from_row(row: Sequence[object], display: str) -> Diagnostic:
+    def _whole(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._here, path))  # noqa: PTH118 - as in `_name`
+
+    def _from_row(self, row: Sequence[object], display: str) -> Diagnostic:
         code, severity, message, path, line, column, length, way_out = row
         return Diagnostic(
             code=str(code),
             severity=Severity(str(severity)),
             message=str(message),
-            path=_from_here(str(path)) if path else display,
+            path=str(path).removeprefix(self._here + os.sep) if path else display,
             line=int(str(line)),
             column=int(str(column)),
             length=int(str(length)),
             help=str(way_out),
         )
-
-
-def _from_here(path: str) -> str:
-    here = os.getcwd()  # noqa: PTH109 - no Path is needed
-    return path[len(here) + 1 :] if path.startswith(here + os.sep) else path
 
 
 def _key(path: Path, text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.cli.check_output import CACHE
+from newsletter.checks.output.kept import CACHE
 from newsletter.cli.root import run as run_command_line
 from tests.conftest import ROOT
 
