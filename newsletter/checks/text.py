@@ -39,6 +39,11 @@ def _left() -> re.Pattern[str]:
     )
 
 
+def _unquoted(inner: str) -> str:
+    """What stands between braces, where YAML has quotes around it all, and marks those within."""
+    return inner.replace('\\"', '"').replace("''", "'")
+
+
 def _check_slots(subject: Subject, findings: Findings) -> None:
     masked = subject.document.masked
     opened = masked.count("{{") if "{" in masked else 0
@@ -47,6 +52,8 @@ def _check_slots(subject: Subject, findings: Findings) -> None:
     slots = list(_BRACES.finditer(masked)) if opened else []
     for match in slots:
         parsed = parse_expression(match["inner"])
+        if parsed is None and match.start() < subject.document.body_start:
+            parsed = parse_expression(_unquoted(match["inner"]))
         if parsed is None:
             findings.add(
                 "NL302",

@@ -29,11 +29,11 @@ def make_desk(workspace: Workspace, database: SqliteDatabase) -> Desk:
 
 def new_send(prepared: Prepared, provider: str, tag: str) -> NewSend:
     """What is frozen of a prepared issue."""
+    from newsletter.content.slots import to_nobody
     from newsletter.send.frozen import freeze, frozen_hash
     from newsletter.store.send_records import NewSend
 
     content = freeze(prepared.frozen)
     front = prepared.issue.front
-    return NewSend(
-        prepared.issue.slug, front.number, front.title, content, frozen_hash(content), provider, tag
-    )
+    title = to_nobody(front.title)
+    return NewSend(prepared.issue.slug, front.number, title, content, frozen_hash(content), provider, tag)

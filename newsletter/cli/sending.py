@@ -70,6 +70,7 @@ def find_named(workspace: Workspace, ledger: SendLedger, name: str) -> Named:
         return Named(planned.slug, planned.number, planned.title, scheduled=planned)
     path = workspace.find_issue(name)
     from newsletter.content.issue import read_issue
+    from newsletter.content.slots import to_nobody
 
     front = read_issue(path, workspace.settings.kinds).front
     if front is None:
@@ -77,7 +78,7 @@ def find_named(workspace: Workspace, ledger: SendLedger, name: str) -> Named:
     return Named(
         front.slug,
         front.number,
-        front.title,
+        to_nobody(front.title),
         tuple(ledger.sends(front.slug)),
         schedules.open_of(front.slug),
     )

@@ -22,9 +22,10 @@ FIELDS = (
 METADATA_PREFIX = "subscriber.metadata."
 
 _EXPRESSION = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
+# In a table the bar has a backslash before it, or it would end the cell wherever else the file is read.
 _INNER = re.compile(
     r"""^\s*(?P<field>[A-Za-z_][\w.-]*)\s*
-        (?:\|\s*default\(\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)')\s*\)\s*)?$""",
+        (?:\\?\|\s*default\(\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)')\s*\)\s*)?$""",
     re.VERBOSE,
 )
 _FENCE = re.compile(r" {0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^\r\n]*)(?:\r?\n|\r|\Z)")
@@ -143,3 +144,10 @@ def find_slots(text: str) -> list[SlotExpression]:
         field, default = parsed or ("", "")
         found.append(SlotExpression(match.start(), match.end(), field, default, is_known(field)))
     return found
+
+
+def to_nobody(text: str) -> str:
+    """`text` as it reads where there is no reader, in a list of issues or a search's result: slots say their default."""
+    for slot in reversed(find_slots(text)):
+        text = text[: slot.start] + slot.default + text[slot.end :]
+    return text

@@ -20,6 +20,7 @@ from newsletter.checks.output.repeats import without_repeats
 from newsletter.checks.run import check_file, settled
 from newsletter.content.guide_files import guide_files
 from newsletter.content.issue import ParseResult, parse_issue_source, read_issue
+from newsletter.content.slots import to_nobody
 from newsletter.content.source import by_place, read_text
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError, UsageError
@@ -319,4 +320,4 @@ def wait_until_written(path: Path) -> None:
 
 def _summary(front: FrontMatter) -> Summary:
     date = f"{front.date.day} {front.date:%b %Y}"
-    return Summary(front.number, front.title, date, front.status)
+    return Summary(front.number, to_nobody(front.title), date, front.status)

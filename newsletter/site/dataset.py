@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from newsletter.content.slots import to_nobody
 from newsletter.model.guide import Guide
 from newsletter.model.issue import Bullet, Issue, Labelled, Prose, Section, SectionKind, markers
 from newsletter.model.publication import Publication
@@ -201,7 +202,7 @@ def _notes(issue: Issue, section: Section, heading: str, convert: PlainConverter
     lines = [
         f"Write the section “{heading}” of an issue from these notes.",
         "",
-        f"Issue: {issue.front.title}",
+        f"Issue: {to_nobody(issue.front.title)}",
     ]
     lines.append(f"Title: {section.title}")
     for name, marker in markers(type(section)).items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from newsletter.content.slots import to_nobody
 from newsletter.model.guide import CHOOSING, COMPARISON, FAQ, SUMMARY_ANCHOR, Guide
 from newsletter.model.issue import Issue, Prose, SectionKind
 from newsletter.render.html import MarkdownConverter
@@ -40,7 +41,8 @@ class Passages:
     def issue(self, issue: Issue) -> tuple[Passage, ...]:
         """The passages of an issue, in the order of the page."""
         front = issue.front
-        page = _Page(self._base_url, "", issue.slug, front.title, front.date.isoformat(), front.tags)
+        title = to_nobody(front.title)
+        page = _Page(self._base_url, "", issue.slug, title, front.date.isoformat(), front.tags)
         convert = plain_converter(issue.path, issue.text, self._base_url, f"/{issue.slug}/", self._markdown)
         return page.passages(_issue_parts(issue, self._kinds, convert))
 

@@ -82,6 +82,12 @@ def test_the_parts_of_an_issue_say_what_their_author_wrote(newsletter: Newslette
     assert (found["first#answer"].heading, found["first#answer"].text) == ("Why 1?", "Because.")
 
 
+def test_a_title_that_names_its_reader_is_read_by_nobody_in_particular(newsletter: Newsletter) -> None:
+    title = """'For {{ subscriber.name | default("you") }}'"""
+    newsletter.write("001-first.md", issue(1, title))
+    assert by_id(newsletter)["first#concept"].title == "For you"
+
+
 def test_only_what_was_sent_has_passages_and_an_alias_keeps_a_sent_issue(newsletter: Newsletter) -> None:
     assert not any(name.startswith("unsent#") for name in by_id(newsletter))
     assert any(name.startswith("unsent#") for name in by_id(newsletter, drafts=True))
