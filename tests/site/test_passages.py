@@ -83,7 +83,7 @@ def test_the_parts_of_an_issue_say_what_their_author_wrote(newsletter: Newslette
 
 
 def test_a_title_that_names_its_reader_is_read_by_nobody_in_particular(newsletter: Newsletter) -> None:
-    title = """'For {{ subscriber.name | default("you") }}'"""
+    title = "For {{ subscriber.name | default('you') }}"
     newsletter.write("001-first.md", issue(1, title))
     assert by_id(newsletter)["first#concept"].title == "For you"
 
