@@ -11,6 +11,7 @@ each was passed.
 
 from __future__ import annotations
 
+import gc
 import json
 import mmap
 import os
@@ -18,6 +19,7 @@ import struct
 import sys
 import traceback
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ if not __package__:  # run as a program
 
 import pytest
 
+from newsletter.providers.registry import PROVIDERS
 from newsletter.send.run import Wishes, resume, start
 from newsletter.send.transport import _trust
 from newsletter.store.sqlite import SqliteDatabase
@@ -98,10 +101,20 @@ def in_a_child(command: Mapping[str, Any]) -> dict[str, Any]:
     return {"exit": os.waitstatus_to_exitcode(status), **(json.loads(said) if said else {})}
 
 
+def prepare() -> None:
+    """Do once, for all children, what each would do again: read certificates, import what is imported late."""
+    _trust()
+    for module in ("httpcore", "encodings.idna", *(entry.module for entry in PROVIDERS.values())):
+        import_module(module)
+    # What the collector looks at is written to, and what a child writes to is copied.
+    gc.collect()
+    gc.freeze()
+
+
 def main() -> None:
     # A module compiled for the first time writes a file, which a full run would count as a point to die at.
     sys.dont_write_bytecode = True
-    _trust()  # read once, here, for all children
+    prepare()
     for line in sys.stdin:
         print(json.dumps(in_a_child(json.loads(line))), flush=True)
 
