@@ -189,13 +189,7 @@ def _as_json(question: str, found: Retrieved, model: str, answer: CheckedAnswer 
         "passages": [
             {
                 "number": number,
-                "id": hit.passage.id,
-                "url": hit.passage.url,
-                "title": hit.passage.title,
-                "heading": hit.passage.heading,
-                "kind": hit.passage.kind,
-                "date": hit.passage.date,
-                "tags": list(hit.passage.tags),
+                **hit.passage.about(),
                 "text": hit.passage.text,
                 "score": round(hit.score, 4),
             }

@@ -131,13 +131,7 @@ def _as_json(asked: str, results: Results) -> dict[str, Any]:
         "did_you_mean": results.instead,
         "results": [
             {
-                "id": hit.passage.id,
-                "url": hit.passage.url,
-                "title": hit.passage.title,
-                "heading": hit.passage.heading,
-                "kind": hit.passage.kind,
-                "date": hit.passage.date,
-                "tags": list(hit.passage.tags),
+                **hit.passage.about(),
                 "snippet": hit.snippet.replace(MATCH_BEGINS, "").replace(MATCH_ENDS, ""),
                 "score": round(hit.score, 4),
             }

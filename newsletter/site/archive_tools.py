@@ -49,7 +49,7 @@ class ArchiveTools:
             "answers": found.answers,
             "passages": [
                 {
-                    **_about(hit.passage),
+                    **hit.passage.about(),
                     "snippet": hit.snippet.replace(MATCH_BEGINS, "").replace(MATCH_ENDS, ""),
                 }
                 for hit in found.hits
@@ -63,7 +63,7 @@ class ArchiveTools:
             NewsletterError: there is none of that id.
         """
         passage = self._passage(id_)
-        return {**_about(passage), "text": passage.text, "sha256": passage.sha256}
+        return {**passage.about(), "text": passage.text, "sha256": passage.sha256}
 
     def cite(self, id_: str, quote: str = "") -> dict[str, Any]:
         """How to cite a passage, and whether a quotation stands in it word for word; spacing aside.
@@ -75,7 +75,7 @@ class ArchiveTools:
         part = passage.heading or passage.kind
         title = f"{passage.title}: {part}".translate(_NO_BRACKETS)
         cited: dict[str, Any] = {
-            **_about(passage),
+            **passage.about(),
             "markdown": f"[{title}]({passage.url})",
             "text": f"{self._name}: “{passage.title}”, {part}, {passage.date}. {passage.url}",
             "sha256": passage.sha256,
@@ -93,15 +93,3 @@ class ArchiveTools:
                 f"no passage has the id `{id_[:LONGEST_ID]}`", hint="take one that search gave"
             )
         return passage
-
-
-def _about(passage: Passage) -> dict[str, Any]:
-    return {
-        "id": passage.id,
-        "url": passage.url,
-        "title": passage.title,
-        "heading": passage.heading,
-        "kind": passage.kind,
-        "date": passage.date,
-        "tags": list(passage.tags),
-    }

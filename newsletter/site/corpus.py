@@ -149,13 +149,7 @@ def make_corpus(
 def _line(passage: Passage, licence: Licence) -> str:
     """A passage on one line, whatever ends a line to whom."""
     record: dict[str, Any] = {
-        "id": passage.id,
-        "url": passage.url,
-        "title": passage.title,
-        "heading": passage.heading,
-        "kind": passage.kind,
-        "date": passage.date,
-        "tags": list(passage.tags),
+        **passage.about(),
         "text": passage.text,
         "sha256": passage.sha256,
         "licence": licence.words,

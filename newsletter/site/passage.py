@@ -63,6 +63,18 @@ class Passage:
     tags: tuple[str, ...]
     text: str
 
+    def about(self) -> dict[str, str | list[str]]:
+        """All but its text, as JSON has it wherever it is cited, searched or exported."""
+        return {
+            "id": self.id,
+            "url": self.url,
+            "title": self.title,
+            "heading": self.heading,
+            "kind": self.kind,
+            "date": self.date,
+            "tags": list(self.tags),
+        }
+
     @property
     def sha256(self) -> str:
         """Of `text` in UTF-8."""
