@@ -47,6 +47,11 @@ def read_claims(path: Path) -> Claims:
         head = head_of(path)
     except OSError:
         return Claims(str(path), None, ())
+    return claims_in(path, head)
+
+
+def claims_in(path: Path, head: str) -> Claims:
+    """What the issue or guide that begins with `head` claims."""
     block = head.partition("\n---")[0]
     guide = is_guide(path, head)
     value = None if guide else number_in(block)

@@ -96,6 +96,8 @@ class Cache:
 
     def code(self, path: str) -> dict[str, str]:
         """The code blocks of a file as they were coloured, by what they are made of."""
+        if path not in self._entries:
+            return {}
         found = self._db.execute("SELECT code FROM bodies WHERE path = ?", (path,)).fetchone()
         return dict(_loaded(found[0])) if found else {}
 

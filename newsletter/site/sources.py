@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newsletter.checks.across import Claims, check_across, read_claims
-from newsletter.content.issue import ParseResult, read_issue
+from newsletter.checks.across import Claims, check_across, claims_in
+from newsletter.content.addresses import HEAD_BYTES
+from newsletter.content.guide_files import FOLDER
+from newsletter.content.issue import ParseResult, parse_issue_source
+from newsletter.content.source import Source, read_text
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_site import SITE
 from newsletter.model.publication import Publication
@@ -115,32 +118,26 @@ class Reader:
             form = "guide" if path in guide_paths else "issue"
             status = path.stat()
             found = (status.st_mtime_ns, status.st_size)
-            before = kept.get(str(path))
-            claims = (
-                Claims(
-                    str(display),
-                    before[1].number if form == "issue" else None,
-                    (
-                        before[1].slug,
-                        *before[1].aliases,
-                        *([f"guides/{before[1].slug}"] if form == "guide" else []),
-                    ),
-                )
-                if before is not None and before[0] == found
-                else read_claims(path)._replace(path=str(display))
-            )
+            known = kept.get(str(path))
+            before, source = known[1] if known is not None and known[0] == found else None, None
+            if before is not None:
+                claims = _claims_of(before)
+            else:
+                source = read_text(path, str(display))
+                claims = claims_in(path, _head(source))._replace(path=str(display))
             slugs |= set(claims.slugs)
             if form == "issue" and not self._options.drafts and not sent & set(claims.slugs):
                 result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
                 others.append(claims)
                 result.waiting += self._waiting(path)
                 continue
-            if before is not None and before[0] == found and unchanged(before[1].pictures):
+            if before is not None and unchanged(before.pictures):
                 others.append(claims)
-                result.entries.append(before[1])
+                result.entries.append(before)
                 continue
             result.converted += 1
-            entry, one = self._convert(path, str(display), form, found, result.findings)
+            source = source or read_text(path, str(display))
+            entry, one = self._convert(path, source, form, found, result.findings)
             parsed.append(one)
             if entry is not None:
                 result.entries.append(entry)
@@ -159,12 +156,13 @@ class Reader:
         return result
 
     def _convert(
-        self, path: Path, display: str, form: str, found: tuple[int, int], findings: list[Diagnostic]
+        self, path: Path, source: Source, form: str, found: tuple[int, int], findings: list[Diagnostic]
     ) -> tuple[Entry | None, ParseResult | GuideResult]:
+        display = source.named
         if form == "guide":
-            from newsletter.content.guide import read_guide
+            from newsletter.content.guide import parse_guide_source
 
-            guide = read_guide(path, display)
+            guide = parse_guide_source(source)
             findings += [d for d in guide.diagnostics if d.severity == "error"]
             if guide.guide is None or (guide.guide.front.status == "draft" and not self._options.drafts):
                 return None, guide
@@ -172,7 +170,7 @@ class Reader:
             entry, body = guide_entry(guide.guide, convert, self._templates, guide.document)
             result: ParseResult | GuideResult = guide
         else:
-            issue = read_issue(path, self._options.kinds, display)
+            issue = parse_issue_source(source, self._options.kinds)
             findings += [d for d in issue.diagnostics if d.severity == "error"]
             if issue.issue is None:
                 return None, issue
@@ -200,6 +198,18 @@ class Reader:
         place = SitePlace(site_pictures(path, self._workshop), self._root, self._root + address)
         code = self._cache.code(str(path))
         return WebConverter(text, display, place, self._markdown, self._root, self._reader_links, code)
+
+
+def _claims_of(entry: Entry) -> Claims:
+    """What an entry claims, as `claims_in` gives it of its file."""
+    if entry.form == "guide":
+        return Claims(entry.display, None, (entry.slug, *entry.aliases, f"{FOLDER}/{entry.slug}"))
+    return Claims(entry.display, entry.number, (entry.slug, *entry.aliases))
+
+
+def _head(source: Source) -> str:
+    """The beginning of a text, front matter and all."""
+    return (source.text or "")[:HEAD_BYTES].replace("\r\n", "\n")
 
 
 def _lost(slug: str) -> Diagnostic:
