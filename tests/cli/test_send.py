@@ -286,10 +286,10 @@ def test_the_second_interrupt_ends_at_once_and_resume_settles_it(home: Home) -> 
         process = home.start("send", "1", "--yes", "--expect-count", str(PEOPLE))
         while not server.calls and process.poll() is None:
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        process.wait(120)
+        # What comes within half a second is the same press, as a terminal and a supervisor deliver it.
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.1)
         assert not server.ledger.recipients, "it waited for the answer"
         assert process.returncode == 130
         process.communicate()
