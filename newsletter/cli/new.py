@@ -42,6 +42,7 @@ def new(
     from newsletter.app import open_workspace
     from newsletter.cli.output import from_here, print_json
     from newsletter.cli.scaffold import write_new
+    from newsletter.content.addresses import unusable
     from newsletter.content.front_matter import slugify
     from newsletter.content.skeleton import skeleton
 
@@ -56,11 +57,14 @@ def new(
             raise UsageError("a guide isn't sent on a date", hint="leave out --date")
         _new_guide(workspace, title, as_json=as_json)
         return
-    number, last_date = _last(workspace)
+    number, last_date, taken = _before(workspace)
     number += 1
     today = workspace.clock.now().astimezone(ZoneInfo(workspace.settings.timezone)).date()
     when = _given_date(date) if date else next_date(today, last_date, workspace.settings.sending.day)
     slug = slugify(title)[:60].rstrip("-")
+    if slug in taken or (slug and unusable(slug)):
+        # Some titles come every week, and some pages have theirs; addresses stand for one.
+        slug = f"{slug}-{number}"
     path = workspace.issues_dir / (f"{number:03}-{slug}.md" if slug else f"{number:03}.md")
     text = skeleton(number=number, title=title, date=when, kinds=workspace.settings.kinds)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +127,13 @@ def next_date(today: dt.date, last: dt.date | None, day: str) -> dt.date:
     return earliest + dt.timedelta(days=ahead)
 
 
-def _last(workspace: Workspace) -> tuple[int, dt.date | None]:
-    """The highest number, by name and by front matter, and the latest date; of files that can't be read, the name."""
+def _before(workspace: Workspace) -> tuple[int, dt.date | None, set[str]]:
+    """The highest number, by name and by front matter, the latest date, and the slugs taken; of files that can't be read, the name."""
     from newsletter.content.issue import read_issue
     from newsletter.errors import NewsletterError
 
     highest, latest = 0, None
+    taken: set[str] = set()
     for path in workspace.issue_files():
         named = re.match(r"\d{1,9}", path.name)
         highest = max(highest, int(named[0]) if named else 0)
@@ -139,7 +144,8 @@ def _last(workspace: Workspace) -> tuple[int, dt.date | None]:
         if front is not None:
             highest = max(highest, front.number)
             latest = max(latest, front.date) if latest else front.date
-    return highest, latest
+            taken.update((front.slug, *front.aliases))
+    return highest, latest, taken
 
 
 def _given_date(date: str) -> dt.date:

@@ -293,8 +293,16 @@ def test_new_counts_dates_and_never_overwrites(home: Path, run: Run) -> None:
     }  # fmt: skip
 
 
+def test_a_title_that_was_there_before_or_is_a_page_of_the_site_gets_an_address_of_its_own(
+    home: Path, run: Run
+) -> None:
+    names = [json.loads(run("new", title, "--json")[1])["path"] for title in ("Links", "Links", "Search")]
+    assert names == ["issues/001-links.md", "issues/002-links-2.md", "issues/003-search-3.md"]
+    assert {entry["code"] for entry in json.loads(run("check", "--format", "json")[1])} == {"NL310"}
+
+
 def test_new_refuses_a_file_that_exists(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("newsletter.cli.new._last", lambda _: (0, None))
+    monkeypatch.setattr("newsletter.cli.new._before", lambda _: (0, None, set()))
     target = home / "issues" / "001-x.md"
     target.write_text("mine")
     code, _, err = run("new", "x")
