@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import signal
 import sys
@@ -26,16 +27,6 @@ _last_press = -_ONE_PRESS
 _raised = False
 _held_back = 0
 _waits = False
-
-
-def is_new_press() -> bool:
-    """Whether the signal just received isn't the one before, delivered once more; asked once for each."""
-    global _last_press  # noqa: PLW0603 - signals are the process's own, and come in one thread
-    now = time.monotonic()
-    if now - _last_press < _ONE_PRESS:
-        return False
-    _last_press = now
-    return True
 
 
 def was_interrupted() -> bool:
@@ -102,8 +93,8 @@ def told_on_signals(told: Callable[[], None]) -> Iterator[None]:
         yield
         return
 
-    def hear(_number: int, _frame: FrameType | None) -> None:
-        if is_new_press():
+    def hear(number: int, _frame: FrameType | None) -> None:
+        if _is_new_press(number):
             told()
 
     # What somebody starts with `nohup` is to outlive the terminal.
@@ -146,8 +137,33 @@ def say(text: str) -> None:
         os.write(2, text.encode() + b"\n")
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    if is_new_press():
+def _is_new_press(number: int) -> bool:
+    """Whether the signal just received isn't the one before, delivered once more; asked once for each."""
+    global _last_press  # noqa: PLW0603 - signals are the process's own, and come in one thread
+    if number == signal.SIGHUP:
+        _forget_closed_terminal()
+    now = time.monotonic()
+    if now - _last_press < _ONE_PRESS:
+        return False
+    _last_press = now
+    return True
+
+
+def _forget_closed_terminal() -> None:
+    """Whatever is still said goes nowhere: written to a terminal that is gone, it would be an error of its own."""
+    for stream in (1, 2):
+        try:
+            os.tcgetpgrp(stream)
+        except OSError as error:
+            # Of a terminal that hung up; of anything else it is ENOTTY.
+            if error.errno == errno.EIO:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream)
+                os.close(nowhere)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    if _is_new_press(number):
         _interrupt_now()
 
 

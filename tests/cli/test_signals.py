@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pty
 import shutil
 import signal
 import struct
@@ -194,21 +195,25 @@ def test_output_that_nobody_reads_keeps_nothing_alive(start: Start) -> None:
     assert command.errors == "interrupted\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "begun", "number"),
-    [
-        (("serve", "--port", "0", "--workers", "2"), "is served on", signal.SIGHUP),
-        (("worker",), "worker started", signal.SIGTERM),
-    ],
-)
-def test_a_server_ends_in_order_however_often_it_is_told(
-    start: Start, arguments: tuple[str, ...], begun: str, number: signal.Signals
-) -> None:
-    command = start(*arguments)
-    command.says(begun)
-    command.press(number)
+def test_a_service_ends_in_order_however_often_it_is_told(start: Start) -> None:
+    command = start("serve", "--port", "0", "--workers", "2")
+    command.says("is served on")
+    command.press(signal.SIGHUP)
     assert command.ended() == 0
-    assert sum("ending: " in line or "stopping: " in line for line in command.errors.splitlines()) == 1
+    assert command.errors.count("ending: ") == 1
+
+
+def test_a_worker_ends_in_order_when_its_terminal_is_closed(home: Path) -> None:
+    pid, screen = pty.fork()
+    if pid == 0:
+        os.chdir(home)
+        os.execve(sys.executable, [sys.executable, "-m", "newsletter", "worker"], CLEAN)
+    shown = b""
+    while b"worker started" not in shown:
+        shown += os.read(screen, 4096)
+    os.close(screen)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_server_of_one_program_doesnt_wait_for_it(start: Start) -> None:
