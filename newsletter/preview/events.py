@@ -15,8 +15,9 @@ from newsletter.send.plan import GMAIL_CLIPS_AT
 
 def event(name: str, data: dict[str, Any]) -> bytes:
     """One server-sent event."""
-    # JSON has no raw line break, so one data line carries it whole (WHATWG HTML, server-sent events).
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    # JSON has no raw line break, so one data line carries it whole (WHATWG HTML, server-sent events). The name of a
+    # file may hold bytes that are no UTF-8.
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode(errors="replace")
 
 
 def message_json(picture: Picture) -> dict[str, Any]:

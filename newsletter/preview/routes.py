@@ -126,7 +126,8 @@ class _Shown:
         found = self._pages.look(request.path_params["key"])
         if found is None:
             return PlainTextResponse("There is no such issue.\n", 404)
-        return JSONResponse(found)
+        # Escaped throughout: the name of a file may hold bytes that are no UTF-8.
+        return Response(json.dumps(found), media_type="application/json")
 
     def site_file(self, request: Request) -> Response:
         given = request.path_params

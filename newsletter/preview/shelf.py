@@ -117,7 +117,7 @@ class Shelf:
         known = {entry.path: (key, entry) for key, entry in self._entries.items()}
         entries: dict[str, Entry] = {}
         for path in files:
-            key, entry = known.get(path) or (path.stem, Entry(path, guessed(path)))
+            key, entry = known.get(path) or (_key_of(path), Entry(path, guessed(path)))
             while key in entries:
                 key += "-"
             entries[key] = entry
@@ -169,3 +169,8 @@ class Shelf:
             }
             for key, entry in self._entries.items()
         ]
+
+
+def _key_of(path: Path) -> str:
+    """A file's name without its ending, in characters that an address can hold: a file system takes any bytes."""
+    return path.stem.encode(errors="replace").decode()

@@ -267,17 +267,19 @@ class Studio:
                 for path in paths
             ):
                 self._reload()
-            before = set(self._shelf.keys())
+            before = {key: entry.summary.number for key, entry in self._shelf.items()}
             self._list_files()
             issues = {path for path in paths if path.suffix == ".md" and not path.is_relative_to(templates)}
             # Settings, a template, a picture: any issue may depend on it.
             everything = bool(paths - issues)
             touched = {key: e for key, e in self._shelf.items() if everything or e.path in issues}
             self._update(touched)
-            gone = before - set(self._shelf.keys())
+            gone = before.keys() - set(self._shelf.keys())
+            # What came in the same moment under the same number is the same issue by another name.
+            came = {entry.summary.number: key for key, entry in self._shelf.items() if key not in before}
             for key in gone:
                 for viewer in self._viewing(key):
-                    viewer.push(event("gone", {"key": key}))
+                    viewer.push(event("gone", {"key": key, "now": came.get(before[key], "")}))
             if touched or gone:
                 self._tell_index()
         if touched or gone:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -17,7 +17,10 @@ _STEP_MS = 5
 _DEBOUNCE_MS = 40
 # Seconds after which it is seen that the whole folder went, or came back: nothing tells.
 _LOOK_AGAIN = 1.0
+# Seconds after which it is watched anew, where watching ended.
+_PAUSE = 0.1
 
+_LOG = logging.getLogger(__name__)
 SETTINGS_FILES = frozenset({CONFIG_NAME, "pyproject.toml", ".env"})
 
 
@@ -70,7 +73,7 @@ class Watcher:
             if not folders:
                 self._content_moved.wait(timeout=1)
                 continue
-            with contextlib.suppress(FileNotFoundError):  # gone since
+            try:
                 for changes in watch(
                     *folders,
                     watch_filter=DefaultFilter(),
@@ -81,7 +84,20 @@ class Watcher:
                     raise_interrupt=False,
                     ignore_permission_denied=True,
                 ):
-                    self._changed({Path(path) for _, path in changes})
+                    self._tell({Path(path) for _, path in changes})
+            except FileNotFoundError:  # gone since
+                continue
+            except RuntimeError:  # the name of a file isn't text, and watchfiles says no more than that
+                self._tell(set(folders))
+                self._stop.wait(_PAUSE)
+
+    def _tell(self, paths: set[Path]) -> None:
+        """Whatever one change brings about, the next one is told as well."""
+        try:
+            self._changed(paths)
+        except Exception as error:  # noqa: BLE001 - as above
+            names = ", ".join(sorted(repr(path.name) for path in paths)[:3])
+            _LOG.warning("a change of %s can't be shown: %s: %s", names, type(error).__name__, error)
 
     def _watch_home(self) -> None:
         known = self._identities()
@@ -95,7 +111,7 @@ class Watcher:
                 if replaced:
                     paths |= {self._home / name for name in ("issues", *SETTINGS_FILES)}
                 if paths:
-                    self._changed(paths)
+                    self._tell(paths)
                 if replaced:
                     break  # the system goes on watching the folder that was there
 
@@ -106,7 +122,7 @@ class Watcher:
             self._stop.wait(_LOOK_AGAIN)
             yield set()
             return
-        with contextlib.suppress(FileNotFoundError):  # gone since
+        try:
             for changes in watch(
                 *folders,
                 watch_filter=self._concerns_us,
@@ -120,6 +136,11 @@ class Watcher:
                 ignore_permission_denied=True,
             ):
                 yield {Path(path) for _, path in changes}
+        except FileNotFoundError:  # gone since
+            return
+        except RuntimeError:  # as above
+            self._stop.wait(_PAUSE)
+            yield {self._home / name for name in SETTINGS_FILES}
 
     def _identities(self) -> list[tuple[int, int] | None]:
         """Which folders these are: one that was removed and made again has the same name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from newsletter.preview.picture import Broken, Picture
 from newsletter.preview.process import RenderProcess
 from newsletter.preview.studio import Studio, Viewer
 from newsletter.preview.variants import Client, Variant
+from newsletter.preview.watch import Watcher
 from tests.waiting import wait_for
 
 NAME = "issues/001-first.md"
@@ -138,7 +140,7 @@ def test_a_file_that_goes_or_is_renamed_is_said_and_the_others_stay(
     path = home / NAME
     renamed = path.rename(path.with_name("001-renamed.md"))
     studio.changed({path.resolve(), renamed.resolve()})
-    assert tab.last("gone") == {"key": "001-first"}
+    assert tab.last("gone") == {"key": "001-first", "now": "001-renamed"}
     assert [issue["key"] for issue in tab.last("index")["issues"]] == ["002-second", "001-renamed"]
     assert studio.picture("001-first") is None
     assert studio.picture("001-renamed") is not None
@@ -207,6 +209,45 @@ def test_two_hundred_issues_are_listed_at_once(
     assert tab.events[0][0] == "index"
     assert [issue["number"] for issue in tab.events[0][1]["issues"]] == [*range(200, 0, -1)]
     assert tab.last("picture")["subject"] == "Issue number 200"
+
+
+def test_a_file_whose_name_is_no_text_is_listed_and_the_next_save_is_shown(
+    preview: Any, issue_text: Callable[..., str]
+) -> None:
+    tab = Tab(preview.studio)
+    name = os.fsencode(preview.home / "issues") + b"/003-\xff\xfe.md"
+    try:
+        Path(os.fsdecode(name)).write_text(issue_text(3, "Of bytes"))
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    wait_for(lambda: preview.studio.keys()[0] == "003-??")
+    assert Tab(preview.studio, "003-??").last("picture")["subject"] == "Of bytes"
+    preview.issue().write_text(issue_text(title="After that"))
+    wait_for(lambda: tab.last("picture").get("subject") == "After that")
+
+
+def test_a_change_that_brings_about_a_fault_of_ours_is_not_the_last_one_seen(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[set[Path]] = []
+
+    def changed(paths: set[Path]) -> None:
+        seen.append(paths)
+        if len(seen) == 1:
+            msg = "a fault of ours"
+            raise RuntimeError(msg)
+
+    watcher = Watcher(home, [], changed)
+    watcher.start()
+    try:
+        for count in (1, 2):
+            # The system begins to watch some time after it was asked to.
+            while len(seen) < count:
+                (home / "issues" / "001-first.md").touch()
+                time.sleep(0.02)
+    finally:
+        watcher.stop()
+    assert "RuntimeError: a fault of ours" in caplog.text
 
 
 def test_a_process_that_is_killed_begins_again(home: Path) -> None:

@@ -6,8 +6,10 @@ export const SCHEMES = ["light", "dark", "inverted", "recoloured"];
 export const CLIENTS = ["full", "plain", "word"];
 export const NARROWEST = 240;
 export const WIDEST = 1600;
+// The column the mail is made for, or on a telephone's own screen what it has room for.
+const NATURAL = window.innerWidth < 640 ? "320" : "600";
 
-export const state = { key: "", panel: "email", width: "600", scheme: "light", client: "full", images: true, as: "" };
+export const state = { key: "", panel: "email", width: NATURAL, scheme: "light", client: "full", images: true, as: "" };
 
 const among = (list, value) => (list.includes(value) ? value : list[0]);
 
@@ -15,7 +17,7 @@ const among = (list, value) => (list.includes(value) ? value : list[0]);
 function width(given) {
   const pixels = Number(given);
   if (WIDTHS.includes(given)) return given;
-  return given && Number.isInteger(pixels) ? String(Math.min(WIDEST, Math.max(NARROWEST, pixels))) : "600";
+  return given && Number.isInteger(pixels) ? String(Math.min(WIDEST, Math.max(NARROWEST, pixels))) : NATURAL;
 }
 
 export function readAddress() {
@@ -52,7 +54,7 @@ export function viewQuery({ scheme, client, images, as } = state) {
 export function address(changes = {}) {
   const next = { ...state, ...changes };
   const query = new URLSearchParams();
-  if (next.width !== "600") query.set("width", next.width);
+  if (next.width !== NATURAL) query.set("width", next.width);
   for (const [name, value] of viewQuery(next)) query.set(name, value);
   const tail = query.toString();
   return `#/${encodeURIComponent(next.key)}/${next.panel}${tail ? `?${tail}` : ""}`;

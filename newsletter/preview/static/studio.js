@@ -64,9 +64,9 @@ function connect() {
     known.support = support;
     showSupport();
   });
-  on("gone", ({ key }) => {
-    toast(`${key} is no longer there`);
-    go({ key: known.index?.issues[0]?.key ?? "" }, { replace: true });
+  on("gone", ({ key, now }) => {
+    toast(now ? `${key} is now called ${now}` : `${key} is no longer there`);
+    go({ key: now || (known.index?.issues.find((issue) => issue.key !== key)?.key ?? "") }, { replace: true });
   });
   stream.onopen = () => live("live", "Live");
   stream.onerror = () => live("lost", "Preview stopped");
@@ -207,14 +207,14 @@ function showPicture(data) {
     const [, name, address] = /^(.*?)\s*<([^<>]*)>$/.exec(data.sender) ?? [null, data.sender, ""];
     const shown = name.replace(/^"|"$/g, "");
     $("inbox-sender").replaceChildren(el("b", {}, shown), address ? ` ${address}` : "");
-    $("inbox-mark").textContent = Array.from(shown)[0]?.toUpperCase() ?? "";
+    $("inbox-mark").textContent = initial(shown);
     $("inbox-subject").textContent = data.subject;
     $("inbox-preheader").textContent = data.preheader;
   } else {
     mail.clear();
     // No message, and so no sender and no preheader: the list knows the title.
     for (const id of ["inbox-sender", "inbox-preheader"]) $(id).textContent = "";
-    $("inbox-mark").textContent = "";
+    $("inbox-mark").textContent = initial(known.index?.name ?? "");
     $("inbox-subject").textContent = known.index?.issues.find((issue) => issue.key === data.key)?.title ?? data.key;
   }
   $("inbox").hidden = false;
@@ -223,6 +223,8 @@ function showPicture(data) {
   else live("live", `Live · ${Math.round(data.took)} ms`);
   markCurrent();
 }
+
+const initial = (name) => Array.from(name)[0]?.toUpperCase() ?? "";
 
 function showBroken() {
   const wrong = known.index?.settings_error;
