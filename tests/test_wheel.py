@@ -44,7 +44,14 @@ def test_the_wheel_runs_the_demo_in_a_fresh_environment_outside_the_checkout(
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, timeout=120)
     installed = subprocess.run(
-        [environment / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)],
+        [
+            environment / "bin" / "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--disable-pip-version-check",
+            str(wheel),
+        ],
         capture_output=True,
         text=True,
         timeout=200,
