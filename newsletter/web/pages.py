@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -51,9 +52,13 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
+        theme = settings.look
+        if urlsplit(theme.logo).netloc != urlsplit(settings.base_url).netloc:
+            # Nothing of another host is fetched by a page that has a reader's token in its address.
+            theme = replace(theme, logo="")
         self._environment.globals.update(
             publication=settings.publication,
-            theme=settings.look,
+            theme=theme,
             palette=palette(settings.look),
             language=settings.language,
             web=settings.web,

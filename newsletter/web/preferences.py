@@ -204,6 +204,7 @@ class PreferencePages:
             action=path,
             export=f"{path}/data.json",
             erase=f"{path}/erase",
+            leave=f"{self._service.root}/u/{self._service.signer.unsubscribe(key.subscriber_id)}",
             email=person.email,
             name=person.name,
             topics=[(tag, tag in person.tags) for tag in self._service.settings.topics],

@@ -209,6 +209,16 @@ def test_a_users_own_page_replaces_ours_file_by_file(start: Callable[..., Runnin
     assert "1 Example Street" in page.text
 
 
+@pytest.mark.parametrize(("host", "shown"), [("notes.example", True), ("cdn.example", False)])
+def test_a_logo_of_another_host_is_not_asked_of_it(
+    host: str, shown: bool, start: Callable[..., Running], tmp_path: Path
+) -> None:
+    site = start(make_home(tmp_path / "n", f'[theme]\nlogo = "https://{host}/logo.png"\n'))
+    page = site.client.get("/join")
+    assert (f'src="https://{host}/logo.png"' in page.text) is shown
+    assert "Field Notes" in page.text
+
+
 def request_from(peer: str, *forwarded: str) -> Request:
     headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
     return Request({"type": "http", "client": (peer, 1) if peer else None, "headers": headers})

@@ -89,6 +89,14 @@ def test_a_fresh_link_shows_and_keeps_what_is_chosen(site: Running) -> None:
     assert entry.detail == "topics added: agents; topics removed: rag"
 
 
+def test_the_page_leads_to_the_way_out(site: Running) -> None:
+    number = site.add()
+    path = f"/preferences/{site.service.signer.manage(number, 2**40, 7)}"
+    assert f'href="{site.leave_path(number)}"' in site.client.get(path).text
+    site.client.post(site.leave_path(number), data={"leave": "yes"})
+    assert site.leave_path(number) not in site.client.get(path).text
+
+
 def test_a_link_changes_something_once_and_the_page_after_it_goes_on(site: Running, clock: FakeClock) -> None:
     reader = site.add()
     path = fresh(site, reader)

@@ -14,7 +14,15 @@ _LONGEST_EMAIL = 320
 # A key's site may be a program gone wrong: a person has no thousand tags.
 _MOST_TAGS = 50
 
-Email = Annotated[str, Field(min_length=3, max_length=_LONGEST_EMAIL, examples=["ada@example.com"])]
+Email = Annotated[
+    str,
+    Field(
+        min_length=3,
+        max_length=_LONGEST_EMAIL,
+        examples=["ada@example.com"],
+        description="Their address, such as `ada@example.com`, in any spelling.",
+    ),
+]
 Tag = Annotated[str, Field(min_length=1, max_length=100, examples=["rag"])]
 Tags = Annotated[list[Tag], Field(max_length=_MOST_TAGS)]
 
@@ -57,8 +65,8 @@ class Lookup(_Body):
 class TagChange(_Body):
     """Tags to give and to take."""
 
-    add: Tags = []
-    remove: Tags = []
+    add: Tags = Field(default=[], description="Tags to give: a list of texts.")
+    remove: Tags = Field(default=[], description="Tags to take.")
 
 
 class Asked(BaseModel):
