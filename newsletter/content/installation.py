@@ -23,8 +23,10 @@ def installation() -> str:
     asked alone: installing, upgrading or removing one makes or removes a folder in it. Asked once in a process, which goes on
     with the modules it has.
     """
-    # In a checkout the templates stand beside the package (`app.files.packaged`).
-    folders = [_PACKAGE, f"{os.path.dirname(_PACKAGE)}/templates"]  # noqa: PTH120 - as above
+    folders = [_PACKAGE]
+    if not os.path.isdir(f"{_PACKAGE}/_templates"):  # noqa: PTH112 - as above
+        # In a checkout they stand beside the package (`app.files`).
+        folders.append(f"{os.path.dirname(_PACKAGE)}/templates")  # noqa: PTH120 - as above
     found = [f"{path} {_changed(path)}" for path in sys.path if path.endswith(_SITES)]
     while folders:
         try:
@@ -36,7 +38,7 @@ def installation() -> str:
                     elif entry.name != "__pycache__":
                         folders.append(entry.path)
         except OSError:
-            # Installed, the templates are inside; and an editor's file may be gone again.
+            # An editor's file may be gone again.
             continue
     return f"{zlib.crc32(chr(10).join(sorted(found)).encode('utf-8', 'surrogateescape')):08x}"
 
