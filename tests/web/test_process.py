@@ -23,6 +23,7 @@ from newsletter.app import open_workspace
 from newsletter.audience.tokens import TokenSigner
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.store import subscribers as people
+from newsletter.web.webhook_secrets import webhook_token
 from tests.waiting import wait_for
 from tests.web.conftest import ROOT, SECRET
 
@@ -165,6 +166,63 @@ def test_killed_while_the_store_is_held_what_was_spooled_is_kept(
         for thread in threads:
             thread.join(timeout=60)
     assert set(answered) <= left(home)
+
+
+def test_killed_in_a_flood_of_reports_every_answered_one_is_kept_and_carried_out_once(
+    launch: Callable[..., Process], home: Path, readers: list[int]
+) -> None:
+    with (home / "newsletter.toml").open("a", encoding="utf-8") as toml:
+        toml.write("[tracking]\nflood_percent = 100\n")
+    with open_workspace(home).open_database() as database, database.write() as tx:
+        tx.execute(
+            "INSERT INTO sends (id, slug, number, title, state, content, content_hash, provider, audience, created_at) "
+            "VALUES (1, 'hello', 1, 'Hello', 'sent', '', '', 'postmark', ?, '2026-01-06T09:00:00.000Z')",
+            (READERS,),
+        )
+        tx.execute("INSERT INTO deliveries (send_id, subscriber_id, state) SELECT 1, id, 2 FROM subscribers")
+    signer, address = TokenSigner(SECRET.encode()), webhook_token(SECRET.encode(), "postmark")
+    process = launch("--workers", "2")
+    answered: list[int] = []
+    ending = threading.Event()
+
+    def report(share: list[int]) -> None:
+        with httpx.Client(base_url=process.url, timeout=60) as client:
+            for reader in share:
+                told = {
+                    "RecordType": "Bounce",
+                    "ID": reader,
+                    "Type": "HardBounce",
+                    "Email": f"r{reader}@example.com",
+                    "Metadata": {"delivery_id": signer.delivery(1, reader)},
+                }
+                with contextlib.suppress(httpx.TransportError):
+                    if client.post(f"/hooks/postmark/{address}", json=told).status_code == 200:
+                        answered.append(reader)
+                if ending.is_set():
+                    return
+
+    # Two tell the same, at once: providers repeat themselves.
+    threads = [threading.Thread(target=report, args=(readers[at::4],)) for at in range(4) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(answered) >= 200)
+    process.kill_all()
+    ending.set()
+    for thread in threads:
+        thread.join(timeout=120)
+    launch_again = launch("--workers", "2")
+    with open_workspace(home).open_database() as database:
+        wait_for(lambda: database.query("SELECT count(*) FROM events WHERE applied_at = ''") == [(0,)])
+        bounced: dict[int, int] = dict(
+            database.query(
+                "SELECT s.id, count(*) FROM subscribers s JOIN consent_events c ON c.subscriber_id = s.id "
+                "WHERE s.status = 'bounced' AND c.action = 'bounced' GROUP BY s.id"
+            )
+        )
+    assert set(answered) <= set(bounced)
+    assert set(bounced.values()) == {1}
+    launch_again.tell(signal.SIGTERM)
+    assert launch_again.ended() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
