@@ -6,7 +6,6 @@ import gzip
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from typing import Final
 
 from newsletter.site.folder import NewFolder
@@ -18,18 +17,13 @@ _ENDINGS: Final = {"gzip": ".gz", "br": ".br"}
 _LEAST = 1_000
 
 
-def encodings() -> tuple[str, ...]:
-    """The content codings that can be made here: gzip, and br where the brotli package is."""
-    return ("gzip", "br") if find_spec("brotli") else ("gzip",)
-
-
 def pack(folder: NewFolder, known: Mapping[str, tuple[int, int]], wanted: tuple[str, ...]) -> None:
     """Put packed forms beside the files of a folder; those of files that stayed as they are in `known` are kept.
 
     Args:
         folder: in the making, everything else written.
         known: time of the last change and size of the old folder's files.
-        wanted: content codings, of those `encodings` names.
+        wanted: content codings, of those `extras.encodings` names.
     """
     jobs: list[tuple[str, str]] = []
     for path, found in list(folder.files.items()):
