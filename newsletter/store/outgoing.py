@@ -78,15 +78,14 @@ def enqueue(tx: Transaction, kind: MailKind, subscriber_id: int, *, at: datetime
 
 def queued_since(
     source: Database | Transaction, kinds: Sequence[MailKind], subscriber_id: int, since: datetime
-) -> bool:
-    """Whether a person was written a mail of one of `kinds` at `since` or later, whatever became of it."""
+) -> int:
+    """How many mails of one of `kinds` a person was written at `since` or later, whatever became of them."""
     marks = ", ".join("?" * len(kinds))
-    return bool(
-        source.query(
-            f"SELECT 1 FROM outgoing WHERE subscriber_id = ? AND created_at >= ? AND kind IN ({marks}) LIMIT 1",
-            (subscriber_id, utc_text(since), *(kind.value for kind in kinds)),
-        )
+    [(number,)] = source.query(
+        f"SELECT count(*) FROM outgoing WHERE subscriber_id = ? AND created_at >= ? AND kind IN ({marks})",
+        (subscriber_id, utc_text(since), *(kind.value for kind in kinds)),
     )
+    return int(number)
 
 
 def next_due(source: Database | Transaction, at: datetime) -> int | None:

@@ -33,6 +33,7 @@ from newsletter.web.service import Service
 PAUSES: Final = (2, 4, 8)
 # Whoever has a forwarded issue can have the reader mailed: no more than this.
 _QUIET: Final = timedelta(minutes=10)
+_MOST_A_DAY: Final = 4
 
 
 def routes(service: Service) -> list[BaseRoute]:
@@ -166,8 +167,12 @@ class PreferencePages:
 
     def _mail(self, tx: Transaction, *, subscriber_id: int) -> None:
         now = self._service.clock.now()
-        known = people.find(tx, id=subscriber_id) is not None
-        if known and not outgoing.queued_since(tx, [MailKind.PREFERENCES], subscriber_id, now - _QUIET):
+        person = people.find(tx, id=subscriber_id)
+        # Whoever called a mail of ours spam is sent no other, and a mailbox that isn't there would return it.
+        if person is None or person.status in (SubscriberStatus.COMPLAINED, SubscriberStatus.BOUNCED):
+            return
+        written = partial(outgoing.queued_since, tx, [MailKind.PREFERENCES], subscriber_id)
+        if not written(now - _QUIET) and written(now - timedelta(days=1)) < _MOST_A_DAY:
             outgoing.enqueue(tx, MailKind.PREFERENCES, subscriber_id, at=now)
 
     def _save(self, tx: Transaction, *, key: _Key, choice: Choice, event: ConsentEvent) -> bool:

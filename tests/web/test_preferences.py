@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from newsletter.audience import preferences
+from newsletter.audience.consent import ConsentEvent
 from newsletter.audience.suppression import Suppressions
 from newsletter.clock import FakeClock
+from newsletter.model.subscriber import SubscriberStatus
+from newsletter.store.base import utc_text
 from newsletter.store.sends import SendLedger
 from newsletter.store.sqlite import SqliteDatabase
 from tests.web.conftest import Running, make_home
@@ -55,6 +58,33 @@ def test_the_link_in_an_issue_shows_nothing_and_mails_a_fresh_one(site: Running)
         assert answer.status_code == 200
         assert "reader@example.com" not in answer.text
     assert mails(site) == [("preferences", reader)], "a forwarded issue can't be used to flood its reader"
+
+
+def test_whoever_has_a_forwarded_issue_cant_have_its_reader_mailed_all_day(
+    site: Running, clock: FakeClock
+) -> None:
+    reader = site.add()
+    for _ in range(24 * 5):
+        clock.sleep(12 * 60)
+        site.client.post(f"/p/{site.service.signer.preferences(reader)}", data={"mail": "yes"})
+    assert 1 <= len(mails(site)) <= 5, "a day and the edge of the next"
+
+
+@pytest.mark.parametrize("status", [SubscriberStatus.COMPLAINED, SubscriberStatus.BOUNCED])
+def test_who_called_it_spam_or_isnt_there_is_mailed_nothing_and_answered_alike(
+    site: Running, status: SubscriberStatus
+) -> None:
+    reader, other = site.add(), site.add("other@example.com")
+    audience = site.service.audience
+    event = ConsentEvent(status, utc_text(audience.clock.now()), "test", "provider")
+    with audience.database.write() as tx:
+        assert audience.leave(tx, reader, status, event)
+    answers = [
+        site.client.post(f"/p/{site.service.signer.preferences(who)}", data={"mail": "yes"})
+        for who in (reader, other)
+    ]
+    assert answers[0].content == answers[1].content
+    assert mails(site) == [("preferences", other)]
 
 
 def test_the_answer_is_the_same_for_who_is_gone(site: Running) -> None:
