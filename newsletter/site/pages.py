@@ -154,7 +154,7 @@ class Pages:
 
     def _tags(self) -> Iterator[Page]:
         topics = self._topics(self._entries)
-        names = sorted(topics)
+        names = sorted(topics, key=lambda name: (name.casefold(), name))
         cards = [
             plain_card(
                 f"{len(topics[name])} {'page' if len(topics[name]) == 1 else 'pages'}",

@@ -53,6 +53,8 @@ _ASIDE = re.compile(r'<aside class="([a-z]+)">(.*?)</aside>', re.DOTALL)
 _TABLE = re.compile(f"<table>(.*?)</table>{CAPTION}", re.DOTALL)
 _HEADER = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
 _IMAGE = re.compile(r'<img ([^>]*?)src="site:/assets/([^"]+)"([^>]*?)>')
+# Narrower than the text's column, each has room for a word or two.
+_MANY_COLUMNS = 6
 _TAG = re.compile(r"<[^>]+>")
 _WIDTH = re.compile(r' width="\d+"')
 # An address in brackets may have spaces in it, one without them a pair of parentheses (CommonMark 6.3).
@@ -253,12 +255,13 @@ class WebConverter:
 
     def _table(self, match: re.Match[str]) -> str:
         self._tables += 1
+        columns = match[1].partition("</tr>")[0].count("<th")
         if match[2]:
             caption, label = f"<caption><span>{match[2]}</span></caption>", text_of(match[2])
-            return scroll_region(f"<table>{caption}{match[1]}</table>", label)
+            return scroll_region(f"<table>{caption}{match[1]}</table>", label, columns=columns)
         headers = [unescape(_TAG.sub("", header)).strip() for header in _HEADER.findall(match[1])]
         label = f"Table {self._tables}: {', '.join(filter(None, headers))}"
-        return scroll_region(f"<table>{match[1]}</table>", label)
+        return scroll_region(f"<table>{match[1]}</table>", label, columns=columns)
 
     def _code_block(self, code: str, language: str) -> str:
         key = f"{language}\0{code}"
@@ -309,9 +312,10 @@ def picture_file(picture: Picture) -> PictureFile | None:
     return PictureFile(name, str(origin), status.st_mtime_ns, status.st_size, made)
 
 
-def scroll_region(table: str, label: str) -> str:
-    """A table that can be scrolled sideways on a small screen, with the keyboard as well."""
-    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
+def scroll_region(table: str, label: str, *, columns: int = 0) -> str:
+    """A table that can be scrolled sideways on a small screen, with the keyboard as well; one of many columns is wider than the text where there is room."""
+    wide = " wide" if columns >= _MANY_COLUMNS else ""
+    return f'<div class="scroll{wide}" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
 
 
 def text_of(html: str) -> str:

@@ -57,7 +57,9 @@ def question_lists(
         for level in dict.fromkeys(("", issue.level)):
             for topic in ("", *topics_of(issue)):
                 found[level, topic].append(issue)
-    topics = ("", *sorted({topic for _, topic in found} - {""}))
+    # The commonest first: of many topics these are what readers look for.
+    names = {topic for _, topic in found} - {""}
+    topics = ("", *sorted(names, key=lambda name: (-len(found["", name]), name.casefold(), name)))
     levels = ("", *_LEVELS)
     by_level = {
         topic: _choices("Level", ((one.capitalize(), (one, topic)) for one in levels), found)
