@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import math
 import os
 import signal
 import sys
@@ -21,10 +22,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds in which several signals are one: a terminal and a supervisor both deliver it, and `timeout` tells the
 # process and then its group.
 _ONE_PRESS = 0.5
+# Seconds for what tidies up.
+_TIDYING = 3.0
 # Seconds until it is seen whether an interrupt was lost.
 _LOOK_AGAIN = 0.1
 _last_press = -_ONE_PRESS
-_raised = False
+_last_raised = -math.inf
 _held_back = 0
 _waits = False
 
@@ -34,14 +37,14 @@ def was_interrupted() -> bool:
 
     Pydantic makes a SchemaError of it, and SQLite an error of the statement.
     """
-    return _raised
+    return _last_raised > -math.inf
 
 
 def interrupt_on_signals() -> None:
     """From now on each press raises `KeyboardInterrupt` in the main thread; none does once the process is ending.
 
-    Raised again by the same press, it would come in the middle of what tidies up. A signal that is ignored
-    stays so: of `nohup`, or of a shell without job control for what runs in the background.
+    Raised again by the same press, or by an impatient one, it would come in the middle of what tidies up. A signal
+    that is ignored stays so: of `nohup`, or of a shell without job control for what runs in the background.
     """
     for number in SIGNALS:
         if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
@@ -163,29 +166,33 @@ def _forget_closed_terminal() -> None:
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
-    if _is_new_press(number):
+    # Pressed once more while it tidies up: it is given the time for that, but not for ever.
+    tidying = _is_on_its_way(sys.exception()) and time.monotonic() - _last_raised < _TIDYING
+    if _is_new_press(number) and not tidying:
         _interrupt_now()
 
 
 def _interrupt_now() -> None:
-    global _raised, _waits  # noqa: PLW0603 - as above
+    global _last_raised, _waits  # noqa: PLW0603 - as above
     if _held_back:
         _waits = True
         return
-    _raised = True
+    _last_raised = time.monotonic()
     # Where Python is called by something else, such as Pydantic, a lock or the collector, what is raised may be lost.
     signal.setitimer(signal.ITIMER_REAL, _LOOK_AGAIN, _LOOK_AGAIN)
     raise KeyboardInterrupt
 
 
 def _interrupt_again(_number: int, _frame: FrameType | None) -> None:
-    """Raise it once more, unless it is on its way: whatever tidies up does so while it is handled."""
-    handled = sys.exception()
-    while handled is not None:
-        if isinstance(handled, KeyboardInterrupt):
-            return
+    if not _is_on_its_way(sys.exception()):
+        _interrupt_now()
+
+
+def _is_on_its_way(handled: BaseException | None) -> bool:
+    """Whether an interrupt is being handled: whatever tidies up does so meanwhile."""
+    while handled is not None and not isinstance(handled, KeyboardInterrupt):
         handled = handled.__context__
-    _interrupt_now()
+    return handled is not None
 
 
 def _ignore() -> None:

@@ -105,8 +105,8 @@ class Chromium:
             os.close(said)
             target = self.call("Target.createTarget", url="about:blank")["targetId"]
             self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            self.close(farewell=_farewell(error))
             raise
 
     def _begun(self, program: str, told: int, said: int) -> subprocess.Popen[bytes]:
@@ -127,8 +127,8 @@ class Chromium:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self.close(farewell=_farewell(error))
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call one method of the protocol.
@@ -175,13 +175,13 @@ class Chromium:
         """What the page shows, as a PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
-    def close(self) -> None:
-        """End the browser, and forget what it kept."""
+    def close(self, farewell: float = _FAREWELL) -> None:
+        """End the browser, and forget what it kept; `farewell` are the seconds it has to end in order."""
         for end in (self._tell, self._hear):
             with contextlib.suppress(OSError):
                 os.close(end)
         # Without its pipes it ends by itself; the processes it has begun write to the profile as long as they live.
-        deadline = time.monotonic() + _FAREWELL
+        deadline = time.monotonic() + farewell
         if self._process is not None:
             while not _has_ended(self._process) and time.monotonic() < deadline:
                 time.sleep(_SOON)
@@ -189,6 +189,11 @@ class Chromium:
             with contextlib.suppress(OSError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        # A browser that was killed left its socket elsewhere, in a folder of its own: the path here may be too long.
+        with contextlib.suppress(OSError):
+            elsewhere = (self._profile / "SingletonSocket").readlink().parent
+            if elsewhere.parent == self._profile.parent:
+                shutil.rmtree(elsewhere, ignore_errors=True)
         while self._profile.exists() and time.monotonic() < deadline + _FAREWELL:
             shutil.rmtree(self._profile, ignore_errors=True)
             time.sleep(_SOON)
@@ -205,6 +210,11 @@ class Chromium:
             if not piece:
                 return
             self._heard += piece
+
+
+def _farewell(error: BaseException | None) -> float:
+    """Whoever pressed Ctrl-C doesn't wait for a browser that has just begun, and hears nothing yet."""
+    return 0.0 if isinstance(error, KeyboardInterrupt) else _FAREWELL
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
