@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# A busy machine is no finding: the suite's own time limit catches what hangs.
-settings.register_profile("project", deadline=None)
+# A busy machine is no finding: the suite's own time limit catches what hangs. In CI the same examples are tried each
+# time, so that what fails there fails again, and what landed doesn't fail by luck; everywhere else they are new ones.
+settings.register_profile(
+    "project",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
 settings.load_profile("project")
 
 # A shell that starts the suite in the background has Ctrl-C ignored, and every process below inherits

@@ -23,7 +23,9 @@ from newsletter.store import subscribers as people
 from newsletter.store.sqlite import SqliteDatabase
 
 relaxed = settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -132,7 +132,11 @@ class TestDelivery:
             st.one_of(st.sampled_from("{}%[]$-*|#\\\"'&<>:.~v01 "), st.characters(codec="utf-8")), max_size=60
         ),
     )
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     def test_whatever_the_author_and_the_reader_write_arrives_as_written(
         self, fake: FakeHttp, name: str, literal: str
     ) -> None:
@@ -195,7 +199,11 @@ class TestPurity:
     @given(
         body=st.binary(max_size=200), status=st.sampled_from([200, 202, 207, 400, 401, 404, 422, 429, 500])
     )
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     def test_any_answer_at_all_gives_outcomes_for_the_batch_alone(
         self, fake: FakeHttp, body: bytes, status: int
     ) -> None:
@@ -207,7 +215,11 @@ class TestPurity:
             assert OutcomeKind.ACCEPTED not in kinds(result) or not provider.capabilities.per_item_result
 
     @given(tree=st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["data", "errors", "id", "Status", "Messages", "MessageID", "ErrorCode", "Message", "responses", "success", "results", "messageIds", "code", "message", "name", "BulkEmailEntryResults"]), inner, max_size=4), max_leaves=12), status=st.sampled_from([200, 202, 400, 422, 429, 500]))  # fmt: skip
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     def test_any_json_at_all_gives_outcomes_and_no_exception(
         self, fake: FakeHttp, tree: Any, status: int
     ) -> None:

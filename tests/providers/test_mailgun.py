@@ -176,7 +176,11 @@ class TestVariables:
             max_size=8,
         )
     )  # fmt: skip
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     def test_mailgun_s_own_variables_are_shown_and_never_filled_in(
         self, fake: FakeMailgun, pieces: list[str]
     ) -> None:

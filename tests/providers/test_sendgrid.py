@@ -170,7 +170,11 @@ class TestMarks:
         assert fake.ledger.entries[0]["text"] == as_it_should_arrive(recipient(1), issue).text
 
     @given(st.lists(st.text(st.sampled_from("nl-x01ab "), max_size=12), min_size=1, max_size=4))
-    @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=20,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     def test_slots_beside_each_other_and_beside_dashes_stay_apart(
         self, fake: FakeSendGrid, literals: list[str]
     ) -> None:

@@ -39,7 +39,7 @@ from tests.send.test_crashes import MUTE_KEYS
 ROOT = Path(__file__).parents[2]
 SOAK = int(os.environ.get("NEWSLETTER_KILLS", "0"))
 LOG = Path(os.environ.get("NEWSLETTER_KILLS_LOG") or Path(tempfile.gettempdir()) / "newsletter-kills.jsonl")
-KILLS = -(-SOAK // len(EVERY_PROVIDER)) if SOAK else 5
+KILLS = -(-SOAK // len(EVERY_PROVIDER)) if SOAK else 3
 # Deaths of one send; a soak begins another with fresh people after that.
 A_SEND = 25
 MOST_PEOPLE = 2000

@@ -83,7 +83,7 @@ def test_no_question_breaks_the_index(retriever: Retriever, question: str) -> No
     retriever.retrieve(question)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(question=st.text(max_size=80))
 def test_any_question_has_an_answer_or_none(retriever: Retriever, question: str) -> None:
     found = retriever.retrieve(question, 3)

@@ -112,7 +112,7 @@ def test_who_follows_the_link_nobody_sees_is_a_scanner(site: Running, clock: Fak
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="/?#%"), max_size=40))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_redirect_can_be_made_up(site: Running, made_up: str) -> None:
     assume(made_up not in (".", "..") and not re.fullmatch(r"\.0*[012]", made_up))
     for path in (

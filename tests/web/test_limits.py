@@ -93,7 +93,7 @@ def test_neither_addresses_nor_networks_are_kept_and_old_ones_are_dropped(databa
         assert forget(tx, NOW + 8 * DAY) == len(rows)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.floats(0, 600), min_size=1, max_size=60), st.integers(1, 9))
 def test_no_window_holds_more_than_a_burst_and_what_time_gave_back(
     database: SqliteDatabase, gaps: list[float], most: int

@@ -323,7 +323,7 @@ def everything(site: Running) -> list[list[tuple[Any, ...]]]:
 
 
 @given(st.sampled_from([*NAMES, "smtp", "x"]), st.sampled_from(["", "/", "/wrong", "/a/b"]), BODIES, HEADERS)
-@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=250, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_body_gets_no_5xx_and_changes_nothing_unless_verified(
     site: Running, provider: str, tail: str, body: bytes, headers: dict[str, str]
 ) -> None:
@@ -339,7 +339,7 @@ def test_any_body_gets_no_5xx_and_changes_nothing_unless_verified(
 
 
 @given(st.sampled_from(["postmark", "brevo", "mailjet", "sparkpost"]), BODIES)
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_verified_body_is_kept_and_moves_nobody_it_doesnt_name(
     site: Running, provider: str, body: bytes
 ) -> None:
