@@ -119,7 +119,9 @@ def _check_files(subject: Subject, findings: Findings) -> None:
         except (OSError, ValueError):
             continue  # a missing file has a code of its own
         _check_weight(target, size, findings)
-        _check_content(target, file, head, findings)
+        form = _check_content(target, file, head, findings)
+        if form and size <= HUGE:
+            _check_whole(target, file, form, findings)
 
 
 def _check_weight(target: Target, size: int, findings: Findings) -> None:
@@ -141,11 +143,14 @@ def _check_weight(target: Target, size: int, findings: Findings) -> None:
         )
 
 
-def _check_content(target: Target, file: Path, head: bytes, findings: Findings) -> None:
-    """Compare a file's first bytes with its name; a format that mail doesn't show has a code of its own by name."""
+def _check_content(target: Target, file: Path, head: bytes, findings: Findings) -> str:
+    """Compare a file's first bytes with its name; returns its format, `png`, `jpeg` or `gif`, empty for others.
+
+    A format that mail doesn't show has a code of its own by name.
+    """
     ending = file.suffix.lstrip(".").casefold()
     if ending in _UNSHOWN:
-        return
+        return ""
     found = next((entry for entry in _SIGNATURES if head.startswith(entry[0])), None)
     if found is None:
         findings.add(
@@ -164,6 +169,26 @@ def _check_content(target: Target, file: Path, head: bytes, findings: Findings) 
             help=f"rename it to `{file.stem[:60]}.{found[2][0]}`",
             severity=Severity.WARNING,
         )
+    return found[1].casefold() if found else ""
+
+
+def _check_whole(target: Target, file: Path, form: str, findings: Findings) -> None:
+    """What stands in an answer is on the page only, and so nothing that rendering the mail would find."""
+    # Only an issue with pictures pays for it.
+    from newsletter.render.fitting import is_whole
+
+    try:
+        whole = is_whole(file.read_bytes(), form)
+    except OSError:
+        return
+    if not whole:
+        findings.add(
+            "NL405",
+            f"`{target.address[:80]}` is damaged, or cut off before its end",
+            target.start,
+            target.end,
+            help="copy or download it again, or export it anew",
+        )
 
 
 def _foreign(head: bytes) -> str:
@@ -179,5 +204,5 @@ def _foreign(head: bytes) -> str:
 
 RULES = (
     Rule(("NL823", "NL824"), _check_alternatives),
-    Rule(("NL825", "NL826", "NL827"), _check_files),
+    Rule(("NL405", "NL825", "NL826", "NL827"), _check_files),
 )

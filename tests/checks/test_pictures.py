@@ -56,7 +56,20 @@ def test_a_picture_of_another_format_than_its_name_says_is_an_error_only_where_m
         (b"", Severity.ERROR),
     ):
         file.write_bytes(head)
-        assert [(d.code, d.severity) for d in check_file(path)[1]] == [("NL827", severity)], head
+        # There is no more of it than its head, which has a code of its own.
+        found = [(d.code, d.severity) for d in check_file(path)[1] if d.code != "NL405"]
+        assert found == [("NL827", severity)], head
+
+
+def test_a_picture_that_is_cut_off_is_found_also_where_only_the_page_shows_it(tmp_path: Path) -> None:
+    path = of_size(tmp_path, 500)
+    before, answer = GOOD.split("### Answer\n")
+    picture = next(line for line in GOOD.splitlines() if "images/lanes.png" in line)
+    path.write_text(f"{before.replace(picture, '')}### Answer\n{picture}\n\n{answer}")
+    assert check_file(path)[1] == []
+    file = tmp_path / "images" / "lanes.png"
+    file.write_bytes(PNG[:-6])
+    assert [found.code for found in check_file(path)[1]] == ["NL405"]
 
 
 def test_a_folder_called_as_a_picture_is_a_finding_and_no_crash(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from newsletter.diagnostics import Diagnostic
 SAID_OF_THE_SOURCE: dict[str, tuple[str, ...]] = {
     "NL403": ("NL306", "NL827"),
     "NL404": ("NL306",),
-    "NL405": ("NL307", "NL827"),
+    "NL405": ("NL307", "NL405", "NL827"),
     "NL407": ("NL312", "NL817", "NL820"),
     "NL410": ("NL308", "NL820", "NL821"),
     "NL450": ("NL303",),
