@@ -255,13 +255,13 @@ class WebConverter:
 
     def _table(self, match: re.Match[str]) -> str:
         self._tables += 1
-        columns = match[1].partition("</tr>")[0].count("<th")
+        headers = _HEADER.findall(match[1])
         if match[2]:
             caption, label = f"<caption><span>{match[2]}</span></caption>", text_of(match[2])
-            return scroll_region(f"<table>{caption}{match[1]}</table>", label, columns=columns)
-        headers = [unescape(_TAG.sub("", header)).strip() for header in _HEADER.findall(match[1])]
-        label = f"Table {self._tables}: {', '.join(filter(None, headers))}"
-        return scroll_region(f"<table>{match[1]}</table>", label, columns=columns)
+            return scroll_region(f"<table>{caption}{match[1]}</table>", label, columns=len(headers))
+        names = [unescape(_TAG.sub("", header)).strip() for header in headers]
+        label = f"Table {self._tables}: {', '.join(filter(None, names))}"
+        return scroll_region(f"<table>{match[1]}</table>", label, columns=len(headers))
 
     def _code_block(self, code: str, language: str) -> str:
         key = f"{language}\0{code}"

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from newsletter.store import subscribers as people
 from newsletter.store.sqlite import SqliteDatabase
 from tests.fakes.smtp import FakeSmtp
-from tests.site.conftest import Newsletter
+from tests.site.conftest import Newsletter, issue
 from tests.web.conftest import SECRET, Running
 from tests.web.joining import mails, smtp_home, wait_for
 
@@ -216,3 +216,27 @@ def test_the_form_on_a_static_host_asks_the_service(
             assert found.status.value == "pending"
         finally:
             service.stop()
+
+
+def test_words_of_any_length_and_direction_stay_in_their_column(
+    browser: Browser, newsletter: Newsletter
+) -> None:
+    word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+    text = f"{word} `{word}` https://example.com/{word}\n\nمتى تختار RAG؟"
+    newsletter.write("005-fifth.md", issue(5, word, body=text, tags=f"[rag, {word.lower()}]"))
+    newsletter.write("006-sixth.md", issue(6, "The sixth"))
+    newsletter.publication = replace(newsletter.publication, name=word)
+    assert newsletter.build().replaced
+    context = browser.new_context(viewport={"width": 320, "height": 800}, java_script_enabled=True)
+    page = context.new_page()
+    with serving(newsletter.out) as address:
+        for at in ("/", "/archive/", "/fifth/", "/sixth/", "/tags/", "/questions/"):
+            page.goto(address + at)
+            assert page.evaluate("document.documentElement.scrollWidth") == 320, at
+        page.goto(f"{address}/fifth/")
+        right = page.get_by_text("متى تختار").evaluate(
+            "e => { const r = document.createRange(); r.selectNodeContents(e); "
+            "return e.getBoundingClientRect().right - r.getBoundingClientRect().right }"
+        )
+        assert abs(right) < 2, "Arabic begins on the right"
+    context.close()

@@ -70,3 +70,12 @@ def test_a_table_of_an_issue_has_the_caption_its_author_gave(newsletter: Newslet
     assert 'aria-label="What it shows."' in page
     assert "Caption:" not in page
     assert "<p><strong>Bold</strong> words.</p>" in page
+
+
+def test_a_table_of_many_columns_is_wider_than_the_text(newsletter: Newsletter) -> None:
+    for columns, width in ((5, "scroll"), (6, "scroll wide")):
+        rows = ["| " + " | ".join(f"{row}{at}" for at in range(columns)) + " |" for row in "abc"]
+        body = "\n".join([rows[0], "|---" * columns + "|", *rows[1:]])
+        newsletter.write("001-first.md", issue(1, "The first", body=body))
+        newsletter.build()
+        assert f'<div class="{width}" role="region"' in newsletter.page("/first/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -81,3 +82,26 @@ def test_topics_go_on_by_the_alphabet_and_issues_by_age(newsletter: Newsletter) 
     assert newsletter.build().replaced
     assert '<a rel="next" href="/tags/page-2/">Next →</a>' in newsletter.page("/tags/")
     assert '<a rel="prev" href="/tags/">← Previous</a>' in newsletter.page("/tags/page-2/")
+
+
+def test_many_topics_of_the_question_bank_are_folded_the_commonest_first(newsletter: Newsletter) -> None:
+    many = ", ".join(f"rare-{at:02}" for at in range(30))
+    newsletter.write("005-fifth.md", issue(5, "The fifth", tags=f"[zebra, {many}]"))
+    newsletter.write("006-sixth.md", issue(6, "The sixth", tags="[zebra]"))
+    newsletter.build()
+    page = newsletter.page("/questions/")
+    shown, folded = page.split("<details>")
+    assert 'href="/questions/topic/zebra/"' in shown
+    assert re.findall(r"<summary>(\d+) more</summary>", folded) == [str(folded.count("/questions/topic/"))]
+    assert len(set(re.findall(r"/questions/topic/[^/]+/", page))) == 30 + 3
+    assert "<details open>" in newsletter.page("/questions/topic/rare-29/")
+    assert "<details" not in newsletter.page("/archive/")
+
+
+def test_topics_are_sorted_as_readers_look_for_them(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(5, "The fifth", tags="[Agents, zebra, 'c#']"))
+    newsletter.options = replace(newsletter.options, per_page=25)
+    newsletter.build()
+    names = re.findall(r"<h2><a[^>]*>([^<]+)</a></h2>", newsletter.page("/tags/"))
+    assert names == sorted(names, key=str.casefold)
+    assert names[0] == "Agents"
