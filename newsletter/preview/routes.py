@@ -105,12 +105,14 @@ class _Shown:
         picture = self._studio.picture(key, request.query_params.get("as", ""))
         if picture is None:
             return PlainTextResponse("There is no such issue, or it can't be rendered.\n", 404)
+        # The HTML part alone is what other tools that look at mails ask for.
+        html = request.query_params.get("part") == "html"
         # A type no browser renders, and a name made of the file's own: letters, digits and dashes.
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in key)
         return Response(
-            picture.message.raw,
+            picture.html.encode() if html else picture.message.raw,
             media_type="application/octet-stream",
-            headers={"content-disposition": f'attachment; filename="{safe}.eml"'},
+            headers={"content-disposition": f'attachment; filename="{safe}.{"html" if html else "eml"}"'},
         )
 
     def image(self, request: Request) -> Response:

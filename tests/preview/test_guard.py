@@ -153,6 +153,10 @@ def test_the_message_is_served_byte_for_byte_and_never_rendered(ask: Ask, standi
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"] == 'attachment; filename="001-first.eml"'
     assert answer.read() == standing.studio.picture("001-first").message.raw
+    answer = ask(standing, f"/{standing.server.token}/message/001-first?part=html")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == 'attachment; filename="001-first.html"'
+    assert answer.read().decode() == standing.studio.picture("001-first").html
 
 
 def test_a_picture_is_found_by_its_hashed_name_alone(ask: Ask, standing: Any) -> None:

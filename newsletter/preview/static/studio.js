@@ -114,6 +114,7 @@ function apply() {
   $("web-sheet").style.width = state.width === "wide" ? "100%" : `${state.width}px`;
   width.set(state.width);
   $("download").href = `message/${encodeURIComponent(state.key)}?${viewQuery()}`;
+  $("download-html").href = `${$("download").getAttribute("href")}&part=html`;
   delete document.documentElement.dataset.ready;
   if (as !== reading) {
     // Another reader's message: what is shown belongs to the last one until it arrives.
