@@ -229,9 +229,9 @@ def main() -> None:
         print(
             f"{options.issues} issues of {kilobytes:.1f} kB; CPU seconds; starting the command alone takes {start:.2f}"
         )
-        for name, seconds in figures.items():
-            several = ", ".join(f"{one:.2f}" for one in seconds)
-            print(f"  ours, {name:<10} {median(seconds):6.2f}  limit {limits[name]:.1f}  ({several})")
+        for name, found in figures.items():
+            several = ", ".join(f"{one:.2f}" for one in found)
+            print(f"  ours, {name:<10} {median(found):6.2f}  limit {limits[name]:.1f}  ({several})")
         if options.peers:
             for name, build in (
                 ("hugo", hugo),
