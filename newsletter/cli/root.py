@@ -125,8 +125,9 @@ def _run_to_its_end() -> None:
         if ending.__context__ is not None and isinstance(ending.__context__.__cause__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         # What is left of the output may find no room, no reader, or one that takes its time: here it is told, and
-        # can be interrupted.
-        sys.stdout.flush()
+        # can be interrupted. The language server closes it as it ends.
+        if not sys.stdout.closed:
+            sys.stdout.flush()
         raise
     except Exception:
         if was_interrupted():
