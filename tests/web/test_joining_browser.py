@@ -22,6 +22,8 @@ from tests.web.joining import confirm_path, mails, settled, smtp_home, wait_for
 pytestmark = pytest.mark.browser
 NARROW: ViewportSize = {"width": 320, "height": 640}
 
+expect.set_options(timeout=60_000)
+
 
 @pytest.fixture
 def inbox() -> Iterator[FakeSmtp]:
@@ -38,6 +40,7 @@ def club(start: Callable[..., Running], tmp_path: Path, inbox: FakeSmtp) -> Runn
 def opened(browser: Browser, **options: Any) -> Iterator[Page]:
     """A page of a fresh browser profile; anything the page complains about fails the test."""
     context = browser.new_context(**options)
+    context.set_default_timeout(90_000)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -105,7 +108,9 @@ def test_who_is_faster_than_reading_presses_once_more(
         page.goto(f"{club.url}/join")
         page.evaluate("document.querySelector('#email').value = 'ada@example.com'")
         page.get_by_role("button", name="Subscribe").click()
-        if page.get_by_text("One more press").is_visible():
+        once_more = page.get_by_text("One more press")
+        expect(once_more.or_(page.get_by_role("heading", name="Check your inbox"))).to_be_visible()
+        if once_more.is_visible():
             assert page.get_by_label("Your email address").input_value() == "ada@example.com"
             page.wait_for_timeout(1100)
             page.get_by_role("button", name="Subscribe").click()

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.browser
 
 TOPICS = '[web]\ntopics = ["agents", "evaluation", "rag"]\n'
 
+expect.set_options(timeout=60_000)
+
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
@@ -43,7 +45,7 @@ def opened(browser: Browser, site: Running, *, width: int = 768, scripts: bool =
         viewport={"width": width, "height": 700},
         java_script_enabled=scripts,
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(90_000)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -192,9 +194,15 @@ def test_all_of_it_by_keyboard_alone(browser: Browser, shown: Running) -> None:
 # Every page a person can meet: how to get there with a fresh reader.
 
 
+def _press(page: Page, name: str) -> None:
+    """Press a button, and wait for the page that answers."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name).click()
+
+
 def _after_leaving(page: Page, site: Running, reader: int) -> None:
     page.goto(site.leave_path(reader))
-    page.get_by_role("button", name="Unsubscribe").click()
+    _press(page, "Unsubscribe")
 
 
 def _fresh(site: Running, reader: int) -> str:
@@ -204,13 +212,13 @@ def _fresh(site: Running, reader: int) -> str:
 def _saved(page: Page, site: Running, reader: int) -> None:
     page.goto(_fresh(site, reader))
     page.get_by_label("Nothing for 8 weeks").check()
-    page.get_by_role("button", name="Save").click()
+    _press(page, "Save")
 
 
 def _used(page: Page, site: Running, reader: int) -> None:
     link = _fresh(site, reader)
     page.goto(link)
-    page.get_by_role("button", name="Save").click()
+    _press(page, "Save")
     page.goto(link)
 
 
@@ -220,7 +228,7 @@ def _pressed(
     def go(page: Page, site: Running, reader: int) -> None:
         first(page, site, reader)
         for name in names:
-            page.get_by_role("button", name=name).click()
+            _press(page, name)
 
     return go
 
