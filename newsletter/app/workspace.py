@@ -153,10 +153,10 @@ class Workspace(NewsletterFiles):
         Raises:
             StoreError: see `open_database`.
         """
-        from newsletter.store.sends import SendLedger
-
         if not self.database_path.is_file():
             return frozenset()
+        from newsletter.store.sends import SendLedger
+
         database = self.open_database()
         try:
             ledger = SendLedger(database, self.clock)

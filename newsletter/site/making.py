@@ -21,11 +21,9 @@ from newsletter.site import feeds
 from newsletter.site.bodies import FILTERS
 from newsletter.site.build import Built, SiteInputs
 from newsletter.site.cache import Cache, digest
-from newsletter.site.cards import Cards
 from newsletter.site.entry import Body, Entry
 from newsletter.site.folder import NewFolder, as_written
 from newsletter.site.frame import Same, frame_values, json_ld, style_sheet
-from newsletter.site.packed import pack
 from newsletter.site.page import Page
 from newsletter.site.pages import Pages
 from newsletter.site.sources import Reader, Sources
@@ -59,7 +57,7 @@ class _Making:
         sources = self._read()
         made = Pages(sources, inputs.publication, inputs.options, self._root)
         pages = made.all()
-        cards = Cards(inputs.publication, inputs.theme).give(pages) if inputs.options.cards else {}
+        cards = self._cards(pages)
         findings = tuple(sorted([*sources.findings, *made.findings], key=by_place))
         counts = (len(sources.issues), len(sources.guides), len(pages))
         if any(found.severity is Severity.ERROR for found in findings):
@@ -100,6 +98,9 @@ class _Making:
             self._write_feeds(folder, sources, pages)
             searched = self._searched(folder, pages, wanted, before, there)
             if inputs.options.precompress:
+                # Imported where it is wanted, as are the cards: an edit is made in the time that imports take.
+                from newsletter.site.packed import pack
+
                 pack(folder, known, inputs.options.precompress)
             folder.swap()
         except BaseException:
@@ -124,6 +125,13 @@ class _Making:
             told=inputs.told,
         )
         return reader.read(inputs.issues, inputs.guides, inputs.sent)
+
+    def _cards(self, pages: Sequence[Page]) -> dict[str, Callable[[], bytes]]:
+        if not self._inputs.options.cards:
+            return {}
+        from newsletter.site.cards import Cards
+
+        return Cards(self._inputs.publication, self._inputs.theme).give(pages)
 
     # What there is to do ------------------------------------------------------------------------
 
