@@ -153,9 +153,11 @@ def delete(tx: Transaction, subscriber_id: int) -> None:
         tx.execute("DELETE FROM join_requests WHERE match_key = ?", (key,))
         # A report that isn't matched to anybody yet, or that nobody's mail fits, has the address in it all the same.
         tx.execute(
-            "UPDATE events SET payload = '' WHERE subscriber_id IS NULL AND payload <> '' AND "
-            "CASE WHEN json_valid(payload) THEN lower(json_extract(payload, '$.recipient')) IN (lower(?), lower(?)) END",
-            (email, key),
+            "UPDATE events SET payload = '' WHERE subscriber_id IS NULL AND payload <> '' AND ("
+            "CASE WHEN json_valid(payload) THEN lower(json_extract(payload, '$.recipient')) IN (lower(?), lower(?)) END "
+            # So has one that can't be read; what still waits to be applied may be about somebody whose address ends alike.
+            "OR (applied_at <> '' AND instr(lower(payload), lower(?)) > 0))",
+            (email, key, json.dumps(email)[1:-1]),
         )
     tx.execute("DELETE FROM subscriber_tags WHERE subscriber_id = ?", (subscriber_id,))
     tx.execute("DELETE FROM subscribers WHERE id = ?", (subscriber_id,))

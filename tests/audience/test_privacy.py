@@ -155,6 +155,23 @@ def test_nothing_of_a_person_is_left_in_the_file_but_the_keyed_hash(kept: Kept) 
 DAY = timedelta(days=1)
 
 
+def test_a_report_nobody_could_read_loses_the_address_too(kept: Kept) -> None:
+    said = f'{{"who": "{EMAIL.upper()}", "cut off he'
+    unreadable = Event("postmark", EventType.UNKNOWN, "u1", kept.clock.now(), raw=said)
+    of_another = Event("postmark", EventType.UNKNOWN, "u2", kept.clock.now(), raw="somebody@example.com")
+    database = kept.audience.database
+    with database.write() as tx:
+        events.keep(tx, [unreadable, of_another], kept.clock.now())
+        for number, name in tx.query("SELECT id, event_id FROM events WHERE event_id IN ('u1', 'u2')"):
+            assert name
+            events.settle(tx, number, "not ours", utc_text(kept.clock.now()))
+    kept.audience.erase(EMAIL)
+    left: dict[str, int] = dict(
+        database.query("SELECT event_id, payload <> '' FROM events WHERE event_id IN ('u1', 'u2')")
+    )
+    assert left == {"u1": 0, "u2": 1}
+
+
 @pytest.mark.parametrize(
     ("periods", "after", "forgotten"),
     [
