@@ -79,7 +79,8 @@ def test_aliases_are_claimed_however_yaml_writes_a_list(tmp_path: Path, written:
 
 def test_an_image_is_looked_for_beside_the_issue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "issues" / "img").mkdir(parents=True)
-    (tmp_path / "issues" / "img" / "a b.gif").write_bytes(b"GIF89a")
+    pixel = b"GIF89a\1\0\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+    (tmp_path / "issues" / "img" / "a b.gif").write_bytes(pixel)
     path = write(
         tmp_path / "issues", "001-a.md", GOOD.replace("Hello.", "![A](<img/a b.gif>) ![B](img/a%20b.gif)")
     )
