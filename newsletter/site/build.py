@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newsletter import __version__
+from newsletter.content.installation import installation
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.publication import Publication, Theme
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from newsletter.render.workshop import Workshop
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-_PACKAGE = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -175,18 +174,12 @@ def _stamp(inputs: SiteInputs) -> str:
 
 
 def _key(inputs: SiteInputs) -> str:
-    """What decides how any page looks: settings, templates, and this package itself."""
+    """What decides how any page looks: settings, templates, this package and what it is made with."""
     folders = [folder / "site" for folder in inputs.template_dirs]
     templates = [
         f"{path.name}\0{path.read_text('utf-8')}"
         for folder in folders
         for path in sorted(folder.glob("*.j2"))
-    ]
-    # An installed package has its version; one that is worked on changes without it.
-    modules = [
-        f"{path.name} {path.stat().st_mtime_ns}"
-        for name in ("site", "render", "content", "model")
-        for path in sorted((_PACKAGE / name).glob("*.py"))
     ]
     settings = [
         str(asdict(inputs.publication)),
@@ -196,4 +189,4 @@ def _key(inputs: SiteInputs) -> str:
         inputs.workshop.signature if inputs.workshop else "",
     ]
     # What is kept is written in the form of this Python.
-    return digest(__version__, sys.implementation.cache_tag or "", *settings, *templates, *modules)
+    return digest(installation(), sys.implementation.cache_tag or "", *settings, *templates)

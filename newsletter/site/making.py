@@ -87,21 +87,10 @@ class _Making:
             for at, page in enumerate(pages):
                 inputs.told("pages", at, len(pages))
                 self._write(folder, page, current, common)
-            for at, (path, file) in enumerate(assets.items()):
-                inputs.told("pictures", at, len(assets))
-                if path in there or path in drawn:
-                    folder.keep(path)
-                elif isinstance(file, Path):
-                    folder.copy(path, file)
-                else:
-                    folder.write(path, file())
+            self._write_assets(folder, assets, there | drawn)
             self._write_feeds(folder, sources, pages)
             searched = self._searched(folder, pages, wanted, before, there)
-            if inputs.options.precompress:
-                # Imported where it is wanted, as are the cards: an edit is made in the time that imports take.
-                from newsletter.site.packed import pack
-
-                pack(folder, known, inputs.options.precompress)
+            self._pack(folder, known)
             folder.swap()
         except BaseException:
             folder.discard()
@@ -178,6 +167,25 @@ class _Making:
         if page.has_twin:
             folder.write(_twin(page), (self._markdown(page) if page.entry else shown.markdown).encode())
         current -= {page.path, _twin(page)}
+
+    def _write_assets(
+        self, folder: NewFolder, assets: Mapping[str, Path | Callable[[], bytes]], there: Collection[str]
+    ) -> None:
+        for at, (path, file) in enumerate(assets.items()):
+            self._inputs.told("pictures", at, len(assets))
+            if path in there:
+                folder.keep(path)
+            elif isinstance(file, Path):
+                folder.copy(path, file)
+            else:
+                folder.write(path, file())
+
+    def _pack(self, folder: NewFolder, known: Mapping[str, tuple[int, int]]) -> None:
+        if self._inputs.options.precompress:
+            # Imported where it is wanted, as are the cards: an edit is made in the time that imports take.
+            from newsletter.site.packed import pack
+
+            pack(folder, known, self._inputs.options.precompress)
 
     def _write_feeds(self, folder: NewFolder, sources: Sources, pages: Sequence[Page]) -> None:
         publication, licence = self._inputs.publication, self._inputs.options.licence
