@@ -10,6 +10,7 @@ from newsletter.model.issue import SectionKind
 
 # Words a minute of prose with code in it.
 _PACE = 220
+_IN_BRACKETS = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 
 @dataclass(frozen=True)
@@ -165,3 +166,8 @@ class SiteOptions:
     cards: bool = False
     search: Literal["", "service", "pagefind"] = ""
     precompress: tuple[str, ...] = ()
+
+
+def link_words(title: str) -> str:
+    """A title as the words of a Markdown link, which a bracket of its own would end (CommonMark 6.3)."""
+    return title.translate(_IN_BRACKETS)

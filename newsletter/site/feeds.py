@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import NamedTuple
 
 from newsletter.model.publication import Publication
-from newsletter.site.entry import Entry
+from newsletter.site.entry import Entry, link_words
 from newsletter.site.page import Page
 
 # What XML 1.0 can't carry at all (section 2.2), in pieces: as one set it would take ten milliseconds to compile.
@@ -184,7 +184,7 @@ def llms_txt(issues: Sequence[Entry], guides: Sequence[Entry], publication: Publ
     base = publication.base_url
 
     def line(entry: Entry) -> str:
-        return f"- [{entry.title}]({base}{entry.address}index.md): {entry.description}"
+        return f"- [{link_words(entry.title)}]({base}{entry.address}index.md): {entry.description}"
 
     parts = [f"# {publication.name}", ""]
     if publication.tagline:

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_site import SITE
 from newsletter.model.publication import Publication
-from newsletter.site.entry import Entry, Link, SiteOptions
+from newsletter.site.entry import Entry, Link, SiteOptions, link_words
 from newsletter.site.page import (
     Addresses,
     Listed,
@@ -454,5 +454,5 @@ def _listing(page: dict[str, Any], cards: Sequence[Listed], addresses: Addresses
     for one in (each.card for each in cards):
         about = f": {one['description']}" if one["description"] else ""
         date = f" ({one['date']})" if one["date"] else ""
-        lines.append(f"- [{one['title']}]({addresses.full(one['address'])}){date}{about}")
+        lines.append(f"- [{link_words(one['title'])}]({addresses.full(one['address'])}){date}{about}")
     return "\n".join(lines) + "\n"

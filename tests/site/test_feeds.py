@@ -96,6 +96,14 @@ def test_llms_txt_leads_to_pages_as_markdown(samples: Newsletter) -> None:
     assert all((samples.out / link).is_file() for link in links)
 
 
+def test_a_bracket_in_a_title_ends_no_link(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(5, "What [0] and ] do"))
+    newsletter.build()
+    for name in ("llms.txt", "archive/index.md"):
+        line = r"- [What \[0\] and \] do](https://notes.example.com/fifth/"
+        assert line in (newsletter.out / name).read_text("utf-8")
+
+
 def test_what_xml_can_not_carry_is_left_out() -> None:
     wild = 'a\x00\x0b\ud800<b>&"\ufffe\U0001f600\u2028'
     read = ET.fromstring(f'<x y="{text(wild)}">{text(wild)}</x>')
