@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,39 +43,46 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-def opened(browser: Browser, page: Path, width: int, scheme: Literal["light", "dark"] = "light") -> Page:
-    shown = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    shown.goto(page.as_uri())
-    return shown
+@pytest.fixture(scope="module")
+def view(browser: Browser) -> Iterator[Page]:
+    """One page for all mails: a fresh one costs a process."""
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+def opened(view: Page, page: Path, width: int, scheme: Literal["light", "dark"] = "light") -> Page:
+    view.set_viewport_size({"width": width, "height": 900})
+    view.emulate_media(color_scheme=scheme)
+    view.goto(page.as_uri())
+    return view
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("stem", [ISSUES[0].stem, SAMPLE.stem])
 def test_axe_finds_nothing(
-    browser: Browser, pages: dict[str, Path], stem: str, scheme: Literal["light", "dark"]
+    view: Page, pages: dict[str, Path], stem: str, scheme: Literal["light", "dark"]
 ) -> None:
-    page = opened(browser, pages[stem], 600, scheme)
+    page = opened(view, pages[stem], 600, scheme)
     results: Any = Axe().run(page)
     assert results.response["violations"] == [], results.generate_report()
     assert len(results.response["passes"]) > 15, "axe looked at the page"
-    page.close()
 
 
-def test_axe_notices_what_is_wrong(browser: Browser, pages: dict[str, Path]) -> None:
-    page = opened(browser, pages[SAMPLE.stem], 600)
+def test_axe_notices_what_is_wrong(view: Page, pages: dict[str, Path]) -> None:
+    page = opened(view, pages[SAMPLE.stem], 600)
     page.evaluate("document.querySelector('.section').style.color = '#aaaaaa'")
     page.evaluate("document.querySelector('.figure img').removeAttribute('alt')")
     found = {violation["id"] for violation in Axe().run(page).response["violations"]}
     assert {"color-contrast", "image-alt"} <= found
-    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("stem", [path.stem for path in ISSUES])
 def test_all_text_has_contrast_as_the_browser_computes_it(
-    browser: Browser, pages: dict[str, Path], stem: str, scheme: Literal["light", "dark"]
+    view: Page, pages: dict[str, Path], stem: str, scheme: Literal["light", "dark"]
 ) -> None:
-    page = opened(browser, pages[stem], 600, scheme)
+    page = opened(view, pages[stem], 600, scheme)
     pairs = page.evaluate(_PAIRS)
     grounds = {ground for _, ground, _ in pairs}
     assert len(grounds) >= 3, "page, code and inset at least"
@@ -83,7 +91,6 @@ def test_all_text_has_contrast_as_the_browser_computes_it(
     # Forced inversion turns each channel around: what was readable stays so, or the colours were ill chosen.
     turned = [(text, _ratio(_inverted(c), _inverted(g))) for c, g, text in pairs]
     assert [pair for pair in turned if pair[1] < 3] == []
-    page.close()
 
 
 def _channels(colour: str) -> list[int]:
@@ -103,24 +110,22 @@ def _ratio(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("stem", [path.stem for path in ISSUES])
-def test_nothing_scrolls_sideways(browser: Browser, pages: dict[str, Path], stem: str) -> None:
-    page = opened(browser, pages[stem], 320)
+def test_nothing_scrolls_sideways(view: Page, pages: dict[str, Path], stem: str) -> None:
+    page = opened(view, pages[stem], 320)
     for width in (320, 375, 600, 1200):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
 
 
-def test_neither_does_a_wide_table_nor_a_long_word(browser: Browser, tmp_path: Path) -> None:
+def test_neither_does_a_wide_table_nor_a_long_word(view: Page, tmp_path: Path) -> None:
     header = "|".join(f"a-rather-long-heading-{number}" for number in range(8))
     rows = "|".join(["`a_very_long_identifier_in_code`"] * 8)
     wide = (
         f"|{header}|\n{'|---' * 8}|\n|{rows}|\n\n```bash\ncurl https://example.com/{'x' * 200}\n```\n\n"
         f"`{'y' * 120}` and https://example.com/{'z' * 120}\n\n- a\n  - b\n    - c\n      - `{'d' * 90}`\n"
     )
-    page = opened(browser, shown_offline(rendered(wide), tmp_path), 320)
+    page = opened(view, shown_offline(rendered(wide), tmp_path), 320)
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
-    page.close()
 
 
 def test_without_pictures_their_words_are_there(browser: Browser, pages: dict[str, Path]) -> None:
@@ -135,8 +140,8 @@ def test_without_pictures_their_words_are_there(browser: Browser, pages: dict[st
     page.close()
 
 
-def test_the_column_is_600_wide_and_its_text_536(browser: Browser, pages: dict[str, Path]) -> None:
-    page = opened(browser, pages[ISSUES[0].stem], 1200)
+def test_the_column_is_600_wide_and_its_text_536(view: Page, pages: dict[str, Path]) -> None:
+    page = opened(view, pages[ISSUES[0].stem], 1200)
     box = page.evaluate(
         "(() => { const b = document.querySelector('.page').getBoundingClientRect(); return [b.left, b.width]; })()"
     )
