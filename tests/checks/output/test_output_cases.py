@@ -14,7 +14,7 @@ from newsletter.app import Workspace
 from newsletter.checks.output import Origin, check_message
 from newsletter.checks.output.message import RULES
 from newsletter.checks.output.rendered import check_rendered
-from newsletter.cli.check_output import rendering_of
+from newsletter.cli.check_output import rendering_for
 from newsletter.cli.diagnostic_formats import formatted
 from newsletter.config import Secrets, load_settings
 from newsletter.content.issue import read_issue
@@ -31,7 +31,7 @@ def findings(folder: Path) -> list[Diagnostic]:
     mail = folder / "mail.eml"
     if mail.is_file():
         return check_message(mail.read_bytes().replace(b"\n", b"\r\n"), origin=Origin(path=str(mail)))
-    rendering = rendering_of(Workspace(folder, load_settings(folder), Secrets(folder, {})))
+    rendering = rendering_for(Workspace(folder, load_settings(folder), Secrets(folder, {})))
     issue = read_issue(folder / "issue.md").issue
     assert issue is not None
     return check_rendered(issue, rendering)
