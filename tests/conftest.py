@@ -36,17 +36,24 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 
 # Whole files go to one worker. What takes minutes begins first, so that the short ones fill what is left.
 LONGEST_FIRST = (
-    "send/test_crashes.py",
-    "send/test_kill.py",
     "test_readme.py",
-    "preview/test_studio_page.py",
-    "test_wheel.py",
-    "send/test_planted_bugs.py",
+    "send/test_kill.py",
+    "send/test_crashes.py",
     "preview/test_studio_axe.py",
+    "web/test_pages_browser.py",
+    "web/test_process.py",
+    "send/test_planted_bugs.py",
+    "preview/test_studio_page.py",
     "audience/test_import_survives.py",
+    "preview/test_hard_input.py",
+    "cli/test_preview.py",
+    "cli/test_repeated.py",
+    "test_wheel.py",
+    "content/test_issue.py",
+    "providers/test_http_contract.py",
+    "cli/test_schedule.py",
     "web/test_webhooks.py",
     "web/test_joining_browser.py",
-    "web/test_pages_browser.py",
     "site/test_browser.py",
     "web/test_any_request.py",
     "preview/test_studio_panels.py",
@@ -57,14 +64,10 @@ LONGEST_FIRST = (
     "send/test_send_stateful.py",
     "cli/test_subscribers.py",
     "cli/test_demo.py",
-    "cli/test_repeated.py",
     "cli/test_send.py",
-    "cli/test_preview.py",
     "audience/test_membership.py",
-    "content/test_issue.py",
     "checks/test_cases.py",
     "render/test_email_browser.py",
-    "preview/test_hard_input.py",
     "site/test_build.py",
 )
 
@@ -117,7 +120,9 @@ def chromium() -> str:
 @pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     """One Chromium for the whole run: Playwright's driver can't be started twice in one process."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=60_000)
 
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(

@@ -116,6 +116,7 @@ def on_this_machine(command: str, ports: dict[str, int]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(500)  # a minute where nothing else runs: it installs the package, and uses all of it
 def test_every_console_block_of_the_readme_runs_as_written(tmp_path: Path, servers: dict[str, int]) -> None:
     checkout = tmp_path / "newsletter"
     tracked = subprocess.run(
@@ -144,7 +145,7 @@ def test_every_console_block_of_the_readme_runs_as_written(tmp_path: Path, serve
             ["bash", "-eu", "-o", "pipefail", "-c", script],
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=480,
             check=False,
             stdin=subprocess.DEVNULL,
         )

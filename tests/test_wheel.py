@@ -20,7 +20,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=200,
     )
     return next(out.glob("*.whl"))
 
@@ -42,7 +42,7 @@ def test_the_wheel_runs_the_demo_in_a_fresh_environment_outside_the_checkout(
     wheel: Path, tmp_path: Path
 ) -> None:
     environment = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True, timeout=200)
     installed = subprocess.run(
         [
             environment / "bin" / "pip",
@@ -67,7 +67,7 @@ def test_the_wheel_runs_the_demo_in_a_fresh_environment_outside_the_checkout(
         env=clean,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=200,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -280,7 +280,7 @@ def test_the_first_interrupt_finishes_what_is_under_way_and_resume_does_the_rest
 
 
 def test_the_second_interrupt_ends_at_once_and_resume_settles_it(home: Home) -> None:
-    with FakeResend(latency=8) as server:
+    with FakeResend(latency=60) as server:
         home.settings(f'[provider]\nname = "resend"\nbase_url = "{server.url}"')
         home.env["NEWSLETTER_RESEND_API_KEY"] = "re_test"
         process = home.start("send", "1", "--yes", "--expect-count", str(PEOPLE))

@@ -176,8 +176,8 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     """A fresh profile."""
     fresh = browser.new_context(viewport={"width": 1280, "height": 800})
     # Generous: a loaded machine is slow, and a failing test may take its time.
-    fresh.set_default_timeout(20_000)
-    expect.set_options(timeout=20_000)
+    fresh.set_default_timeout(90_000)
+    expect.set_options(timeout=60_000)
     yield fresh
     fresh.close()
 

@@ -151,7 +151,7 @@ def test_work_is_done_by_the_browser_and_its_lack_is_explained(
         page.wait_for_timeout(1100)
         page.get_by_label("Your email address").fill("ada@example.com")
         page.get_by_role("button", name="Subscribe").click()
-        expect(page.get_by_role("heading", name="Check your inbox")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Check your inbox")).to_be_visible()
     wait_for(lambda: mails(inbox))
     with opened(browser, java_script_enabled=False) as page:
         page.goto(f"{site.url}/join")
