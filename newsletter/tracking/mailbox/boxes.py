@@ -13,7 +13,8 @@ from typing import Final, NamedTuple, Protocol
 from pydantic import SecretStr
 
 from newsletter.errors import NewsletterError, UsageError
-from newsletter.providers.smtp.options import Security, is_this_machine
+from newsletter.providers.smtp.options import Security
+from newsletter.providers.this_machine import is_this_machine
 
 # A bounce that returns all of an issue with its images has a few megabytes.
 LARGEST_MAIL: Final = 10 * 1024 * 1024
