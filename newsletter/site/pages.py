@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from newsletter.diagnostics import Diagnostic
-from newsletter.diagnostics.codes_site import SITE
 from newsletter.model.publication import Publication
-from newsletter.site.entry import Entry, Link, SiteOptions, link_words
+from newsletter.site.entry import Entry, SiteOptions, link_words
 from newsletter.site.page import (
     Addresses,
     Listed,
@@ -30,13 +28,11 @@ from newsletter.site.page import (
     tag_address,
     topic_names,
 )
+from newsletter.site.page_links import PageLinks
 from newsletter.site.question_bank import Choices, question_lists
 from newsletter.site.sources import Sources
 
 _ON_THE_LANDING = 5
-# What only the service answers, at the same address.
-_OF_THE_SERVICE = frozenset(("api", "confirm", "join", "p", "preferences", "search", "u", "view"))
-_FILES = frozenset(("/feed.xml", "/atom.xml", "/feed.json", "/sitemap.xml", "/robots.txt", "/llms.txt"))
 
 
 class Pages:
@@ -50,9 +46,8 @@ class Pages:
     """
 
     def __init__(self, sources: Sources, publication: Publication, options: SiteOptions, root: str) -> None:
+        self._sources, self._entries = sources, sources.entries
         self._issues, self._guides = sources.issues, sources.guides
-        self._entries, self._unpublished = sources.entries, sources.unpublished
-        self._broken = sources.broken
         self._publication, self._options = publication, options
         self._addresses = Addresses(publication, root)
         self._root, self._language = root, publication.language
@@ -76,7 +71,7 @@ class Pages:
             if page.entry is not None and page.entry.aliases:
                 known |= dict.fromkeys(_old_addresses(page.entry), page)
         pages += self._redirects()
-        self._resolve(pages, known)
+        self.findings = PageLinks(self._sources, self._root, known).resolve(pages)
         return pages
 
     # Lists --------------------------------------------------------------------------------------
@@ -334,72 +329,6 @@ class Pages:
         page = head(self._addresses, alias, entry.title, "", hidden=True)
         page["canonical"] = self._addresses.full(entry.address)
         return Shown({"page": page, "target": self._root + entry.address})
-
-    # Links --------------------------------------------------------------------------------------
-
-    def _resolve(self, pages: list[Page], known: dict[str, Page]) -> None:
-        linking = [(page, page.entry) for page in pages if page.entry is not None and page.entry.links]
-        if not linking:
-            return
-        by_file = {os.path.abspath(entry.path): entry for entry in self._entries}  # noqa: PTH100 - a link is written to the name, not to what it links to
-        for page, entry in linking:
-            for link in entry.links:
-                page.resolved[link.placeholder] = self._target(entry, link, by_file, known)
-
-    def _target(self, entry: Entry, link: Link, by_file: dict[str, Entry], known: dict[str, Page]) -> str:
-        """Where a link leads; empty where there is nothing, which is reported."""
-        fragment = f"#{link.fragment}" if link.fragment else ""
-        target, path = link.target, unquote(link.target)
-        found: Entry | None = entry if not target else None
-        if path.startswith("file:"):
-            found = by_file.get(path[5:])
-            if found is None:
-                if path[5:] in self._unpublished:
-                    self._report(
-                        "NL602",
-                        entry,
-                        link,
-                        f"the link `{link.written}` leads to an issue that isn't published yet",
-                    )
-                # A broken file is told about where it is broken; links to it are as their author wants them.
-                elif path[5:] not in self._broken:
-                    self._report("NL601", entry, link, f"there is no issue or guide `{link.written}`")
-                return ""
-        elif target:
-            # What is asked for is the service's matter; a page of the site is the same whatever is asked.
-            address = target.removeprefix(self._root).partition("?")[0]
-            at = known.get(address) or known.get(address + "/")
-            if at is None and (address in _FILES or address.split("/")[1] in _OF_THE_SERVICE):
-                return target + fragment
-            if at is None:
-                self._report("NL601", entry, link, f"the site has no page `{address}`")
-                return ""
-            found = at.entry
-            if found is None:
-                return self._root + at.address + fragment
-        assert found is not None
-        if link.fragment and unquote(link.fragment) not in found.anchors:
-            self._report("NL601", entry, link, f"the page has no part `#{link.fragment}`")
-            return ""
-        return (
-            self._root + found.address if found is not entry or target else ""
-        ) + fragment or f"{self._root}{found.address}"
-
-    def _report(self, code: str, entry: Entry, link: Link, message: str) -> None:
-        self.findings.append(
-            Diagnostic(
-                code,
-                SITE[code].severity,
-                message,
-                entry.display,
-                link.line,
-                link.column,
-                len(link.written),
-                help="its words are shown without a link until then"
-                if code == "NL602"
-                else "links start from the file's own folder, such as `../002-hybrid-retrieval.md#concept`",
-            )
-        )
 
     def _card(self, entry: Entry) -> Listed:
         """Made once, however many lists have it."""
