@@ -63,6 +63,8 @@ class Watcher:
         return [folder for name in ("issues", "templates") if (folder := self._home / name).is_dir()]
 
     def _watch_content(self) -> None:
+        # What is saved from the end of watching until it begins anew is told by nobody.
+        missed = False
         while not self._stop.is_set():
             self._content_moved.clear()
             if (
@@ -79,16 +81,21 @@ class Watcher:
                     watch_filter=DefaultFilter(),
                     step=_STEP_MS,
                     debounce=_DEBOUNCE_MS,
-                    rust_timeout=60_000,
+                    rust_timeout=int(_LOOK_AGAIN * 1000) if missed else 60_000,
+                    yield_on_timeout=True,
                     stop_event=self._content_moved,
                     raise_interrupt=False,
                     ignore_permission_denied=True,
                 ):
-                    self._tell({Path(path) for _, path in changes})
+                    paths = {Path(path) for _, path in changes} | (set(folders) if missed else set())
+                    missed = False
+                    if paths:
+                        self._tell(paths)
             except FileNotFoundError:  # gone since
                 continue
             except RuntimeError:  # the name of a file isn't text, and watchfiles says no more than that
                 self._tell(set(folders))
+                missed = True
                 self._stop.wait(_PAUSE)
 
     def _tell(self, paths: set[Path]) -> None:
