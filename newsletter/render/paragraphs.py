@@ -17,10 +17,11 @@ _ODDER = re.compile("[\u2028\u2029\ue000-\uf8ff]")
 # What means nothing to Markdown wherever it stands in a line. A slash doesn't either, but two may begin an address.
 _WORDS = rf"[^\\`*_\[\]<>&~|{{}}/{_ODD}]"
 _STRESSED = rf"[^\W_](?:{_WORDS}*(?:[^\W_]|[.:?!]))?"
+# Each begins with its mark, and looks behind that afterwards: a search then passes over letters that begin none.
 _SPAN = (
-    rf"(?<!\S)\*(?P<em>{_STRESSED})\*(?!\*)"
-    rf"|(?<!\S)\*\*(?P<strong>{_STRESSED})\*\*(?!\*)"
-    rf"|(?<!!)\[(?P<label>{_WORDS}+)\]\((?P<address>[\w./?=#%:+,;@-]+)\)"
+    rf"\*(?<!\S\*)(?P<em>{_STRESSED})\*(?!\*)"
+    rf"|\*\*(?<!\S\*\*)(?P<strong>{_STRESSED})\*\*(?!\*)"
+    rf"|\[(?<!!\[)(?P<label>{_WORDS}+)\]\((?P<address>[\w./?=#%:+,;@-]+)\)"
     rf"|`(?P<code>(?!\s)[^`\\{_ODD}]+(?<!\s))`(?!`)"
 )
 # Not what begins a list, a heading, a quote or a definition.
@@ -29,7 +30,7 @@ _FIRST = r"[^\W\d_]|[\"'(“‘„«*`\[]|\d+(?![\d.)])"
 _LINE = rf"(?={_FIRST})(?>(?:{_WORDS}+|/(?!/)|{_SPAN})+)(?<!\s)"
 _TEXT = re.compile(rf"(?>(?:(?:\A|\n+){_LINE})+)")
 _SPANS = re.compile(_SPAN)
-_BREAK = re.compile(r"\n{2,}")
+_BREAK = re.compile(r"\n\n+")
 # Of a paragraph's own: a block of code that nothing stands right above or below, and its lines. Tabs, and lines of
 # nothing but spaces, are not kept by the parser.
 _FENCED = re.compile(
@@ -44,7 +45,7 @@ def as_paragraphs(text: str, link: Callable[[str], str]) -> str | None:
     first, *rest = _FENCED.split(text) if "```" in text else (text,)
     prose = [first.strip("\n"), *(after.strip("\n") for after in rest[2::3])] if rest else [text]
     # All is looked at before anything is made: a link that is asked for twice would be noted twice.
-    if _ODDER.search(text) or not all(_TEXT.fullmatch(words) for words in prose if words or not rest):
+    if (not text.isascii() and _ODDER.search(text)) or not all(_TEXT.fullmatch(words) for words in prose if words or not rest):
         return None
 
     def html(span: re.Match[str]) -> str:
