@@ -45,7 +45,9 @@ def as_paragraphs(text: str, link: Callable[[str], str]) -> str | None:
     first, *rest = _FENCED.split(text) if "```" in text else (text,)
     prose = [first.strip("\n"), *(after.strip("\n") for after in rest[2::3])] if rest else [text]
     # All is looked at before anything is made: a link that is asked for twice would be noted twice.
-    if (not text.isascii() and _ODDER.search(text)) or not all(_TEXT.fullmatch(words) for words in prose if words or not rest):
+    if (not text.isascii() and _ODDER.search(text)) or not all(
+        _TEXT.fullmatch(words) for words in prose if words or not rest
+    ):
         return None
 
     def html(span: re.Match[str]) -> str:
