@@ -49,14 +49,17 @@ class NewFolder:
         out: the folder that is to be replaced.
         spare: where the one before it is kept; another file system, and nothing is.
         there: files of `out` that are as they were written, with time of the last change and size.
+        inodes: of the same files.
     """
 
-    def __init__(self, out: Path, spare: Path, there: Mapping[str, tuple[int, int]]) -> None:
-        self._out, self._there = out, there
+    def __init__(
+        self, out: Path, spare: Path, there: Mapping[str, tuple[int, int]], inodes: Mapping[str, int]
+    ) -> None:
+        self._out, self._there, self._inodes = out, there, inodes
         self._aside = out.with_name(f".{out.name}.new")
         self._is_spare = _can_be_swapped(out, spare)
         self._new = spare if self._is_spare else self._aside
-        self._found: dict[str, tuple[int, int]] = {}
+        self._found: dict[str, int] = {}
         self._folders: set[str] = set()
         self.files: dict[str, tuple[int, int]] = {}
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -78,8 +81,8 @@ class NewFolder:
                     self._folders.add(name)
                     self._scan(name)
                 else:
-                    status = entry.stat(follow_symlinks=False)
-                    self._found[name] = (status.st_mtime_ns, status.st_size)
+                    # The folder itself says it: the file needn't be asked.
+                    self._found[name] = entry.inode()
 
     def write(self, path: str, data: bytes) -> None:
         """A new file."""
@@ -97,7 +100,8 @@ class NewFolder:
     def keep(self, path: str) -> None:
         """The file as the old folder has it; the bytes are not copied where the disk can share them."""
         known = self._there.get(path)
-        if known is not None and self._found.get(path) == known:
+        # Both are on one file system: the same inode is the same file.
+        if known is not None and self._found.get(path) == self._inodes[path]:
             self.files[path] = known
             return
         source, target = f"{self._out}/{path}", self._place(path)
@@ -214,14 +218,14 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
-def as_written(out: Path, files: Mapping[str, tuple[str, int, int]]) -> set[str]:
-    """Those of `files` that are in the folder as they were written: nobody edited or deleted them."""
-    found: set[str] = set()
+def as_written(out: Path, files: Mapping[str, tuple[str, int, int]]) -> dict[str, int]:
+    """Those of `files` that are in the folder as they were written: nobody edited or deleted them; with their inodes."""
+    found: dict[str, int] = {}
     for path, (_, changed, size) in files.items():
         try:
             status = os.stat(f"{out}/{path}")  # noqa: PTH116 - some thousand times a build
         except OSError:
             continue
         if (status.st_mtime_ns, status.st_size) == (changed, size):
-            found.add(path)
+            found[path] = status.st_ino
     return found

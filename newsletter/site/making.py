@@ -77,17 +77,17 @@ class _Making:
         rest = self._feeds_key(sources, pages)
         if len(current) == len(wanted) and self._cache.about(f"rest:{self._out}") == rest:
             others = set(before) - set(wanted)
-            if others <= there and set(assets) <= others:
+            if others <= there.keys() and set(assets) <= others:
                 return sources, Built(False, *counts, 0, findings)  # noqa: FBT003 - as above
         known = {path: before[path][1:] for path in there}
         # Jinja asks for an attribute before it looks into a table.
         common = {"site": SimpleNamespace(**site), "css": f"{self._root}/assets/{css_name}", "same": Same()}
-        folder = NewFolder(self._out, self._spare, known)
+        folder = NewFolder(self._out, self._spare, known, there)
         try:
             for at, page in enumerate(pages):
                 inputs.told("pages", at, len(pages))
                 self._write(folder, page, current, common)
-            self._write_assets(folder, assets, there | drawn)
+            self._write_assets(folder, assets, {*there, *drawn})
             self._write_feeds(folder, sources, pages)
             searched = self._searched(folder, pages, wanted, before, there)
             self._pack(folder, known)

@@ -66,7 +66,7 @@ def test_a_file_may_become_a_folder_and_a_folder_a_file(tmp_path: Path) -> None:
     out, spare = tmp_path / "out", tmp_path / "state" / "before"
 
     def make(*paths: str) -> None:
-        folder = NewFolder(out, spare, {})
+        folder = NewFolder(out, spare, {}, {})
         for path in paths:
             folder.write(path, path.encode())
         folder.swap()
@@ -84,7 +84,7 @@ def test_a_spare_folder_on_another_file_system_is_done_without(newsletter: Newsl
         pytest.skip("needs /dev/shm to be another file system")
     newsletter.build()
     newsletter.write("001-first.md", issue(1, "Second version"))
-    folder = NewFolder(newsletter.out, shm / "newsletter-test.before", {})
+    folder = NewFolder(newsletter.out, shm / "newsletter-test.before", {}, {})
     folder.write("index.html", b"new")
     folder.swap()
     assert tree(newsletter.out).keys() == {"index.html", MARK}
