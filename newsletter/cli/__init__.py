@@ -56,6 +56,14 @@ def _main() -> NoReturn:
     atexit.register(gc.freeze)
     # Pydantic would search every installed package for plugins of its own before it makes the first model.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if sys.argv[1:3] == ["site", "build"]:
+        from newsletter.cli.site_building import plainly_written
+
+        build = plainly_written(sys.argv[3:])
+        if build is not None:
+            from newsletter.cli.ending import ended
+
+            ended(build)
     from newsletter.cli.root import run
 
     run()

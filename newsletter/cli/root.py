@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 from importlib import import_module
 from typing import Any, NoReturn
@@ -11,10 +9,9 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from newsletter.cli.ending import ended
 from newsletter.cli.help_text import show_as_written
-from newsletter.cli.output import prepare_streams, print_error
-from newsletter.errors import NewsletterError, UsageError
-from newsletter.interrupts import was_interrupted
+from newsletter.errors import UsageError
 
 # Command → the module below `newsletter.cli` whose `app` has it, in the order of the help.
 COMMANDS = {
@@ -99,22 +96,8 @@ def _root(
 
 
 def run() -> NoReturn:
-    """Run the command line; every failure a user can cause is two lines and an exit code, never a traceback."""
-    prepare_streams()
-    try:
-        _run_to_its_end()
-    except NewsletterError as error:
-        print_error(error.message, error.hint)
-        raise SystemExit(error.exit_code) from None
-    except BrokenPipeError:
-        # The reader of our output left (`newsletter … | head`): say nothing, and don't let the
-        # interpreter complain while it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
-    except OSError as error:
-        print_error(*explain_os_error(error))
-        raise SystemExit(1) from None
-    raise SystemExit(0)
+    """Run the command line, and leave with its exit code."""
+    ended(_run_to_its_end)
 
 
 def _run_to_its_end() -> None:
@@ -129,22 +112,3 @@ def _run_to_its_end() -> None:
         if not sys.stdout.closed:
             sys.stdout.flush()
         raise
-    except Exception:
-        if was_interrupted():
-            raise KeyboardInterrupt from None
-        raise
-
-
-def explain_os_error(error: OSError) -> tuple[str, str]:
-    """What happened and what to do, for a failure of the file system or the network nobody caught closer by."""
-    where = f"{error.filename}: " if error.filename else ""
-    message = f"{where}{error.strerror or error}"
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            return message, "make room on the disk and run the command again; what was committed is kept"
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            return message, "give yourself permission there, or work in another folder"
-        case errno.EADDRINUSE:
-            return message, "another program listens there: choose another --port"
-        case _:
-            return message, ""
