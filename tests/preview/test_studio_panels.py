@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Frame, Page, expect
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.browser
+
+
+_WHITE = "rgb(255, 255, 255)"
+_DARK = re.compile(r"rgb\([1-5]?\d, [1-5]?\d, [1-5]?\d\)")
 
 
 def opened(page: Page, preview: Any, view: str) -> Page:
@@ -18,15 +22,6 @@ def opened(page: Page, preview: Any, view: str) -> Page:
     page.goto(f"{preview.url}#/001-first/{view}")
     expect(page.locator(f"html[data-ready='{view.partition('?')[0]}']")).to_be_attached()
     return page
-
-
-def frame_of(page: Page, name: str = "frame") -> Frame:
-    """The document in the iframe with this id."""
-    handle = page.locator(f"#{name}").element_handle()
-    assert handle is not None
-    frame = handle.content_frame()
-    assert frame is not None
-    return frame
 
 
 def test_any_width_is_a_press_a_drag_or_an_arrow_away_and_kept_in_the_address(
@@ -59,23 +54,26 @@ def test_any_width_is_a_press_a_drag_or_an_arrow_away_and_kept_in_the_address(
 
 
 def test_each_program_and_each_scheme_shows_the_mail_its_own_way(page: Page, standing: Any) -> None:
-    ground = "getComputedStyle(document.body).backgroundColor"
-    radius = "[...document.querySelectorAll('td, a')].some(n => getComputedStyle(n).borderRadius !== '0px')"
+    # A frame may be shown anew at any moment: what is asked of it is waited for.
+    body = page.frame_locator("#frame").locator("body")
+    radius = (
+        "() => [...document.querySelectorAll('td, a')].some(n => getComputedStyle(n).borderRadius !== '0px')"
+    )
     opened(page, standing, "email")
-    assert frame_of(page).evaluate(ground) == "rgb(255, 255, 255)"
+    expect(body).to_have_css("background-color", _WHITE)
     opened(page, standing, "email?scheme=recoloured")
-    red, green, blue = (int(n) for n in frame_of(page).evaluate(ground)[4:-1].split(","))
-    assert max(red, green, blue) < 60
+    expect(body).to_have_css("background-color", _DARK)
     opened(page, standing, "email?scheme=inverted")
-    assert "invert" in frame_of(page).evaluate("getComputedStyle(document.documentElement).filter")
+    expect(page.frame_locator("#frame").locator("html")).to_have_css("filter", re.compile("invert"))
     opened(page, standing, "email?client=plain&scheme=dark")
     # The dark colours stand in the style block that this program drops.
-    assert frame_of(page).evaluate(ground) == "rgb(255, 255, 255)"
-    assert frame_of(page).locator("style").count() == 0
+    expect(body).to_have_css("background-color", _WHITE)
+    expect(page.frame_locator("#frame").locator("style")).to_have_count(0)
     opened(page, standing, "email?client=word&width=wide")
-    assert frame_of(page).evaluate(radius) is False
     # The table that Word alone is given keeps the column at its width.
-    assert frame_of(page).locator("table[width='600']").evaluate("table => table.offsetWidth") == 600
+    wide = page.frame_locator("#frame").locator("table[width='600']")
+    expect(wide).to_have_js_property("offsetWidth", 600)
+    assert wide.evaluate(radius) is False
 
 
 def test_the_web_page_is_the_sites_own_and_follows_a_save(
@@ -92,8 +90,7 @@ def test_the_web_page_is_the_sites_own_and_follows_a_save(
     expect(web.locator("h1")).to_be_visible()
     expect(web.locator("link[rel=stylesheet]")).to_have_attribute("href", re.compile("/site/dark/"))
     # Until its style sheet is there, a page has no ground at all; and it may be built and shown once more.
-    dark = re.compile(r"rgb\([1-5]?\d, [1-5]?\d, [1-5]?\d\)")
-    expect(web.locator("body")).to_have_css("background-color", dark)
+    expect(web.locator("body")).to_have_css("background-color", _DARK)
     preview.issue().write_text(issue_text(concept="See [that](002-nothing.md)."))
     expect(page.locator("#web-notes")).to_contain_text("issues/001-first.md:11")
 
