@@ -96,18 +96,21 @@ class NewsletterFiles:
         own = self.home / "templates"
         return (own, shipped("templates")) if own.is_dir() else (shipped("templates"),)
 
-    def issue_files(self) -> list[Path]:
-        """The issue files of this newsletter, by name; guides and other folders aside.
+    def issue_names(self) -> list[str]:
+        """The names of the issue files in `issues_dir`, in order; guides and other folders aside.
 
         Raises:
             OSError: the folder can't be read, which is not the same as an empty one.
         """
         try:
-            names = os.listdir(self.issues_dir)  # noqa: PTH208 - names are sorted sooner than paths are made
+            names = os.listdir(self.issues_dir)  # noqa: PTH208 - no paths are needed
         except (FileNotFoundError, NotADirectoryError):
             return []
-        chosen = sorted(name for name in names if name.endswith(".md") and re.match(r"\d", name))
-        return [self.issues_dir / name for name in chosen]
+        return sorted(name for name in names if name.endswith(".md") and name[0].isdecimal())
+
+    def issue_files(self) -> list[Path]:
+        """The issue files of this newsletter, by name; see `issue_names`."""
+        return [self.issues_dir / name for name in self.issue_names()]
 
     def find_issue(self, name: str) -> Path:
         """The file an author means by a path, a number (`2`, `002`) or a slug.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import os
 import sys
 
@@ -11,13 +9,6 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-_OWN_THRESHOLDS = gc.get_threshold()
-
-
-def run_long() -> None:
-    """Give the collector its own thresholds back, for a send, which makes real garbage."""
-    gc.set_threshold(*_OWN_THRESHOLDS)
 
 
 def main() -> NoReturn:
@@ -49,11 +40,9 @@ def _main() -> NoReturn:
     from newsletter.interrupts import interrupt_on_signals
 
     interrupt_on_signals()
-    # Nothing made while modules are imported is garbage: looking for it every 700 objects costs a twentieth
-    # of the start.
-    gc.set_threshold(50_000)
-    # And at the end the system takes all memory back at once: a last search would cost a quarter of a short command.
-    atexit.register(gc.freeze)
+    from newsletter.cli.garbage import not_at_start
+
+    not_at_start()
     # Pydantic would search every installed package for plugins of its own before it makes the first model.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.argv[1:3] == ["site", "build"]:

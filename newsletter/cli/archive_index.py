@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from newsletter.cli.garbage import uncollected
 from newsletter.cli.output import counted
 from newsletter.cli.terminal_text import printable
 from newsletter.errors import NewsletterError, UsageError
@@ -67,9 +67,5 @@ def bring_up_to_date(index: SearchIndex, files: ArchiveFiles) -> Updated:
     """
     if not index.ready and len(files.issues) > _MANY and sys.stderr.isatty():
         print(f"indexing {counted(len(files.issues), 'issue')} …", file=sys.stderr)
-    # As for a build of the site: millions of small objects, and no cycles that matter.
-    gc.disable()
-    try:
+    with uncollected():
         return index.update(files)
-    finally:
-        gc.enable()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from newsletter.app import Workspace
-from newsletter.cli import run_long
+from newsletter.cli.garbage import run_long
 from newsletter.cli.output import print_json
 from newsletter.cli.sending import as_json, find_named, next_command, table
 from newsletter.cli.terminal_text import printable

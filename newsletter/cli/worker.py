@@ -12,8 +12,8 @@ import typer
 
 from newsletter.app import Workspace, open_workspace
 from newsletter.audience.retention import Forgotten, run_when_due
-from newsletter.cli import run_long
 from newsletter.cli.ending import explain_os_error
+from newsletter.cli.garbage import run_long
 from newsletter.cli.output import counted, print_json
 from newsletter.cli.scheduled import scheduled_as_json, scheduled_line, source_changed, words
 from newsletter.cli.sending import Named, as_json

@@ -48,10 +48,10 @@ def _concerning(built: Built, workspace: Workspace, path: Path) -> tuple[Diagnos
 
 
 def _inputs(workspace: Workspace, path: Path, base: str, folder: Path) -> SiteInputs:
-    inputs = site_inputs(workspace, named=lambda file: Path(shown_name(workspace.home, file)))
+    inputs = site_inputs(workspace, named=lambda file: shown_name(workspace.home, Path(file)))
     issues = list(inputs.issues)
-    if not any(file.samefile(path) for file, _ in issues):
-        issues.append((path, Path(shown_name(workspace.home, path))))
+    if not any(path.samefile(file) for file, _ in issues):
+        issues.append((str(path), shown_name(workspace.home, path)))
     return replace(
         inputs,
         publication=replace(inputs.publication, base_url=base),

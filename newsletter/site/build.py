@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from newsletter.content.installation import installation
 from newsletter.diagnostics import Diagnostic, Severity
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.publication import Publication, Theme
-from newsletter.site.cache import Cache, digest, unchanged
+from newsletter.site.cache import Cache, Stamps, digest, unchanged
 from newsletter.site.entry import PictureFile, SiteOptions
 from newsletter.site.extras import Progress, untold
 from newsletter.site.folder import as_written, refuse_foreign
@@ -37,7 +38,7 @@ class SiteInputs:
         options: what is the same for every page.
         template_dirs: where templates are looked for, the user's own first.
         consent: the words beside the button of the form.
-        issues: the files, each with the path that findings call it.
+        issues: the paths of the files, each with the one that findings call it.
         guides: the same of the guides.
         sent: slugs of issues that went out to people.
         cache: the file in which work is kept between builds.
@@ -51,8 +52,8 @@ class SiteInputs:
     options: SiteOptions
     template_dirs: Sequence[Path]
     consent: str
-    issues: Sequence[tuple[Path, Path]]
-    guides: Sequence[tuple[Path, Path]]
+    issues: Sequence[tuple[str, str]]
+    guides: Sequence[tuple[str, str]]
     sent: frozenset[str]
     cache: Path
     workshop: Workshop | None = None
@@ -106,8 +107,10 @@ def build_site(inputs: SiteInputs, out: Path) -> Built:
         cache = Cache(inputs.cache, _key(inputs))
         try:
             # Taken before the files are read: one that is saved meanwhile is read again by the next build.
-            stamp = _stamp(inputs)
-            built = _up_to_date(out, cache, stamp) or _made(inputs, out, cache, stamp)
+            stamps = _stamps(inputs)
+            named = [(display, stamps[path]) for path, display in (*inputs.issues, *inputs.guides)]
+            stamp = digest(json.dumps([named, sorted(inputs.sent)]))
+            built = _up_to_date(out, cache, stamp) or _made(inputs, out, cache, stamp, stamps)
             if not built.failed:
                 cache.commit()
         except sqlite3.OperationalError as error:
@@ -139,11 +142,11 @@ def _up_to_date(out: Path, cache: Cache, stamp: str) -> Built | None:
     return Built(False, issues, guides, pages, 0, findings)  # noqa: FBT003 - named by the class
 
 
-def _made(inputs: SiteInputs, out: Path, cache: Cache, stamp: str) -> Built:
+def _made(inputs: SiteInputs, out: Path, cache: Cache, stamp: str, stamps: Stamps) -> Built:
     from newsletter.site.making import make_site
 
     try:
-        sources, built = make_site(inputs, out, spare_of(inputs, out), cache)
+        sources, built = make_site(inputs, out, spare_of(inputs, out), cache, stamps)
     except OSError as error:
         if error.errno not in _FULL:
             raise
@@ -155,7 +158,7 @@ def _made(inputs: SiteInputs, out: Path, cache: Cache, stamp: str) -> Built:
         kept = {
             "stamp": stamp,
             "pictures": [
-                tuple(picture.__dict__.values())
+                tuple(picture)
                 for pictures in (*(entry.pictures for entry in sources.entries), sources.waiting)
                 for picture in pictures
             ],
@@ -166,11 +169,13 @@ def _made(inputs: SiteInputs, out: Path, cache: Cache, stamp: str) -> Built:
     return built
 
 
-def _stamp(inputs: SiteInputs) -> str:
-    """What the files are, and which of them are published."""
-    found = [(str(display), path.stat()) for path, display in (*inputs.issues, *inputs.guides)]
-    files = [(name, status.st_mtime_ns, status.st_size) for name, status in found]
-    return digest(json.dumps([files, sorted(inputs.sent)]))
+def _stamps(inputs: SiteInputs) -> Stamps:
+    """Time of the last change and size of each file."""
+    stamps: Stamps = {}
+    for path, _ in (*inputs.issues, *inputs.guides):
+        status = os.stat(path)  # noqa: PTH116 - some thousand times a build
+        stamps[path] = (status.st_mtime_ns, status.st_size)
+    return stamps
 
 
 def _key(inputs: SiteInputs) -> str:

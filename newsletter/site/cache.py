@@ -15,6 +15,9 @@ from newsletter.site.entry import Body, Entry, PictureFile, entry_from_plain
 if TYPE_CHECKING:
     from newsletter.site.compiled import CompiledTemplates
 
+# Time of the last change and size of files, by path.
+Stamps = dict[str, tuple[int, int]]
+
 
 class _Made(NamedTuple):
     """What was made of a file: its time of the last change and size, and the rest."""

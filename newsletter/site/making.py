@@ -20,7 +20,7 @@ from newsletter.render.templates import Templates
 from newsletter.site import feeds
 from newsletter.site.bodies import FILTERS
 from newsletter.site.build import Built, SiteInputs
-from newsletter.site.cache import Cache, digest
+from newsletter.site.cache import Cache, Stamps, digest
 from newsletter.site.entry import Body, Entry
 from newsletter.site.folder import NewFolder, as_written
 from newsletter.site.frame import Same, frame_values, json_ld, style_sheet
@@ -32,14 +32,23 @@ _LINK = re.compile(r'<a href="(page:[^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
 _DESTINATION = re.compile(r"(\]\(\s*<?)([^)\s>]+)")
 
 
-def make_site(inputs: SiteInputs, out: Path, spare: Path, cache: Cache) -> tuple[Sources, Built]:
-    """Make the site anew as far as it changed; `spare` is where the folder before it is kept.
+def make_site(
+    inputs: SiteInputs, out: Path, spare: Path, cache: Cache, stamps: Stamps
+) -> tuple[Sources, Built]:
+    """Make the site anew as far as it changed.
+
+    Args:
+        inputs: what it is made of.
+        out: the folder.
+        spare: where the folder before it is kept.
+        cache: what is kept of earlier builds.
+        stamps: of the sources, from before any was read.
 
     Raises:
         NewsletterError: a template has a mistake, or a file can't be read.
         OSError: the folder can't be written; the old one is as it was.
     """
-    return _Making(inputs, out, spare, cache).run()
+    return _Making(inputs, out, spare, cache).run(stamps)
 
 
 class _Making:
@@ -51,10 +60,10 @@ class _Making:
         self._look = look(inputs.publication, inputs.theme)
         self._bodies: dict[str, Body] = {}
 
-    def run(self) -> tuple[Sources, Built]:
+    def run(self, stamps: Stamps) -> tuple[Sources, Built]:
         """All of it."""
         inputs = self._inputs
-        sources = self._read()
+        sources = self._read(stamps)
         made = Pages(sources, inputs.publication, inputs.options, self._root)
         pages = made.all()
         cards = self._cards(pages)
@@ -102,7 +111,7 @@ class _Making:
         written = sum(known.get(path) != found for path, found in folder.files.items())
         return sources, Built(True, *counts, written, findings)  # noqa: FBT003 - as above
 
-    def _read(self) -> Sources:
+    def _read(self, stamps: Stamps) -> Sources:
         inputs = self._inputs
         reader = Reader(
             inputs.publication,
@@ -113,7 +122,7 @@ class _Making:
             workshop=inputs.workshop,
             told=inputs.told,
         )
-        return reader.read(inputs.issues, inputs.guides, inputs.sent)
+        return reader.read(inputs.issues, inputs.guides, inputs.sent, stamps)
 
     def _cards(self, pages: Sequence[Page]) -> dict[str, Callable[[], bytes]]:
         if not self._inputs.options.cards:

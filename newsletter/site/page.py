@@ -71,6 +71,7 @@ class Page:
         hidden: whether it is nothing to find or to share: without a Markdown twin, a card, a line in the sitemap.
         resolved: the addresses that stand for placeholders in the body.
         card: the picture drawn for it, unless it has one of its own.
+        path: the file, from the site's folder.
     """
 
     address: str
@@ -81,11 +82,10 @@ class Page:
     hidden: bool = False
     resolved: dict[str, str] = field(default_factory=dict)
     card: Picture | None = None
+    path: str = field(init=False)
 
-    @cached_property
-    def path(self) -> str:
-        """The file, from the site's folder."""
-        return unquote(self.address.lstrip("/")) + ("index.html" if self.address.endswith("/") else "")
+    def __post_init__(self) -> None:
+        self.path = unquote(self.address.lstrip("/")) + ("index.html" if self.address.endswith("/") else "")
 
     @property
     def has_twin(self) -> bool:

@@ -88,7 +88,7 @@ class Pages:
         return Page("/", "landing", made_of, partial(self._show_landing, newest, latest, guides))
 
     def _show_landing(
-        self, newest: list[list[str]], latest: Sequence[Listed], guides: Sequence[Listed]
+        self, newest: Sequence[Sequence[str]], latest: Sequence[Listed], guides: Sequence[Listed]
     ) -> Shown:
         publication = self._publication
         page = head(

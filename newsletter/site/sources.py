@@ -23,7 +23,7 @@ from newsletter.render.images import Picture
 from newsletter.render.templates import Templates
 from newsletter.render.workshop import Workshop
 from newsletter.site.bodies import guide_entry, issue_entry
-from newsletter.site.cache import Cache, unchanged
+from newsletter.site.cache import Cache, Stamps, unchanged
 from newsletter.site.entry import Entry, PictureFile, SiteOptions
 from newsletter.site.extras import Progress, untold
 from newsletter.site.prose import SitePlace, WebConverter, picture_file, site_pictures, sources_of_pictures
@@ -100,9 +100,19 @@ class Reader:
         }
 
     def read(
-        self, issues: Sequence[tuple[Path, Path]], guides: Sequence[tuple[Path, Path]], sent: frozenset[str]
+        self,
+        issues: Sequence[tuple[str, str]],
+        guides: Sequence[tuple[str, str]],
+        sent: frozenset[str],
+        stamps: Stamps,
     ) -> Sources:
-        """The published ones of these files, each given with the path that findings call it.
+        """The published ones of these files.
+
+        Args:
+            issues: their paths, each with the one that findings call it.
+            guides: the same of guides.
+            sent: slugs of issues that went out.
+            stamps: what tells of each file that it is another one than before.
 
         Raises:
             NewsletterError: a file can't be read, or a template has a mistake.
@@ -113,38 +123,35 @@ class Reader:
         others: list[Claims] = []
         slugs: set[str] = set()
         guide_paths = {path for path, _ in guides}
-        for at, (path, display) in enumerate((*issues, *guides)):
+        for at, (name, display) in enumerate((*issues, *guides)):
             self._told("issues", at, len(issues) + len(guides))
-            form = "guide" if path in guide_paths else "issue"
-            status = path.stat()
-            found = (status.st_mtime_ns, status.st_size)
-            known = kept.get(str(path))
-            before, source = known[1] if known is not None and known[0] == found else None, None
+            form = "guide" if name in guide_paths else "issue"
+            before, source = _as_before(kept.get(name), stamps[name], display), None
             if before is not None:
                 claims = _claims_of(before)
             else:
-                source = read_text(path, str(display))
-                claims = claims_in(path, _head(source))._replace(path=str(display))
-            slugs |= set(claims.slugs)
-            if form == "issue" and not self._options.drafts and not sent & set(claims.slugs):
-                result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
+                source = read_text(Path(name), display)
+                claims = claims_in(Path(name), _head(source))._replace(path=display)
+            slugs.update(claims.slugs)
+            if form == "issue" and not self._options.drafts and sent.isdisjoint(claims.slugs):
+                result.unpublished.add(os.path.abspath(name))  # noqa: PTH100 - a link is written to the name, not to what it links to
                 others.append(claims)
-                result.waiting += self._waiting(path)
+                result.waiting += self._waiting(Path(name))
                 continue
             if before is not None and unchanged(before.pictures):
                 others.append(claims)
                 result.entries.append(before)
                 continue
             result.converted += 1
-            source = source or read_text(path, str(display))
-            entry, one = self._convert(path, source, form, found, result.findings)
+            source = source or read_text(Path(name), display)
+            entry, one = self._convert(source, form, stamps[name], result.findings)
             parsed.append(one)
             if entry is not None:
                 result.entries.append(entry)
             elif form == "guide" and one.front is not None and one.front.status == "draft":
-                result.unpublished.add(os.path.abspath(path))  # noqa: PTH100 - a link is written to the name, not to what it links to
+                result.unpublished.add(os.path.abspath(name))  # noqa: PTH100 - a link is written to the name, not to what it links to
             else:
-                result.broken.add(os.path.abspath(path))  # noqa: PTH100 - as above
+                result.broken.add(os.path.abspath(name))  # noqa: PTH100 - as above
         if self._workshop is not None:
             shown = (picture for entry in result.entries for picture in entry.pictures)
             self._workshop.still_used(Path(picture.made) for picture in shown if picture.made)
@@ -156,9 +163,9 @@ class Reader:
         return result
 
     def _convert(
-        self, path: Path, source: Source, form: str, found: tuple[int, int], findings: list[Diagnostic]
+        self, source: Source, form: str, found: tuple[int, int], findings: list[Diagnostic]
     ) -> tuple[Entry | None, ParseResult | GuideResult]:
-        display = source.named
+        path, display = Path(source.path), source.named
         if form == "guide":
             from newsletter.content.guide import parse_guide_source
 
@@ -198,6 +205,16 @@ class Reader:
         place = SitePlace(site_pictures(path, self._workshop), self._root, self._root + address)
         code = self._cache.code(str(path))
         return WebConverter(text, display, place, self._markdown, self._root, self._reader_links, code)
+
+
+def _as_before(
+    kept: tuple[tuple[int, int], Entry] | None, found: tuple[int, int], display: str
+) -> Entry | None:
+    """What is kept of a file that is as it was; findings may call it by another path, of another folder."""
+    if kept is None or kept[0] != found:
+        return None
+    entry = kept[1]
+    return entry if entry.display == display else entry._replace(display=display)
 
 
 def _claims_of(entry: Entry) -> Claims:

@@ -12,6 +12,7 @@ from newsletter.model.publication import Publication, Theme
 from newsletter.site.build import Built, SiteInputs, build_site
 from newsletter.site.entry import SiteOptions
 from newsletter.site.extras import can_draw
+from newsletter.site.passage import ArchiveFiles
 
 ROOT = Path(__file__).parent.parent.parent
 PUBLICATION = Publication(
@@ -87,10 +88,22 @@ class Newsletter:
             self.sent.add(Path(name).stem.partition("-")[2])
         return path
 
+    def _files(self, folder: str) -> list[tuple[Path, Path]]:
+        return [(path, path.relative_to(self.home)) for path in sorted((self.home / folder).glob("*.md"))]
+
+    def archive(self, *, drafts: bool = False) -> ArchiveFiles:
+        """The same files, as passages are read from them."""
+        return ArchiveFiles(
+            base_url=self.publication.base_url,
+            kinds=self.options.kinds,
+            issues=self._files("issues"),
+            guides=self._files("issues/guides"),
+            sent=frozenset(self.sent),
+            drafts=drafts,
+        )
+
     def inputs(self, *, cache: str = "cache", drafts: bool = False) -> SiteInputs:
         """What the site is made of."""
-        issues = sorted((self.home / "issues").glob("*.md"))
-        guides = sorted((self.home / "issues" / "guides").glob("*.md"))
         own = self.home / "templates"
         return SiteInputs(
             publication=self.publication,
@@ -98,8 +111,8 @@ class Newsletter:
             options=replace(self.options, drafts=drafts),
             template_dirs=(*([own] if own.is_dir() else []), ROOT / "templates"),
             consent="You get it by email. Unsubscribe anytime.",
-            issues=[(path, path.relative_to(self.home)) for path in issues],
-            guides=[(path, path.relative_to(self.home)) for path in guides],
+            issues=[(str(path), str(name)) for path, name in self._files("issues")],
+            guides=[(str(path), str(name)) for path, name in self._files("issues/guides")],
             sent=frozenset(self.sent),
             cache=self.home / cache,
         )

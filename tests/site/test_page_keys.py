@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -95,11 +94,11 @@ def made(entries: tuple[Entry, ...]) -> dict[str, tuple[tuple[str, ...], Any]]:
 
 
 def changes() -> Iterator[tuple[str, Any]]:
-    for field in fields(Entry):
-        if field.name in {"path", "display"}:
+    for name in Entry._fields:
+        if name in {"path", "display"}:
             continue  # which file it is, is no property of it
-        for other in OTHERS.get(field.name, [f"Another {field.name}", ""]):
-            yield field.name, other
+        for other in OTHERS.get(name, [f"Another {name}", ""]):
+            yield name, other
 
 
 @pytest.mark.parametrize("at", range(len(ENTRIES)), ids=[e.slug for e in ENTRIES])
@@ -107,7 +106,7 @@ def test_whatever_of_an_entry_changes_changes_the_key_of_each_page_that_shows_it
     before = made(ENTRIES)
     seen = 0
     for name, other in changes():
-        changed = replace(ENTRIES[at], **{name: other})
+        changed = ENTRIES[at]._replace(**{name: other})
         if not changed.slug or not changed.title:
             continue
         after = made((*ENTRIES[:at], changed, *ENTRIES[at + 1 :]))
@@ -121,7 +120,7 @@ def test_whatever_of_an_entry_changes_changes_the_key_of_each_page_that_shows_it
 
 def test_a_change_changes_the_keys_of_no_more_pages_than_show_it() -> None:
     before = made(ENTRIES)
-    after = made((replace(ENTRIES[0], title="Another title"), *ENTRIES[1:]))
+    after = made((ENTRIES[0]._replace(title="Another title"), *ENTRIES[1:]))
     another = {address for address in before if before[address][0] != after[address][0]}
     shows = {address for address in before if before[address][1] != after[address][1]}
     assert another == shows

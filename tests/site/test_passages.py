@@ -16,9 +16,7 @@ from tests.site.conftest import Newsletter, issue
 
 def files_of(newsletter: Newsletter, *, drafts: bool = False) -> ArchiveFiles:
     """The same newsletter, as passages are read from it."""
-    inputs = newsletter.inputs(drafts=drafts)
-    base_url = newsletter.publication.base_url
-    return ArchiveFiles(base_url, DEFAULT_KINDS, inputs.issues, inputs.guides, inputs.sent, drafts)
+    return newsletter.archive(drafts=drafts)
 
 
 def passages_in(files: ArchiveFiles) -> tuple[Passage, ...]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.site.passage import ArchiveFiles
 from newsletter.site.published import Published, read_published
 from newsletter.site.questions_export import COLUMNS, Form, Question, bank, questions_of
 from tests.conftest import missing
@@ -27,17 +26,7 @@ if a < b:
 
 
 def published(newsletter: Newsletter, *, drafts: bool = False) -> Published:
-    inputs = newsletter.inputs(drafts=drafts)
-    return read_published(
-        ArchiveFiles(
-            newsletter.publication.base_url,
-            newsletter.options.kinds,
-            inputs.issues,
-            inputs.guides,
-            inputs.sent,
-            drafts,
-        )
-    )
+    return read_published(newsletter.archive(drafts=drafts))
 
 
 def questions(newsletter: Newsletter, *, drafts: bool = False) -> list[Question]:
