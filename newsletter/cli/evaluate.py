@@ -130,12 +130,13 @@ def _print(where: str, done: Evaluation, depths: Sequence[int], passages: Sequen
         for depth in depths:
             print(f"{depth:>16}  {done.recall(depth):>6.3f}  {done.hits(depth):>18.3f}")
         print(f"\nmean reciprocal rank {done.mrr:.3f}")
-    turned_away = sum(not judged.answered for judged in done.answerable)
-    if turned_away:
-        print(f"turned away although there is an answer: {turned_away} of {number}")
+    if done.turned_away:
+        print(f"turned away although there is an answer: {done.turned_away} of {number}")
     if done.others:
-        rightly = sum(not judged.answered for judged in done.others)
-        print(f"turned away because there is none: {rightly} of {len(done.others)}")
+        print(
+            f"turned away because there is none: {done.rightly_turned_away} of {len(done.others)} "
+            f"(precision {done.silence_precision:.3f}, recall {done.silence_recall:.3f})"
+        )
     for judged in done.answerable:
         if not judged.rank:
             print(f"\n{_missed(judged, max(depths))}")
@@ -167,8 +168,10 @@ def _as_json(where: str, done: Evaluation, depths: Sequence[int]) -> dict[str, A
         "answered": {str(depth): round(done.hits(depth), 4) for depth in depths},
         "mrr": round(done.mrr, 4),
         "turned_away": {
-            "answerable": sum(not judged.answered for judged in done.answerable),
-            "unanswerable": sum(not judged.answered for judged in done.others),
+            "answerable": done.turned_away,
+            "unanswerable": done.rightly_turned_away,
+            "precision": round(done.silence_precision, 4),
+            "recall": round(done.silence_recall, 4),
         },
         "cases": [
             {

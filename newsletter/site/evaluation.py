@@ -87,6 +87,27 @@ class Evaluation:
         """Mean reciprocal rank of the first passage that answers, as deep as was looked."""
         return _mean([1 / judged.rank if judged.rank else 0.0 for judged in self.answerable])
 
+    @property
+    def turned_away(self) -> int:
+        """Questions that were said to have no answer although the archive has one."""
+        return sum(not judged.answered for judged in self.answerable)
+
+    @property
+    def rightly_turned_away(self) -> int:
+        """Questions that were said to have no answer, and have none."""
+        return sum(not judged.answered for judged in self.others)
+
+    @property
+    def silence_precision(self) -> float:
+        """Share of the questions that were turned away which have no answer; 0 where none was turned away."""
+        away = self.turned_away + self.rightly_turned_away
+        return self.rightly_turned_away / away if away else 0.0
+
+    @property
+    def silence_recall(self) -> float:
+        """Share of the questions without an answer that were turned away; 0 where there is none."""
+        return self.rightly_turned_away / len(self.others) if self.others else 0.0
+
 
 def read_cases(path: Path) -> list[Case]:
     """The cases of a JSONL file, or of a CSV or TSV file with the columns `question` and `anchors` (parted by spaces).

@@ -17,7 +17,8 @@ from newsletter.errors import NewsletterError
 from newsletter.site.index_file import about, begun_anew, key_of, make_tables, opened, written
 from newsletter.site.index_update import COLUMNS, Updated, bring_up_to_date, passage_of, stale_files
 from newsletter.site.passage import ArchiveFiles, Passage
-from newsletter.site.query import BETWEEN, Query, Term, parse_query
+from newsletter.site.query import Query, Term, parse_query
+from newsletter.site.unspaced import BETWEEN, is_unspaced
 
 # Around a match in a snippet; an author's text has none of them.
 MATCH_BEGINS, MATCH_ENDS = "\x01", "\x02"
@@ -25,6 +26,8 @@ MATCH_BEGINS, MATCH_ENDS = "\x01", "\x02"
 # titles found no more answers, and stems found more of them than words as they are (tests/benchmarks/search.py).
 _WEIGHTS = (1.0, 6.0, 1.0, 1.0, 1.0)
 _SNIPPET_WORDS = 28
+# Where each letter is a word to the index; FTS5 has no longer snippets than 64.
+_SNIPPET_LETTERS = 60
 _LIST_MARK = re.compile(r"(?:^|\n)[ \t]*[-*] ")
 _RULE = re.compile(r"-{3,}")
 # Of a word that may be mistyped: a shorter one is close to too many others.
@@ -108,11 +111,11 @@ class SearchIndex:
         """Whether another file may be in the place of the one that was opened: then it has to be opened anew."""
         return self._number != _file_number(self._path)
 
-    def search(self, words: str, limit: int = 10, offset: int = 0, *, every: bool = True) -> Results:
+    def search(self, words: str | Query, limit: int = 10, offset: int = 0, *, every: bool = True) -> Results:
         """The passages that have the words of a reader, best first; those that have some where none has all.
 
         Args:
-            words: what the reader typed; see `parse_query`.
+            words: what the reader typed, see `parse_query`; or what was made of it.
             limit: how many hits, at most.
             offset: how many of the best are left out.
             every: whether passages with all the words are looked for first. A question in whole sentences is
@@ -121,16 +124,17 @@ class SearchIndex:
         Raises:
             NewsletterError: the index is damaged; an update mends it.
         """
-        query = parse_query(words)
+        query = parse_query(words) if isinstance(words, str) else words
         if not query.wanted:
             return Results()
         with self._reading():
             if every and (total := self._count(query, every=True)):
                 return Results(self._hits(query, limit, offset, every=True), total)
-            total = self._count(query, every=False)
+            pieces = query.in_pieces()
+            total = self._count(pieces, every=False)
             instead = self._instead(query) if every else ""
-            hits = self._hits(query, limit, offset, every=False) if total else ()
-        return Results(hits, total, every and len(query.wanted) > 1 and total > 0, instead)
+            hits = self._hits(pieces, limit, offset, every=False) if total else ()
+        return Results(hits, total, every and len(pieces.wanted) > 1 and total > 0, instead)
 
     def passage(self, id_: str) -> Passage | None:
         """The passage of that id.
@@ -170,9 +174,11 @@ class SearchIndex:
     def _hits(self, query: Query, limit: int, offset: int, *, every: bool) -> tuple[Hit, ...]:
         columns = ", ".join(f"p.{name}" for name in COLUMNS.split(", "))
         weights = ", ".join(map(str, _WEIGHTS))
+        unspaced = any(is_unspaced(term.text) for term in query.wanted)
+        words = _SNIPPET_LETTERS if unspaced else _SNIPPET_WORDS
         # The snippet is made of the rows that are shown, not of all that match.
         rows = self._db.execute(
-            f"SELECT {columns}, highlight(found, 1, ?, ?), snippet(found, 3, ?, ?, '…', {_SNIPPET_WORDS}), best.score FROM ("  # noqa: S608 - constants
+            f"SELECT {columns}, highlight(found, 1, ?, ?), snippet(found, 3, ?, ?, '…', {words}), best.score FROM ("  # noqa: S608 - constants
             f"SELECT rowid, bm25(found, {weights}) AS score FROM found WHERE found MATCH ? "
             "ORDER BY score, rowid DESC LIMIT ? OFFSET ?) AS best "
             "JOIN found ON found.rowid = best.rowid JOIN passages AS p ON p.rowid = best.rowid "

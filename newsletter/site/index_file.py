@@ -14,7 +14,7 @@ from newsletter.content.installation import installation
 from newsletter.errors import NewsletterError
 from newsletter.site.passage import ArchiveFiles
 
-_VERSION = 1
+_VERSION = 2
 # As long as another process may take to make the whole index.
 _PATIENCE_SECONDS = 60
 _TABLES = ("about", "files", "passages", "found", "words", "vocabulary")
@@ -56,6 +56,15 @@ def begun_anew(path: Path) -> sqlite3.Connection:
         return opened(None)
 
 
+def tokenizer(*, english: bool) -> str:
+    """How a table cuts texts into words (https://www.sqlite.org/fts5.html, section 4.3): English ones to their stems.
+
+    A vowel sign of Hindi, Tamil or Thai is part of its word, and what only chooses how an emoji is drawn isn't.
+    """
+    stems = "porter " if english else ""
+    return f"tokenize = \"{stems}unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc' separators '\ufe0e\ufe0f'\""
+
+
 @contextmanager
 def written(db: sqlite3.Connection) -> Iterator[None]:
     """Write all of it or nothing; nobody else writes meanwhile."""
@@ -78,11 +87,9 @@ def make_tables(db: sqlite3.Connection, *, english: bool) -> None:
     # Whatever was there, of whatever version.
     for table in reversed(_TABLES):
         db.execute(f"DROP TABLE IF EXISTS {table}")
-    stems = "porter " if english else ""
-    tokenize = f"{stems}unicode61 remove_diacritics 2"
     try:
         db.execute(
-            f"CREATE VIRTUAL TABLE found USING fts5(title, heading, tags, text, names, tokenize = '{tokenize}')"
+            f"CREATE VIRTUAL TABLE found USING fts5(title, heading, tags, text, names, {tokenizer(english=english)})"
         )
     except sqlite3.OperationalError as error:
         if "no such module" not in str(error):
@@ -92,7 +99,8 @@ def make_tables(db: sqlite3.Connection, *, english: bool) -> None:
             hint="use a Python built with it, as most are",
         ) from None
     # What words there are as they are written, for "did you mean"; `found` knows them by their stems.
-    db.execute("CREATE VIRTUAL TABLE words USING fts5(word, content = '', detail = none, columnsize = 0)")
+    words = "word, content = '', detail = none, columnsize = 0"
+    db.execute(f"CREATE VIRTUAL TABLE words USING fts5({words}, {tokenizer(english=False)})")
     db.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
     db.execute("CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT)")
     db.execute(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
+
+from newsletter.site.unspaced import letters_apart, overlapping_pieces
 
 # What is longer is cut: nobody types it, and each word costs a look into the index.
 MOST_CHARACTERS = 300
-MOST_TERMS = 24
-# Stands between characters of scripts written without spaces, so that each is a word to the index; not seen.
-BETWEEN = "\u200b"
-_UNSPACED = re.compile(
-    r"([\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff])"
-)
+_MOST_WORDS = 24
+# Of a sentence without spaces, in pieces that overlap.
+MOST_TERMS = 64
 # Names that are nothing but a letter to a tokenizer: C++, C#, F#.
 _SIGNED = re.compile(r"(?<![^\W_])([a-zA-Z][a-zA-Z0-9]*)(\+\+|#)(?![\w+#])")
 _SIGNS = {"++": "plusplus", "#": "sharp"}
@@ -34,6 +34,10 @@ class Term(NamedTuple):
     phrase: bool = False
     unfinished: bool = False
 
+    def part(self, text: str) -> Term:
+        """The same for a part of its text."""
+        return self if text == self.text else Term(text)
+
 
 class Query(NamedTuple):
     """What is wanted, and what isn't."""
@@ -47,6 +51,15 @@ class Query(NamedTuple):
         unwanted = " OR ".join(map(_expression, self.unwanted))
         return f"({wanted}) NOT ({unwanted})" if unwanted else wanted
 
+    def in_pieces(self) -> Query:
+        """The same with words that have no spaces between them cut up, for where not all of them stand together."""
+        wanted = tuple(
+            part
+            for term in self.wanted
+            for part in ((term,) if term.phrase else map(term.part, overlapping_pieces(term.text)))
+        )
+        return Query(wanted[:MOST_TERMS], self.unwanted)
+
 
 def parse_query(words: str) -> Query:
     """The terms of what a reader typed; `"words in quotes"` stand together, `-word` is unwanted.
@@ -56,7 +69,7 @@ def parse_query(words: str) -> Query:
     words = _CONTROLS.sub(" ", words[:MOST_CHARACTERS]).translate(_QUOTES)
     wanted: list[Term] = []
     unwanted: list[Term] = []
-    for found in list(_TERM.finditer(words))[:MOST_TERMS]:
+    for found in list(_TERM.finditer(words))[:_MOST_WORDS]:
         sign, phrase, word = found.groups()
         text = phrase if word is None else word
         minus = sign == "-" or (word is not None and len(word) > 1 and word.startswith("-"))
@@ -71,7 +84,12 @@ def parse_query(words: str) -> Query:
 def for_index(text: str) -> str:
     """`text` as the index stores it: nothing that is not seen but what parts unspaced words."""
     text = _CONTROLS.sub(lambda found: found[0] if found[0] in "\n\t" else " ", text)
-    return _UNSPACED.sub(rf"{BETWEEN}\1{BETWEEN}", text) if not text.isascii() else text
+    return letters_apart(text)
+
+
+def is_of_a_word(character: str) -> bool:
+    """Whether a word may go on with it: a letter, a digit, or a mark such as the vowels of Hindi."""
+    return character.isalnum() or unicodedata.category(character) in {"Mn", "Mc"}
 
 
 def signed_names(text: str) -> str:
@@ -84,7 +102,7 @@ def _expression(term: Term) -> str:
     signed = None if term.phrase else _SIGNED.fullmatch(term.text.rstrip(".,;:!?)"))
     text = f"{signed[1]}{_SIGNS[signed[2]]}" if signed else for_index(term.text)
     quoted = '"' + text.replace('"', '""') + '"'
-    if signed or not term.unfinished or not text[-1].isalnum():
+    if signed or not term.unfinished or not is_of_a_word(text[-1]):
         return quoted
     # The whole word as well: who has it ranks above who has only its beginning.
     return f"({quoted} OR {quoted} *)"

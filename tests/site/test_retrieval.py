@@ -27,6 +27,8 @@ from newsletter.site.retrieval import Retriever
 from tests.conftest import ROOT
 
 OWN = ROOT / "issues" / "eval.jsonl"
+# In other words than the passages, beside questions of the same field that nothing answers; nothing was chosen on it.
+HELD_OUT = ROOT / "issues" / "eval-held-out.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,32 @@ def test_most_answers_are_among_the_first_passages(index: SearchIndex, retriever
     assert easy.hits(3) >= done.hits(3)
 
 
+def test_on_questions_that_nothing_was_chosen_on_the_figures_are_what_the_readme_says(
+    index: SearchIndex, retriever: Retriever
+) -> None:
+    cases = read_cases(HELD_OUT)
+    assert not {case.question for case in cases} & {
+        case.question
+        for name in ("eval.jsonl", "eval-hard.jsonl")
+        for case in read_cases(OWN.with_name(name))
+    }
+    done = evaluate(retriever, index.passages(), cases, 10)
+    assert done.unknown == ()
+    assert (len(done.answerable), len(done.others)) == (26, 26)
+    assert done.hits(10) >= 0.55
+    assert done.turned_away <= 5
+
+
+def test_whether_anything_answers_does_not_depend_on_how_many_are_asked_for(retriever: Retriever) -> None:
+    for case in read_cases(HELD_OUT)[::5]:
+        judged = {
+            (found.coverage, found.answers)
+            for limit in (1, 3, 20)
+            for found in (retriever.retrieve(case.question, limit),)
+        }
+        assert len(judged) == 1, case
+
+
 # Measuring ----------------------------------------------------------------------------------------
 
 
@@ -164,6 +192,13 @@ def test_recall_and_rank_are_what_they_are_by_hand(index: SearchIndex, retriever
     assert done.mrr == (1 + 1 / 2) / 3
     assert done.unknown == ((cases[4], "gone#concept"),)
     assert len(done.others) == 1
+    assert (done.turned_away, done.rightly_turned_away) == (0, 1)
+    assert (done.silence_precision, done.silence_recall) == (1.0, 1.0)
+    silent = evaluate(
+        retriever, index.passages(), [Case("bake some bread", (found[0],)), Case("brew tea", ())], 4
+    )
+    assert (silent.silence_precision, silent.silence_recall) == (0.5, 1.0)
+    assert evaluate(retriever, index.passages(), cases[:1], 4).silence_precision == 0.0
 
 
 def test_a_passage_is_known_by_id_and_by_address_on_any_host(
