@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from newsletter.config.mistakes import explain
 from newsletter.config.settings import Settings
 from newsletter.errors import UsageError
 
@@ -117,6 +116,8 @@ def settings_from_table(table: Mapping[str, Any], path: Path, text: str = "") ->
     try:
         settings = Settings.model_validate(dict(table))
     except ValidationError as error:
+        from newsletter.config.mistakes import explain
+
         lines = [explain(problem, path, text) for problem in error.errors(include_url=False)]
         raise UsageError("\n".join(lines)) from None
     try:

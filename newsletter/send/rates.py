@@ -18,12 +18,9 @@ _WHAT: Final = r"(?:\s*(?:messages?|mails?|e-?mails?|recipients?|calls?|requests
 # No rate anybody keeps has more to it, and no number in it is infinite.
 _LONGEST: Final = 60
 _AT_MOST: Final = r"(?:(?:at most|up to|no more than|max\.?|maximum)\s+)?"
-_RATE: Final = re.compile(
-    rf"{_AT_MOST}{_NUMBER}{_WHAT}(?:\s*(?:/|\b(?:per|an?|each|every)\b)\s*(?P<unit>[a-z]+))?", re.IGNORECASE
-)
-_COUNT: Final = re.compile(
-    rf"{_AT_MOST}{_NUMBER}{_WHAT}(?:\s*(?:/|\b(?:per|a|each|every)\b)\s*(?:day|d))?", re.IGNORECASE
-)
+# Compiled where one is read: settings without such words are read at the beginning of every command.
+_RATE: Final = rf"(?i){_AT_MOST}{_NUMBER}{_WHAT}(?:\s*(?:/|\b(?:per|an?|each|every)\b)\s*(?P<unit>[a-z]+))?"
+_COUNT: Final = rf"(?i){_AT_MOST}{_NUMBER}{_WHAT}(?:\s*(?:/|\b(?:per|a|each|every)\b)\s*(?:day|d))?"
 _NO_LIMIT: Final = frozenset({"", "none", "no limit", "unlimited"})
 
 
@@ -51,7 +48,7 @@ def parse_rate(value: object, name: str = "rate") -> float:
 def _rate_of_words(words: str, name: str, msg: str) -> float:
     if words.lower() in _NO_LIMIT:
         return 0.0
-    match = _RATE.fullmatch(words)
+    match = re.fullmatch(_RATE, words)
     seconds = _SECONDS.get((match["unit"] or "second").lower()) if match else None
     if match is None or seconds is None or len(words) > _LONGEST:
         raise ValueError(msg)
@@ -70,7 +67,7 @@ def parse_daily_quota(value: object) -> int:
     """
     if isinstance(value, str) and value.strip().lower() in _NO_LIMIT:
         return 0
-    match = _COUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    match = re.fullmatch(_COUNT, value.strip()) if isinstance(value, str) else None
     number = _number(match["number"]) if match else value
     if (
         isinstance(number, bool)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from newsletter.content.document import Document
 from newsletter.model.issue import Issue, Prose, SectionKind
 from newsletter.render.sections import duration, heading_of, section_views
 from newsletter.render.templates import Templates
-from newsletter.site.entry import Body, Entry
+from newsletter.site.entry import Body, Entry, sealed
 from newsletter.site.prose import WebConverter, text_of
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def issue_entry(
     body = Body(html, convert.markdown_body(issue.text[document.body_start :] if document else ""))
     answers = any("answer" in view.fields for view in views)
     question = next((s for s in issue.sections if getattr(s, "level", "")), None)
-    return Entry(
+    entry = Entry(
         form="issue",
         path=issue.path,
         display=issue.display or issue.path,
@@ -58,7 +57,7 @@ def issue_entry(
         author=front.author,
         aliases=[alias.strip("/") for alias in front.aliases],
         canonical=front.canonical_url,
-        digest=_digest(body),
+        digest="",
         words=convert.words_read,
         sections=[[view.kind, view.mark, text_of(view.title.semantic)] for view in views],
         level=str(getattr(question, "level", "")),
@@ -67,7 +66,8 @@ def issue_entry(
         links=convert.links,
         image=convert.picture(front.image) if front.image else "",
         pictures=list(convert.pictures.values()),
-    ), body
+    )
+    return sealed(entry, body), body
 
 
 def guide_entry(
@@ -117,7 +117,7 @@ def guide_entry(
     }
     html = templates.render(values, "site/guide-body.html.j2")
     body = Body(html, convert.markdown_body(guide.text[document.body_start :] if document else ""))
-    return Entry(
+    entry = Entry(
         form="guide",
         path=guide.path,
         display=guide.display or guide.path,
@@ -131,7 +131,7 @@ def guide_entry(
         author=front.author,
         aliases=[alias.strip("/") for alias in front.aliases],
         canonical=front.canonical_url,
-        digest=_digest(body),
+        digest="",
         words=convert.words_read,
         anchors=sorted({*guide.anchors, *_ids(html)}),
         options=list(front.options),
@@ -140,7 +140,8 @@ def guide_entry(
         links=convert.links,
         image=convert.picture(front.image) if front.image else "",
         pictures=list(convert.pictures.values()),
-    ), body
+    )
+    return sealed(entry, body), body
 
 
 def prose_of(section: Any) -> list[Prose]:
@@ -152,7 +153,3 @@ def prose_of(section: Any) -> list[Prose]:
 
 def _ids(html: str) -> list[str]:
     return re.findall(r' id="([^"]+)"', html)
-
-
-def _digest(body: Body) -> str:
-    return hashlib.blake2b(f"{body.html}\0{body.markdown}".encode(), digest_size=16).hexdigest()

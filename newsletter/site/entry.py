@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class Entry(NamedTuple):
         form: what it is.
         path: its file.
         display: what findings call the file.
-        digest: of its converted body.
+        digest: of all that its page is made of, its body included; see `sealed`.
         sections: kind, mark and title of each section, in order.
         level: of its interview question; empty where it has none.
         question: the interview question; may be empty.
@@ -159,6 +160,14 @@ class SiteOptions:
     cards: bool = False
     search: Literal["", "service", "pagefind"] = ""
     precompress: tuple[str, ...] = ()
+
+
+def sealed(entry: Entry, body: Body) -> Entry:
+    """The entry with its digest; which file it is in is no property of its page."""
+    made = hashlib.blake2b(digest_size=16)
+    for part in (repr(entry._replace(path="", display="", digest="")), body.html, body.markdown):
+        made.update(part.encode() + b"\0")
+    return entry._replace(digest=made.hexdigest())
 
 
 def link_words(title: str) -> str:

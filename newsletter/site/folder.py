@@ -181,7 +181,9 @@ class NewFolder:
         gone = self._found.keys() - self.files.keys()
         for path in gone:
             os.unlink(f"{self._new}/{path}")  # noqa: PTH108 - as above
-        wanted = {"", *(folder for path in self.files for folder in _above(path))}
+        wanted = {""}
+        for path in {path.rpartition("/")[0] for path in self.files} - wanted:
+            wanted |= {path, *_above(path)}
         for folder in sorted(self._folders - wanted, reverse=True):
             os.rmdir(f"{self._new}/{folder}")  # noqa: PTH106 - as above
 

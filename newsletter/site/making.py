@@ -152,12 +152,9 @@ class _Making:
         return {f"assets/{css_name}": css.encode, **pictures}
 
     def _feeds_key(self, sources: Sources, pages: Sequence[Page]) -> str:
-        items = [
-            (e.slug, e.digest, e.title, e.description, e.date, e.updated, e.author, e.tags)
-            for e in sources.entries
-        ]
-        targets = [sorted(page.resolved.items()) for page in pages if page.entry]
-        return digest(json.dumps([items, targets, [page.address for page in pages]]))
+        entries = "\0".join(entry.digest for entry in sources.entries)
+        targets = [sorted(page.resolved.items()) for page in pages if page.resolved]
+        return digest(entries, json.dumps(targets), "\0".join(page.address for page in pages))
 
     # Writing ------------------------------------------------------------------------------------
 

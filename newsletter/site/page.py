@@ -65,7 +65,7 @@ class Page:
     Attributes:
         address: from the site's root, such as `/archive/`; `/404.html` names the file itself.
         template: its name below `templates/site`.
-        made_of: all that `make` makes it of, but for settings: equal texts mean equal values.
+        made_of: all that `make` makes it of, but for settings and for `entry`: equal texts mean equal values.
         make: what it shows.
         entry: the issue or guide whose body it shows.
         hidden: whether it is nothing to find or to share: without a Markdown twin, a card, a line in the sitemap.
@@ -102,12 +102,12 @@ class Page:
 
     def fingerprint(self) -> tuple[str, ...]:
         """All that the page is made of, but for what is the same for every page: equal ones mean equal bytes."""
-        body = (self.entry.digest,) if self.entry is not None else ()
+        entry = (self.entry.digest,) if self.entry is not None else ()
         card = (self.card.address, self.card.alternative) if self.card is not None else ()
         # The counts tell where one part ends and the next begins.
-        lengths = f"{len(self.made_of)} {len(body)} {len(card)}"
+        lengths = f"{len(self.made_of)} {len(entry)} {len(card)}"
         links = (word for pair in self.resolved.items() for word in pair)
-        return (self.template, self.address, lengths, *self.made_of, *body, *card, *links)
+        return (self.template, self.address, lengths, *self.made_of, *entry, *card, *links)
 
 
 class Listed(NamedTuple):

@@ -247,8 +247,11 @@ class Pages:
         for at, issue in enumerate(self._issues):
             newer = self._issues[at - 1] if at else None
             older = self._issues[at + 1] if at + 1 < len(self._issues) else None
+            topics = self._topics_of(issue)
+            # Its own facts are in its digest.
             made_of = (
-                *_made_of(issue, self._topics_of(issue)),
+                str(len(topics)),
+                *topics,
                 *((newer.address, newer.title) if newer else ("", "")),
                 *((older.address, older.title) if older else ("", "")),
             )
@@ -276,14 +279,7 @@ class Pages:
             name: entry for entry in self._entries for name in (entry.slug, str(entry.number or entry.slug))
         }
         related = [self._card(by_name[name]) for name in guide.related if name in by_name]
-        asked = (word for pair in guide.faq for word in pair)
-        lengths = f"{len(guide.faq)} {len(related)}"
-        made_of = (
-            *_made_of(guide, self._topics_of(guide)),
-            lengths,
-            *asked,
-            *(one.text for one in related),
-        )
+        made_of = (*self._topics_of(guide), *(one.text for one in related), str(len(related)))
         return Page(guide.address, "guide", made_of, partial(self._show_guide, guide, related), guide)
 
     def _show_guide(self, guide: Entry, related: Sequence[Listed]) -> Shown:
@@ -358,23 +354,6 @@ def _old_addresses(entry: Entry) -> list[str]:
         return []
     aliases = dict.fromkeys(f"/{alias.strip('/')}/" for alias in entry.aliases)
     return [alias for alias in aliases if alias != entry.address]
-
-
-def _made_of(entry: Entry, topics: Sequence[str]) -> tuple[str, ...]:
-    """All that the page of an issue or a guide says of it beside its body."""
-    return (
-        f"{entry.number} {entry.minutes} {len(entry.sections)} {len(entry.tags)} {len(topics)}",
-        entry.title,
-        entry.description,
-        entry.date,
-        entry.updated,
-        entry.author,
-        entry.canonical,
-        entry.image,
-        *(words for section in entry.sections for words in section),
-        *entry.tags,
-        *topics,
-    )
 
 
 def _listing(page: dict[str, Any], cards: Sequence[Listed], addresses: Addresses) -> str:
