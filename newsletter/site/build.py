@@ -112,7 +112,7 @@ def build_site(inputs: SiteInputs, out: Path) -> Built:
             stamp = digest(json.dumps([named, sorted(inputs.sent)]))
             built = _up_to_date(out, cache, stamp) or _made(inputs, out, cache, stamp, stamps)
             if not built.failed:
-                cache.commit()
+                cache.commit(stamps)
         except sqlite3.OperationalError as error:
             raise NewsletterError(
                 f"{inputs.cache} can't be written: {error}", hint="make room on the disk, and build again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import marshal
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -122,11 +122,14 @@ class Cache:
 
         return CompiledTemplates(self._db)
 
-    def commit(self) -> None:
-        """Keep it all for the next build."""
-        if self._new:
+    def commit(self, sources: Collection[str]) -> None:
+        """Keep it all for the next build, of entries those whose files are among `sources`."""
+        gone = self._entries.keys() - sources
+        if self._new or gone:
             made = {path: (one.found, one.entry.plain()) for path, one in self._new.items()}
-            self._keep_whole("entries", self._entries | made)
+            kept = self._entries | made
+            self._keep_whole("entries", {path: one for path, one in kept.items() if path not in gone})
+            self._db.executemany("DELETE FROM bodies WHERE path = ?", [(path,) for path in gone])
             bodies = (
                 (path, one.body.html, one.body.markdown, marshal.dumps(one.code))
                 for path, one in self._new.items()

@@ -7,12 +7,16 @@ import os
 import re
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from newsletter.errors import NewsletterError, UsageError
+from newsletter.site.build import build_site
 from tests.site.conftest import ROOT, Newsletter, issue, tree
 
 
@@ -128,7 +132,8 @@ def test_an_issue_under_a_new_slug_is_still_the_one_that_was_sent(newsletter: Ne
 
 
 def test_a_site_below_a_path_keeps_to_it(newsletter: Newsletter) -> None:
-    from dataclasses import replace
+    from contextlib import closing
+from dataclasses import replace
 
     newsletter.publication = replace(newsletter.publication, base_url="https://example.com/notes")
     newsletter.options = replace(newsletter.options, search="service")
@@ -332,3 +337,28 @@ def test_a_damaged_cache_is_begun_anew(newsletter: Newsletter) -> None:
     (newsletter.home / "cache").write_bytes(b"no database" * 1000)
     newsletter.build()
     assert tree(newsletter.out) == before
+
+
+def test_nothing_is_kept_of_a_file_that_is_gone(newsletter: Newsletter) -> None:
+    gone = newsletter.write("003-third.md", issue(3, "The third", body="Words that are let go."))
+    newsletter.build()
+    gone.unlink()
+    newsletter.sent.discard("third")
+    newsletter.build()
+    with closing(sqlite3.connect(newsletter.home / "cache")) as db:
+        (bodies,) = db.execute("SELECT group_concat(path) FROM bodies").fetchone()
+        (entries,) = db.execute("SELECT value FROM wholes WHERE name = 'entries'").fetchone()
+    assert "001-first.md" in bodies
+    assert "003-third.md" not in bodies
+    assert b"001-first.md" in entries
+    assert b"003-third.md" not in entries
+
+
+def test_findings_call_a_file_as_it_is_seen_from_where_one_is(newsletter: Newsletter) -> None:
+    newsletter.write("004-draft.md", issue(4, "The draft"), sent=False)
+    newsletter.write("003-third.md", issue(3, "The third", body="See [it](004-draft.md)."))
+    assert [found.path for found in newsletter.build().findings] == ["issues/003-third.md"]
+    inputs = newsletter.inputs()
+    elsewhere = [(path, f"../{name}") for path, name in inputs.issues]
+    built = build_site(replace(inputs, issues=elsewhere), newsletter.out)
+    assert [found.path for found in built.findings] == ["../issues/003-third.md"]
