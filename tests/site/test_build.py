@@ -132,8 +132,6 @@ def test_an_issue_under_a_new_slug_is_still_the_one_that_was_sent(newsletter: Ne
 
 
 def test_a_site_below_a_path_keeps_to_it(newsletter: Newsletter) -> None:
-    from contextlib import closing
-from dataclasses import replace
 
     newsletter.publication = replace(newsletter.publication, base_url="https://example.com/notes")
     newsletter.options = replace(newsletter.options, search="service")
