@@ -44,6 +44,15 @@ SMALL_TARGETS = """() => [...document.querySelectorAll('a, button, input, [tabin
     return !inSentence && !e.closest('.elsewhere') && !e.matches('[type=hidden]')
         && (Math.round(box.height) < 24 || Math.round(box.width) < 24);
 }).map(e => e.outerHTML.slice(0, 120))"""
+# WCAG 2.2, success criterion 1.4.12: what readers may set, and what must not be lost then.
+SPACED = """() => document.head.insertAdjacentHTML('beforeend', `<style>
+    * { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important }
+    p { margin-bottom: 2em !important }</style>`)"""
+CUT_OFF = """() => [...document.querySelectorAll('body *')].filter(e => {
+    const style = getComputedStyle(e);
+    return (style.overflowX === 'hidden' && e.scrollWidth > e.clientWidth + 1
+        || style.overflowY === 'hidden' && e.scrollHeight > e.clientHeight + 1) && !e.closest('.elsewhere');
+}).map(e => e.outerHTML.slice(0, 120))"""
 # In the order of the text: what the keyboard should meet.
 REACHABLE = """() => [...document.querySelectorAll('a[href], button, input:not([type=hidden]), [tabindex]')]
     .filter(e => e.tabIndex >= 0).map(e => e.outerHTML.slice(0, 160))"""
@@ -52,6 +61,33 @@ FOCUSED = """() => {
     return [e.outerHTML.slice(0, 160), style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2
         && box.width > 0 && box.right > 0 && box.bottom > 0 && box.top < innerHeight];
 }"""
+
+GUIDE = """---
+type: guide
+title: Queue or cron
+description: When to take which.
+options: [Queue, Cron]
+updated: 2026-01-06
+review_by: 2030-01-06
+---
+The answer.
+
+## Comparison
+| Aspect | Queue | Cron |
+|---|---|---|
+| Starts | At an event | At a time |
+
+## When to choose which
+### Choose Queue
+When somebody waits.
+
+### Choose Cron
+When the hour matters.
+
+## Frequently asked questions
+### Is cron simpler?
+At first.
+"""
 
 
 @contextmanager
@@ -113,6 +149,9 @@ def test_small_screens_scroll_no_page_sideways_and_every_target_is_large_enough(
         plain.goto(shown + address)
         assert plain.evaluate("document.documentElement.scrollWidth") <= 320, address
         assert plain.evaluate(SMALL_TARGETS) == [], address
+        plain.evaluate(SPACED)
+        assert plain.evaluate("document.documentElement.scrollWidth") <= 320, address
+        assert plain.evaluate(CUT_OFF) == [], address
 
 
 def test_a_target_that_is_too_small_is_found(plain: Page, shown: str) -> None:
@@ -225,6 +264,7 @@ def test_words_of_any_length_and_direction_stay_in_their_column(
     text = f"{word} `{word}` https://example.com/{word}\n\nمتى تختار RAG؟"
     newsletter.write("005-fifth.md", issue(5, word, body=text, tags=f"[rag, {word.lower()}]"))
     newsletter.write("006-sixth.md", issue(6, "The sixth"))
+    newsletter.write("guides/words.md", GUIDE.replace("Starts", word))
     newsletter.publication = replace(newsletter.publication, name=word)
     assert newsletter.build().replaced
     context = browser.new_context(viewport={"width": 320, "height": 800}, java_script_enabled=True)
@@ -239,4 +279,29 @@ def test_words_of_any_length_and_direction_stay_in_their_column(
             "return e.getBoundingClientRect().right - r.getBoundingClientRect().right }"
         )
         assert abs(right) < 2, "Arabic begins on the right"
+        page.goto(f"{address}/guides/words/")
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+        # The first column stays in view: a wide one would cover what is scrolled beneath it.
+        assert page.locator("tbody th").evaluate("e => e.getBoundingClientRect().width") < 160
     context.close()
+
+
+def test_code_runs_from_left_to_right_where_the_text_does_not(
+    browser: Browser, newsletter: Newsletter
+) -> None:
+    newsletter.write("005-fifth.md", issue(5, "متى", body="متى؟ `a - b`\n\n```python\nif x:\n    y = 1\n```"))
+    newsletter.publication = replace(newsletter.publication, language="ar")
+    assert newsletter.build().replaced
+    page = browser.new_page()
+    with serving(newsletter.out) as address:
+        page.goto(f"{address}/fifth/")
+        code, text, takeaway = page.evaluate(
+            """() => ['pre', '#concept ~ p', '.takeaway'].map(name => {
+                const e = document.querySelector(name), style = getComputedStyle(e);
+                return [style.direction, parseFloat(style.paddingRight)];
+            })"""
+        )
+    page.close()
+    assert code[0] == "ltr"
+    assert text[0] == takeaway[0] == "rtl"
+    assert takeaway[1] > 10, "the words keep away from the line beside them"
