@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 from newsletter.checks.rule import Rule, Subject
@@ -10,6 +11,7 @@ from newsletter.checks.targets import Target
 from newsletter.content.document import Findings
 from newsletter.content.slots import FIELDS, METADATA_PREFIX
 
+NO_SUCH_IMAGE = "NL306"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SLOT = re.compile(r"\{\{(?P<inner>[^{}\n]*)\}\}")
 _FIELD = re.compile(r"\s*([\w.-]*)")
@@ -152,17 +154,22 @@ def check_file(
         exists = (subject.folder / path).exists()
     except (OSError, ValueError):  # a name no file system takes
         exists = False
-    if not exists:
-        code, what = ("NL306", "image") if is_image else ("NL312", "file")
-        findings.add(
-            code,
-            f"there is no {what} `{path[:80]}`",
-            *place,
-            help=_where(subject, path, is_image=is_image),
-        )
+    if exists:
+        return
+    if is_image:
+        message, way_out = no_such_image(subject.folder, path, is_mailed=subject.is_mailed)
+        findings.add(NO_SUCH_IMAGE, message, *place, help=way_out)
+    else:
+        way_out = _where(subject.folder, path, is_image=False, is_mailed=subject.is_mailed)
+        findings.add("NL312", f"there is no file `{path[:80]}`", *place, help=way_out)
 
 
-def _where(subject: Subject, path: str, *, is_image: bool) -> str:
+def no_such_image(folder: Path, path: str, *, is_mailed: bool) -> tuple[str, str]:
+    """What is said of an image that leads to no file, and what to do about it; a build of the site says the same."""
+    return f"there is no image `{path[:80]}`", _where(folder, path, is_image=True, is_mailed=is_mailed)
+
+
+def _where(folder: Path, path: str, *, is_image: bool, is_mailed: bool) -> str:
     """A file nearby that was probably meant, or how paths are read."""
     from newsletter.content.suggest import nearest
 
@@ -170,15 +177,14 @@ def _where(subject: Subject, path: str, *, is_image: bool) -> str:
         return f"for a mail address, write `mailto:{path[:60]}`"
     if not is_image and path.casefold().startswith("www."):
         return f"for a page on the web, write `https://{path[:60]}`"
-    assert subject.folder is not None
-    wanted = subject.folder / path
+    wanted = folder / path
     try:
         near = nearest(wanted.name, (p.name for p in wanted.parent.iterdir()))
     except (OSError, ValueError):
         near = ""
     if near:
         return f"did you mean `{path[: len(path) - len(wanted.name)]}{near}`?"
-    return f"paths start from the {'issue' if subject.is_mailed else 'guide'}'s own folder" + (
+    return f"paths start from the {'issue' if is_mailed else 'guide'}'s own folder" + (
         "" if is_image else "; a page on the web begins with `https://`"
     )
 

@@ -25,10 +25,11 @@ RENDERED_CODES: dict[str, Code] = {
         ),
         Code(
             "NL403",
-            "picture not found",
+            "picture that can't be read",
             Severity.ERROR,
-            "The issue shows a picture whose file doesn't exist. Paths are read from the folder of the issue's "
-            "own file. In the rendered issue its alternative text stands in its place.",
+            "The issue shows a picture whose file can't be read: it is a folder, it is closed to you, or it went away "
+            "since it was checked (one that isn't there to begin with is NL306). Paths are read from the folder of the "
+            "issue's own file. In the rendered issue the alternative text stands in the picture's place.",
         ),
         Code(
             "NL404",

@@ -48,6 +48,8 @@ _CODES = frozenset(
         "NL470",
     )
 )
+# Of a picture that can't be read or is outside of the newsletter; where it isn't there at all, `check` has said that.
+_UNREADABLE = frozenset(("NL403", "NL404"))
 _CODE = re.compile(r'<pre><code(?: class="language-([^"]*)")?>(.*?)</code></pre>', re.DOTALL)
 _ASIDE = re.compile(r'<aside class="([a-z]+)">(.*?)</aside>', re.DOTALL)
 _TABLE = re.compile(f"<table>(.*?)</table>{CAPTION}", re.DOTALL)
@@ -200,10 +202,13 @@ class WebConverter:
 
     def _add(self, problem: Problem, prose: Prose, source: str, block_line: int | None = None) -> None:
         line, column, length = self._where(prose, source, block_line)
+        severity = RENDERED_CODES[problem.code].severity
+        if problem.code in _UNREADABLE and not _leads_to_a_file(self.place.pictures.issue_path, source):
+            problem = _missing(self.place.pictures.issue_path, self.text, source)
         self.findings.append(
             Diagnostic(
                 problem.code,
-                RENDERED_CODES[problem.code].severity,
+                severity,
                 problem.message,
                 self.display,
                 line,
@@ -310,6 +315,22 @@ def picture_file(picture: Picture) -> PictureFile | None:
     name = picture.src.rpartition("/")[2]
     made = str(picture.made) if picture.made else ""
     return PictureFile(name, str(origin), status.st_mtime_ns, status.st_size, made)
+
+
+def _leads_to_a_file(page: Path, source: str) -> bool:
+    try:
+        return (page.parent / unquote(source)).exists()
+    except (OSError, ValueError):  # a name no file system takes
+        return False
+
+
+def _missing(page: Path, text: str, source: str) -> Problem:
+    """A picture that isn't there, in the words of `newsletter check`."""
+    from newsletter.checks.links import NO_SUCH_IMAGE, no_such_image
+    from newsletter.content.guide_files import is_guide
+
+    message, way_out = no_such_image(page.parent, unquote(source), is_mailed=not is_guide(page, text))
+    return Problem(NO_SUCH_IMAGE, message, way_out)
 
 
 def scroll_region(table: str, label: str, *, columns: int = 0) -> str:

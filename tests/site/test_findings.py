@@ -97,8 +97,23 @@ def test_an_alias_never_leads_out_of_the_folder(newsletter: Newsletter, alias: s
     assert refused(newsletter) == [("NL603", "issues/005-fifth.md", 8, 12)]
 
 
-def test_a_picture_that_is_missing(newsletter: Newsletter) -> None:
-    newsletter.write("003-third.md", issue(3, "The third", body="![Boxes](gone.png)"))
+@pytest.mark.parametrize("source", ["gone.png", "../../gone%20away.png"])
+def test_a_picture_that_is_missing_is_said_in_the_words_of_the_check(
+    newsletter: Newsletter, source: str
+) -> None:
+    newsletter.write("003-third.md", issue(3, "The third", body=f"![Boxes]({source})"))
+    assert refused(newsletter) == [("NL306", "issues/003-third.md", 12, 10)]
+    [found] = newsletter.build().findings
+    path = newsletter.home / "issues" / "003-third.md"
+    [checked] = [other for other in check_files([path]) if other.code == "NL306"]
+    assert (found.message, found.help, found.severity) == (checked.message, checked.help, checked.severity)
+
+
+def test_a_picture_that_is_there_and_cannot_be_shown_is_not_said_to_be_missing(
+    newsletter: Newsletter,
+) -> None:
+    (newsletter.home / "issues" / "folder.png").mkdir()
+    newsletter.write("003-third.md", issue(3, "The third", body="![Boxes](folder.png)"))
     assert refused(newsletter) == [("NL403", "issues/003-third.md", 12, 10)]
 
 
