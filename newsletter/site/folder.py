@@ -97,22 +97,25 @@ class NewFolder:
             os.close(file)
         self.files[path] = (status.st_mtime_ns, status.st_size)
 
-    def keep(self, path: str) -> None:
-        """The file as the old folder has it; the bytes are not copied where the disk can share them."""
-        known = self._there.get(path)
-        # Both are on one file system: the same inode is the same file.
-        if known is not None and self._found.get(path) == self._inodes[path]:
-            self.files[path] = known
-            return
+    def keep(self, *paths: str) -> None:
+        """Files as the old folder has them; no bytes are copied where the disk can share them."""
+        for path in paths:
+            known = self._there.get(path)
+            # Both are on one file system: the same inode is the same file.
+            if known is None:
+                self._note(path, self._share(path))
+            else:
+                if self._found.get(path) != self._inodes[path]:
+                    self._share(path)
+                self.files[path] = known
+
+    def _share(self, path: str) -> str:
         source, target = f"{self._out}/{path}", self._place(path)
         try:
             os.link(source, target)
         except OSError:
             shutil.copy2(source, target)
-        if known is None:
-            self._note(path, target)
-        else:
-            self.files[path] = known
+        return target
 
     def place_of(self, path: str) -> Path:
         """Where a file is until the swap."""

@@ -93,9 +93,12 @@ class _Making:
         common = {"site": SimpleNamespace(**site), "css": f"{self._root}/assets/{css_name}", "same": Same()}
         folder = NewFolder(self._out, self._spare, known, there)
         try:
-            for at, page in enumerate(pages):
-                inputs.told("pages", at, len(pages))
-                self._write(folder, page, current, common)
+            stale = [page for page in pages if not current.issuperset(page.files)]
+            current.difference_update(*(page.files for page in stale))
+            folder.keep(*(path for path in wanted if path in current))
+            for at, page in enumerate(stale):
+                inputs.told("pages", at, len(stale))
+                self._write(folder, page, common)
             self._write_assets(folder, assets, {*there, *drawn})
             self._write_feeds(folder, sources, pages)
             searched = self._searched(folder, pages, wanted, before, there)
@@ -138,9 +141,7 @@ class _Making:
         keys: dict[str, str] = {}
         for page in pages:
             key = digest(common, "\0".join(page.fingerprint()))
-            keys[page.path] = key
-            if page.has_twin:
-                keys[_twin(page)] = key
+            keys |= dict.fromkeys(page.files, key)
         return keys
 
     def _assets(self, sources: Sources, css_name: str, css: str) -> dict[str, Path | Callable[[], bytes]]:
@@ -158,21 +159,15 @@ class _Making:
 
     # Writing ------------------------------------------------------------------------------------
 
-    def _write(self, folder: NewFolder, page: Page, current: set[str], common: Mapping[str, Any]) -> None:
-        if page.path in current and (not page.has_twin or _twin(page) in current):
-            folder.keep(page.path)
-            if page.has_twin:
-                folder.keep(_twin(page))
-            return
+    def _write(self, folder: NewFolder, page: Page, common: Mapping[str, Any]) -> None:
         shown = page.shown
         values = {**shown.values, **common, "page": SimpleNamespace(**shown.values["page"])}
         if page.entry is not None:
             values["body"] = Markup(self._html(page))  # noqa: S704 - from a template that escapes
         html = self._templates.render(values, f"site/{page.template}.html.j2")
         folder.write(page.path, html.strip().encode() + b"\n")
-        if page.has_twin:
-            folder.write(_twin(page), (self._markdown(page) if page.entry else shown.markdown).encode())
-        current -= {page.path, _twin(page)}
+        if page.twin:
+            folder.write(page.twin, (self._markdown(page) if page.entry else shown.markdown).encode())
 
     def _write_assets(
         self, folder: NewFolder, assets: Mapping[str, Path | Callable[[], bytes]], there: Collection[str]
@@ -290,7 +285,3 @@ class _Making:
             return "", ""
         script = self._templates.render({}, "site/search.js.j2")
         return f"search-{digest(script)[:12]}.js", script
-
-
-def _twin(page: Page) -> str:
-    return page.path.removesuffix("index.html") + "index.md"

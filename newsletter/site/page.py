@@ -72,6 +72,7 @@ class Page:
         resolved: the addresses that stand for placeholders in the body.
         card: the picture drawn for it, unless it has one of its own.
         path: the file, from the site's folder.
+        twin: its Markdown twin, ditto; empty where there is none.
     """
 
     address: str
@@ -83,14 +84,17 @@ class Page:
     resolved: dict[str, str] = field(default_factory=dict)
     card: Picture | None = None
     path: str = field(init=False)
+    twin: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.path = unquote(self.address.lstrip("/")) + ("index.html" if self.address.endswith("/") else "")
+        folder = unquote(self.address.lstrip("/"))
+        self.path = f"{folder}index.html" if self.address.endswith("/") else folder
+        self.twin = "" if self.hidden else f"{folder}index.md"
 
     @property
-    def has_twin(self) -> bool:
-        """Whether there is a Markdown twin beside it."""
-        return not self.hidden
+    def files(self) -> tuple[str, ...]:
+        """All that is written of it."""
+        return (self.path, self.twin) if self.twin else (self.path,)
 
     @cached_property
     def shown(self) -> Shown:
