@@ -135,6 +135,24 @@ def test_a_reader_is_searched_for_and_chosen_and_kept_in_the_address(page: Page,
     )
 
 
+def test_a_list_of_readers_that_comes_late_takes_the_keyboard_from_nobody(page: Page, standing: Any) -> None:
+    opened(page, standing, "email")
+    page.keyboard.press("a")
+    search, people = page.locator("#who-search"), page.locator(".person")
+    search.fill("to left")
+    expect(people).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(people).to_be_focused()
+    for words, focused in (("right to left", people), ("nobody of that name", search)):
+        search.evaluate(
+            "(search, words) => { document.querySelector('.person').dataset.old = ''; "
+            "search.value = words; search.dispatchEvent(new Event('input')); }",
+            words,
+        )
+        expect(page.locator("[data-old]")).to_have_count(0)
+        expect(focused).to_be_focused()
+
+
 def test_a_save_is_announced_with_what_was_found(
     page: Page, preview: Any, issue_text: Callable[..., str]
 ) -> None:

@@ -26,16 +26,25 @@ export function setUpReaders({ chosen, choose }) {
   async function list() {
     const mine = (asked += 1);
     const answer = await fetch(`readers?${new URLSearchParams({ q: $("who-search").value })}`).catch(() => null);
+    const found = await answer?.json();
     if (mine !== asked || !answer) return;
-    const found = await answer.json();
     if (!answer.ok) {
-      $("who-list").replaceChildren();
+      show([]);
       $("who-note").textContent = explained(found);
       return;
     }
-    $("who-list").replaceChildren(...found.map(person));
+    show(found.map(person));
     const people = found.filter(({ name }) => !name.startsWith("sample:")).length;
     $("who-note").textContent = $("who-search").value.trim() ? `${people} of the list` : "Type to search the list. Nothing is changed or sent.";
+  }
+
+  // Whoever has walked into the list before the last letters were answered stays on the same reader.
+  function show(people) {
+    const held = document.activeElement?.closest("#who-list [data-name]")?.dataset.name;
+    $("who-list").replaceChildren(...people);
+    if (held === undefined) return;
+    const same = [...$("who-list").querySelectorAll("button")].find((button) => button.dataset.name === held);
+    (same ?? $("who-search")).focus();
   }
 
   function person({ name, label, note }) {
