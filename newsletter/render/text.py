@@ -14,6 +14,7 @@ from functools import lru_cache
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from newsletter.render.columns import GLUE, table, width, wrap
+from newsletter.render.task_lists import as_written
 
 COLUMNS = 72
 # Below this a nested list or quote isn't narrowed any further.
@@ -57,7 +58,7 @@ class Links:
 @lru_cache(maxsize=512)
 def _written(html: str, numbered: int, columns: int) -> tuple[str, tuple[str, ...]]:
     writer = _Writer(numbered)
-    body = LexborHTMLParser(html).body
+    body = LexborHTMLParser(as_written(html)).body
     blocks = list(writer.blocks(body, columns)) if body is not None else []
     return "\n\n".join(blocks), tuple(writer.links)
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from newsletter.model.issue import Prose, Section
 from newsletter.render.html import Fragment, MarkdownConverter, Place
 from newsletter.render.sections import Content
+from newsletter.render.task_lists import as_written
 from newsletter.render.text import Links
 from newsletter.site.bodies import prose_of
 from newsletter.site.prose import WebConverter, site_pictures
@@ -44,7 +45,7 @@ class PlainConverter(WebConverter):
         """What is converted already, as text: code indented by four, lists with dashes, no addresses of links."""
         if "<" not in content.semantic:
             return " ".join(unescape(content.semantic).split())
-        html = _INLINE.sub("", content.semantic)
+        html = _INLINE.sub("", as_written(content.semantic))
         html = _ASIDE.sub(r"<\1div>", _HEADING.sub(r"<\1p>", html))
         return Links().write(html, _UNWRAPPED)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from urllib.parse import unquote, urljoin, urlsplit
 
+from newsletter.site.index import SearchIndex
 from tests.site.conftest import Newsletter, issue
+from tests.site.test_passages import files_of
 
 
 def pages(site: Newsletter) -> list[tuple[str, str]]:
@@ -79,3 +82,19 @@ def test_a_table_of_many_columns_is_wider_than_the_text(newsletter: Newsletter) 
         newsletter.write("001-first.md", issue(1, "The first", body=body))
         newsletter.build()
         assert f'<div class="{width}" role="region"' in newsletter.page("/first/")
+
+
+def test_a_task_list_is_boxes_on_the_page_and_in_feeds_and_brackets_in_the_twin_and_the_corpus(
+    newsletter: Newsletter,
+) -> None:
+    newsletter.write("003-third.md", issue(3, "The third", body="- [ ] Open\n- [x] Done"))
+    assert newsletter.build().replaced
+    box = '<span aria-label="done" role="img">☑\ufe0e</span> Done'
+    page = (newsletter.out / "third" / "index.html").read_text("utf-8")
+    assert box in page
+    feed = json.loads((newsletter.out / "feed.json").read_bytes())
+    assert any(box in item["content_html"] for item in feed["items"])
+    assert "- [ ] Open\n- [x] Done" in (newsletter.out / "third" / "index.md").read_text("utf-8")
+    with SearchIndex(newsletter.home / "search.db", "en") as index:
+        index.update(files_of(newsletter))
+        assert "- [ ] Open\n- [x] Done" in index.search("Open").hits[0].passage.text
