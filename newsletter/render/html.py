@@ -31,6 +31,7 @@ from newsletter.render.dialect import LANGUAGE, SEPARATOR, to_python_markdown
 from newsletter.render.images import Picture, Pictures, Problem
 from newsletter.render.paragraphs import as_paragraphs
 from newsletter.render.slots import TOKEN
+from newsletter.render.task_lists import TaskLists
 from newsletter.render.tree import list_notes, mark_alert, mark_header_cell, number_note
 
 # So many brackets may be open at once in a paragraph: nobody writes more, and each costs a look through the rest of it.
@@ -283,6 +284,8 @@ class _Dialect(Extension):
         self._shape.md = md
         # After `unescape`, which is the last to change attributes.
         md.treeprocessors.register(self._shape, "shape", -10)
+        # Before `inline`, which would read the brackets.
+        md.treeprocessors.register(TaskLists(md), "tasks", 30)
 
 
 class _BareUrl(InlineProcessor):
