@@ -21,7 +21,7 @@ class TaskLists(Treeprocessor):
 
     def run(self, root: ET.Element) -> None:
         """Change the tree before the inline patterns see it."""
-        source = "\n".join(self.md.lines)
+        source = "\n".join(self.md.lines)  # type: ignore[attr-defined]  # its stubs have no attributes
         if not any(brackets in source for brackets in ("[ ]", "[x]", "[X]")):
             return
         for tag in ("ul", "ol"):
