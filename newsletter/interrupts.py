@@ -40,6 +40,12 @@ def was_interrupted() -> bool:
     return _last_raised > -math.inf
 
 
+def forget_answered() -> None:
+    """An interrupt that is being handled, and has been answered in words, wasn't lost: it is not to come again."""
+    if _is_on_its_way(sys.exception()):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 def interrupt_on_signals() -> None:
     """From now on each press raises `KeyboardInterrupt` in the main thread; none does once the process is ending.
 

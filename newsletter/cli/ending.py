@@ -35,8 +35,10 @@ def ended(work: Callable[[], int | None]) -> NoReturn:
 def _done(work: Callable[[], int | None]) -> int:
     try:
         code = work() or 0
-        # What is left of the output may find no room, no reader, or one that takes its time: here it is told.
-        sys.stdout.flush()
+        # What is left of the output may find no room, no reader, or one that takes its time: here it is told, and
+        # can be interrupted. The language server closes it as it ends.
+        if not sys.stdout.closed:
+            sys.stdout.flush()
     except Exception:
         if was_interrupted():
             raise KeyboardInterrupt from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -13,6 +12,7 @@ from newsletter.cli import garbage
 from newsletter.cli.ending import ended
 from newsletter.cli.help_text import show_as_written
 from newsletter.errors import UsageError
+from newsletter.interrupts import forget_answered
 
 # Command → the module below `newsletter.cli` whose `app` has it, in the order of the help.
 COMMANDS = {
@@ -103,15 +103,14 @@ def run() -> NoReturn:
     ended(_run_to_its_end)
 
 
-def _run_to_its_end() -> None:
+def _run_to_its_end() -> int:
     try:
         app(standalone_mode=True)
     except SystemExit as ending:
-        # Typer makes this of Ctrl-C, and says nothing; a command that has said something ends in its own way.
+        # Typer makes this of Ctrl-C, and says nothing.
         if ending.__context__ is not None and isinstance(ending.__context__.__cause__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
-        # What is left of the output may find no room, no reader, or one that takes its time: here it is told, and
-        # can be interrupted. The language server closes it as it ends.
-        if not sys.stdout.closed:
-            sys.stdout.flush()
-        raise
+        # A command that has said something ends in its own way.
+        forget_answered()
+        return int(ending.code or 0)
+    return 0
