@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from newsletter.cli import ask, evaluate
 from newsletter.errors import UsageError
-from tests.cli.conftest import Run
 from tests.conftest import ROOT, missing
 from tests.fakes.chat import FakeChat
+from tests.running import Run
 from tests.waiting import finish
 
 KEY = "sk-very-secret"

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from newsletter.render.diagrams.drawing import drawer
-from tests.cli.conftest import Run
 from tests.conftest import missing
+from tests.running import Run
 
 GUIDE = """---
 type: guide

@@ -6,7 +6,7 @@ import email
 import email.policy
 from pathlib import Path
 
-from tests.cli.conftest import Run
+from tests.running import Run
 
 
 def test_the_demo_sends_a_real_issue_to_200_people(tmp_path: Path, run: Run) -> None:

@@ -17,9 +17,9 @@ from newsletter.cli.doctor import app
 from newsletter.cli.doctor_questions import Asked, examine
 from newsletter.errors import UsageError
 from tests.checks.setup.test_domain import WORLD
-from tests.cli.conftest import Run
 from tests.fakes.dns import SILENT, FakeDns
 from tests.providers.test_accounts import DOMAIN, GOOD, FakeAccount
+from tests.running import Run
 
 KEY = "re_a_key_that_nobody_may_see"
 SETTINGS = """\

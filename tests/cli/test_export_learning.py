@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from newsletter.cli.export import app
 from newsletter.errors import NewsletterError, UsageError
-from tests.cli.conftest import Run
+from tests.running import Run
 from tests.site.conftest import issue
 
 SETTINGS = """\

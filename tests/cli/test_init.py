@@ -12,7 +12,7 @@ import yaml
 
 from newsletter import __version__
 from newsletter.providers.registry import PROVIDERS
-from tests.cli.conftest import Run
+from tests.running import Run
 
 FLAGS = ("--name", 'Notes "N"', "--from", "Ada <ada@example.com>", "--postal-address", "1 Street\\Town")
 

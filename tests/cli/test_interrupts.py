@@ -5,23 +5,21 @@ from __future__ import annotations
 import os
 import pty
 import select
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.running import NEWSLETTER, Run, environment, python
 
 
 def at_a_terminal(arguments: list[str], cwd: Path, *, until: str, keys: str) -> tuple[int, str]:
     """Exit code and screen of a command on a terminal of its own, `keys` typed once `until` is on it."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("NEWSLETTER_")}
     pid, screen = pty.fork()
     if pid == 0:
         os.chdir(cwd)
-        os.execve(sys.executable, [sys.executable, "-m", "newsletter", *arguments], clean)
+        os.execve(sys.executable, [sys.executable, *NEWSLETTER, *arguments], environment())
     shown, typed_at, ends_by = b"", 0.0, time.monotonic() + 60
     try:
         while time.monotonic() < ends_by:
@@ -75,12 +73,5 @@ sys.meta_path.insert(0, PressedDuringImport())
 from newsletter.cli import main
 main()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, "check"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = python("-c", program, "check", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (130, "interrupted\n")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import subprocess
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +13,23 @@ import pytest
 
 from newsletter.app import open_workspace
 from newsletter.audience.consent import ConsentEvent
-from newsletter.cli import main
 from newsletter.cli.worker import Diary, look_once
 from newsletter.clock import FakeClock
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.send.run import StopSwitch
 from newsletter.store.base import utc_text
+from tests.running import Run, forget_settings, run_here
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 KEY = "a-secret-key-of-forty-characters-or-more"
 
 
 @pytest.fixture
-def newsletter(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def newsletter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """`newsletter …` in a scratch folder, through the program's own entry point, in this process."""
-    for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
-        monkeypatch.delenv(name)
+    forget_settings(monkeypatch)
     (tmp_path / "newsletter.toml").write_text('name = "N"\n[privacy]\nleft_days = 30\n')
     monkeypatch.chdir(tmp_path)
-
-    def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr("sys.argv", ["newsletter", *arguments])
-        monkeypatch.setattr("sys.stdin", io.StringIO())
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return subprocess.CompletedProcess([], int(str(left.value.code or 0)), said.out, said.err)
-
-    return run_here
+    return partial(run_here, cwd=tmp_path)
 
 
 def data(result: subprocess.CompletedProcess[str]) -> Any:
@@ -74,19 +60,18 @@ def test_a_rotation_puts_a_key_in_front_and_keeps_who_left_with_the_first(
     assert not any(key in text for key in kept)
 
 
-def test_a_key_from_the_environment_is_rotated_by_its_owner(
-    newsletter: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NEWSLETTER_SECRET_KEY", KEY)
-    newsletter("subscribers", "add", "ada@example.com")
-    newsletter("subscribers", "unsubscribe", "ada@example.com")
-    said = newsletter("keys", "rotate")
+def test_a_key_from_the_environment_is_rotated_by_its_owner(newsletter: Run) -> None:
+    def run(key: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return newsletter(*arguments, env={"NEWSLETTER_SECRET_KEY": key})
+
+    run(KEY, "subscribers", "add", "ada@example.com")
+    run(KEY, "subscribers", "unsubscribe", "ada@example.com")
+    said = run(KEY, "keys", "rotate")
     assert KEY not in said.stdout
-    fresh = data(newsletter("keys", "rotate", "--json"))["put_before"]
-    monkeypatch.setenv("NEWSLETTER_SECRET_KEY", f"{fresh},{KEY}")
-    assert [key["suppressions"] for key in data(newsletter("keys", "list", "--json"))] == [False, True]
-    monkeypatch.setenv("NEWSLETTER_SECRET_KEY", fresh)
-    refused = newsletter("keys", "rotate")
+    fresh = data(run(KEY, "keys", "rotate", "--json"))["put_before"]
+    listed = data(run(f"{fresh},{KEY}", "keys", "list", "--json"))
+    assert [key["suppressions"] for key in listed] == [False, True]
+    refused = run(fresh, "keys", "rotate")
     assert refused.returncode == 1
     assert "another secret key" in refused.stderr
 

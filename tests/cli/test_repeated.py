@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.running import NEWSLETTER, Run, python
 
 FLAGS = ("--name", "Notes", "--from", "ada@example.com", "--postal-address", "1 Street")
 
@@ -22,8 +20,7 @@ FLAGS = ("--name", "Notes", "--from", "ada@example.com", "--postal-address", "1 
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `newsletter init` makes."""
     folder = tmp_path_factory.mktemp("begun")
-    command = [sys.executable, "-m", "newsletter", "init", "letter", *FLAGS]
-    subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=True)
+    python(*NEWSLETTER, "init", "letter", *FLAGS, cwd=folder).check_returncode()
     return folder / "letter"
 
 
@@ -50,15 +47,8 @@ def kept(home: Path) -> list[Path]:
 
 def said_again(home: Path, *arguments: str) -> bool:
     """Whether the check imports nothing that checks."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "newsletter", "check", *arguments],
-        cwd=home,
-        env={k: v for k, v in os.environ.items() if not k.startswith("NEWSLETTER_")} | {"COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    words = ("-X", "importtime", *NEWSLETTER, "check", *arguments)
+    done = python(*words, cwd=home, env={"COLUMNS": "120"})
     return "pydantic" not in done.stderr
 
 

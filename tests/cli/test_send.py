@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
 import re
 import signal
 import subprocess
@@ -17,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from newsletter.cli import main
 from newsletter.store.sqlite import SqliteDatabase
 from tests.fakes.ledger import Fault
 from tests.fakes.resend import FakeResend
 from tests.fakes.smtp import FakeSmtp
+from tests.running import environment, run_here
 from tests.send.desk import add_subscribers, in_memory, set_status
 
 PEOPLE = 12
@@ -43,11 +40,10 @@ class Home:
         return SqliteDatabase(self.folder / ".newsletter" / "newsletter.db")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("NEWSLETTER_")}
         return subprocess.Popen(
             [sys.executable, "-m", "newsletter", *arguments],
             cwd=self.folder,
-            env=clean | {"COLUMNS": "120"} | self.env,
+            env=environment(COLUMNS="120", **self.env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -56,23 +52,9 @@ class Home:
 
     def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         """Output and error output of a command that ends with `code`; in this process, to save a start."""
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            patch.chdir(self.folder)
-            for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
-                patch.delenv(name)
-            for name, value in self.env.items():
-                patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["newsletter", *arguments])
-            with pytest.raises(SystemExit) as ended:
-                main()
-        assert (ended.value.code or 0) == code, (out.getvalue(), err.getvalue())
-        assert "Traceback" not in err.getvalue()
-        return out.getvalue(), err.getvalue()
+        done = run_here(*arguments, cwd=self.folder, env=self.env)
+        assert done.returncode == code, (done.stdout, done.stderr)
+        return done.stdout, done.stderr
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         return json.loads(self.run(*arguments, "--json", code=code)[0])

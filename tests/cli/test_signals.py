@@ -21,11 +21,10 @@ from typing import IO, Any
 import pytest
 
 from tests.fakes.smtp import FakeSmtp
+from tests.running import NEWSLETTER, environment, python
 from tests.waiting import wait_for
 
-ROOT = Path(__file__).parents[2]
 READERS = 200
-CLEAN = {k: v for k, v in os.environ.items() if not k.startswith("NEWSLETTER_")} | {"PYTHONPATH": str(ROOT)}
 SEND = ("send", "1", "--yes", "--expect-count", str(READERS))
 
 
@@ -39,7 +38,7 @@ class Command:
             self.running: subprocess.Popen[bytes] = subprocess.Popen(  # type: ignore[call-overload] # of the streams
                 [sys.executable, "-m", "newsletter", *arguments],
                 cwd=home,
-                env=CLEAN | {"TMPDIR": str(home.parent / "tmp")},
+                env=environment(TMPDIR=str(home.parent / "tmp")),
                 stderr=errors,
                 start_new_session=True,
                 **streams,
@@ -97,20 +96,21 @@ def newsletter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With people on its list."""
     home = tmp_path_factory.mktemp("signals") / "letter"
 
-    def run(*arguments: str, given: str = "") -> None:
-        subprocess.run(
-            [sys.executable, "-m", "newsletter", *arguments],
-            cwd=home if home.exists() else home.parent,
-            env=CLEAN,
-            input=given.encode(),
-            capture_output=True,
-            check=True,
-        )
-
     sender = "Field Notes <notes@example.com>"
-    run("init", "letter", "--name", "Field Notes", "--from", sender, "--postal-address", "1 Example Street")
+    init = (
+        "init",
+        "letter",
+        "--name",
+        "Field Notes",
+        "--from",
+        sender,
+        "--postal-address",
+        "1 Example Street",
+    )
+    python(*NEWSLETTER, *init, cwd=home.parent).check_returncode()
     people = "".join(f"reader{number}@example.com,Reader {number}\n" for number in range(READERS))
-    run("subscribers", "import", "-", given=f"email,name\n{people}")
+    add = ("subscribers", "import", "-")
+    python(*NEWSLETTER, *add, cwd=home, stdin=f"email,name\n{people}").check_returncode()
     return home
 
 
@@ -207,7 +207,7 @@ def test_a_worker_ends_in_order_when_its_terminal_is_closed(home: Path) -> None:
     pid, screen = pty.fork()
     if pid == 0:
         os.chdir(home)
-        os.execve(sys.executable, [sys.executable, "-m", "newsletter", "worker"], CLEAN)
+        os.execve(sys.executable, [sys.executable, *NEWSLETTER, "worker"], environment())
     shown = b""
     while b"worker started" not in shown:
         shown += os.read(screen, 4096)
@@ -254,12 +254,32 @@ sys.meta_path.insert(0, Loses())
 from newsletter.cli import main
 main()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, "status"],
-        cwd=tmp_path,
-        env=CLEAN,
-        capture_output=True,
-        timeout=90,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+    done = python("-c", program, "status", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_an_interrupt_that_was_answered_in_words_doesnt_come_again_while_the_output_is_written(
+    home: Path,
+) -> None:
+    program = """
+import io, os, signal, sys, time
+
+def press(event, about):
+    if event == "open" and str(about[0]).endswith("list.csv"):
+        os.kill(os.getpid(), signal.SIGINT)
+
+class TakenSlowly(io.TextIOWrapper):
+    def flush(self):
+        until = time.monotonic() + 0.5
+        while time.monotonic() < until:
+            pass
+        super().flush()
+
+sys.addaudithook(press)
+sys.stdout = TakenSlowly(sys.stdout.detach())
+from newsletter.cli import main
+main()
+"""
+    (home / "list.csv").write_text("email\nnew@example.com\n")
+    done = python("-c", program, "subscribers", "import", "list.csv", cwd=home)
+    assert (done.returncode, done.stderr) == (130, "error: interrupted; nothing was imported\n")

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.running import Run, environment
 
 ASCII = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
 
 
 def shell(line: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """`newsletter …` as a shell runs it, with its redirections."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("NEWSLETTER_")}
     command = line.replace("newsletter", f"'{sys.executable}' -m newsletter", 1)
     return subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=cwd,
-        env=clean,
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=60,

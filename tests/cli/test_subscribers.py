@@ -9,37 +9,27 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from newsletter.cli import main
+from tests.running import Run, run_here
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 LIST = "email,name,tags,status\nada@example.com,Ada,beta;vip,active\nbob@example.com,Bob,,active\ngone@example.com,,,unsubscribed\nbroken,,,active\n"
 
 
 @pytest.fixture
-def subscribers(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def subscribers(tmp_path: Path) -> Run:
     """`newsletter subscribers …` in a folder with a list to import, through the program's own entry point.
 
     In this process: starting one for each of a hundred calls would be most of the time.
     """
     (tmp_path / "list.csv").write_text(LIST)
-    for name in [name for name in os.environ if name.startswith("NEWSLETTER_")]:
-        monkeypatch.delenv(name)
 
-    def run_here(*arguments: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(cwd)
-        monkeypatch.setattr("sys.argv", ["newsletter", "subscribers", *arguments])
-        monkeypatch.setattr("sys.stdin", io.StringIO())
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess([], int(str(left.value.code or 0)), said.out, said.err)
+    def run(*arguments: str, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        return run_here("subscribers", *arguments, cwd=cwd)
 
-    return run_here
+    return run
 
 
 def data(result: subprocess.CompletedProcess[str]) -> object:

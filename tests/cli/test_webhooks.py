@@ -10,7 +10,7 @@ import pytest
 
 from newsletter.model.event import BounceClass, EventType
 from newsletter.store.sqlite import SqliteDatabase
-from tests.cli.conftest import Run
+from tests.running import Run
 from tests.tracking.reported import KEY, Desk
 
 SETTINGS = 'name = "Notes"\nbase_url = "https://news.example.com"\n'

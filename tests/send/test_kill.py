@@ -31,12 +31,12 @@ import pytest
 from newsletter.model.delivery import DeliveryState
 from newsletter.providers.base import ProviderOptions
 from newsletter.store.sqlite import SqliteDatabase
+from tests.running import environment
 from tests.send.desk import add_subscribers, in_memory
 from tests.send.judge import Books, states_of, verdict
 from tests.send.receivers import EVERY_PROVIDER, Receiver, open_receiver, unpaced
 from tests.send.test_crashes import MUTE_KEYS
 
-ROOT = Path(__file__).parents[2]
 SOAK = int(os.environ.get("NEWSLETTER_KILLS", "0"))
 LOG = Path(os.environ.get("NEWSLETTER_KILLS_LOG") or Path(tempfile.gettempdir()) / "newsletter-kills.jsonl")
 KILLS = -(-SOAK // len(EVERY_PROVIDER)) if SOAK else 3
@@ -58,16 +58,11 @@ class Home:
     secret: tuple[str, str] = ("", "")
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")}
-        own = {
-            "NEWSLETTER_HOME": str(self.folder),
-            "PYTHONPATH": str(ROOT),
-            **dict([self.secret] if self.secret[0] else []),
-        }
+        secret = dict([self.secret] if self.secret[0] else [])
         return subprocess.Popen(
             [sys.executable, "-m", "newsletter", *arguments],
             cwd=self.folder,
-            env=clean | own,
+            env=environment(NEWSLETTER_HOME=str(self.folder), **secret),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
