@@ -21,8 +21,9 @@ from newsletter.preview.events import explained
 from newsletter.preview.guard import TEST_PATH
 from newsletter.preview.pages import WebPages
 from newsletter.preview.reader import offered_readers
-from newsletter.preview.studio import Push, Studio, Viewer
+from newsletter.preview.studio import Studio
 from newsletter.preview.variants import Client, Scheme, Variant
+from newsletter.preview.viewers import Push, Viewer
 
 # Bytes: an address and an issue's name.
 _LARGEST_POST = 4096

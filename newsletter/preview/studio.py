@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from newsletter.app import Workspace, open_workspace
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.template import InlineImage
-from newsletter.preview.events import event, explained, message_json
+from newsletter.preview.events import event, explained
 from newsletter.preview.files import settling, shown_name, written
 from newsletter.preview.picture import Broken, Picture
 from newsletter.preview.process import RenderProcess
 from newsletter.preview.shelf import Entry, Shelf
 from newsletter.preview.trial import Trial, send_trial
 from newsletter.preview.variants import FrameHtml, Variant
+from newsletter.preview.viewers import Viewer, Viewers
 from newsletter.preview.watch import SETTINGS_FILES
 
 # Of a file that never stops being written, the last verdict is shown.
@@ -34,25 +34,6 @@ _KEEP_EVERY = 100
 _TELL_EVERY = 4.0
 # Findings of these codes may end by a change of another file.
 _BETWEEN_FILES = "NL9"
-
-Push = Callable[[bytes | None], None]
-
-
-@dataclass(eq=False)
-class Viewer:
-    """One open page.
-
-    Attributes:
-        key: the issue it shows, or empty.
-        variant: how it shows it.
-        push: takes one server-sent event, or None at the end; may be called from any thread.
-        reader: whose copy it shows, as `reader_named` knows them; empty for the studio's own reader.
-    """
-
-    key: str
-    variant: Variant
-    push: Push
-    reader: str = ""
 
 
 class Studio:
@@ -85,7 +66,7 @@ class Studio:
         self._identity = process.open(workspace.home, reader)
         self._shelf = Shelf()
         self._lock = threading.RLock()
-        self._viewers: set[Viewer] = set()
+        self._viewers = Viewers(self._home)
         self._settings_error: NewsletterError | None = None
         self._closed = False
         self._checking = False
@@ -150,7 +131,7 @@ class Studio:
                 self._checking = False
                 return False
             self._check(entry)
-            self._tell_findings(key, entry, self._viewing(key))
+            self._viewers.tell_findings(key, entry, self._viewers.of(key))
             return True
 
     def _list_files(self) -> None:
@@ -158,9 +139,7 @@ class Studio:
 
     def _tell_index(self) -> None:
         with self._lock:
-            data = event("index", self._index_json())
-            for viewer in self._viewers:
-                viewer.push(data)
+            self._viewers.tell_index(self._index_json())
 
     def _index_json(self) -> dict[str, Any]:
         editor = self.workspace.secrets.get("NEWSLETTER_EDITOR_URL")
@@ -182,31 +161,31 @@ class Studio:
                 return
             self._viewers.add(viewer)
             viewer.push(event("index", self._index_json()))
-            entry = self._shelf.get(viewer.key)
+            key, entry = viewer.key, self._shelf.get(viewer.key)
             if entry is None:
-                if viewer.key:
-                    viewer.push(event("gone", {"key": viewer.key}))
+                if key:
+                    self._viewers.tell_gone(key, [viewer])
                 return
             self._build(entry, viewer.reader)
-            self._tell_picture(viewer.key, entry, [viewer])
-            self._tell_message(viewer.key, entry, [viewer])
+            self._viewers.tell_picture(key, entry, [viewer])
+            self._viewers.tell_message(key, entry, [viewer])
             if entry.findings is None:
                 self._check(entry)
                 self._tell_index()
-            self._tell_findings(viewer.key, entry, [viewer])
-            self._tell_support(viewer.key, entry, [viewer])
+            self._viewers.tell_findings(key, entry, [viewer])
+            self._find_support(entry)
+            self._viewers.tell_support(key, entry, [viewer])
 
     def leave(self, viewer: Viewer) -> None:
         """Forget a page that was closed."""
         with self._lock:
-            self._viewers.discard(viewer)
+            self._viewers.remove(viewer)
 
     def send_away(self) -> None:
         """Send every page away; nothing is told after that. Waits for nothing, so that a signal handler may call it."""
         # Without the lock: a build that is under way must not delay the end.
         self._closed = True
-        for viewer in list(self._viewers):
-            viewer.push(None)
+        self._viewers.send_away()
         if self._owner:
             self._process.kill()
 
@@ -278,8 +257,7 @@ class Studio:
             # What came in the same moment under the same number is the same issue by another name.
             came = {entry.summary.number: key for key, entry in self._shelf.items() if key not in before}
             for key in gone:
-                for viewer in self._viewing(key):
-                    viewer.push(event("gone", {"key": key, "now": came.get(before[key], "")}))
+                self._viewers.tell_gone(key, self._viewers.of(key), came.get(before[key], ""))
             if touched or gone:
                 self._tell_index()
         if touched or gone:
@@ -288,30 +266,31 @@ class Studio:
 
     def _update(self, touched: dict[str, Entry]) -> None:
         """Build the touched issues that somebody looks at; leave the others, and all checks, for later."""
-        self._shelf.keep({(viewer.key, viewer.reader) for viewer in self._viewers})
+        self._shelf.keep(self._viewers.looked_at())
         for entry in touched.values():
             entry.outdated()
         for key, entry in touched.items():
-            viewers = self._viewing(key)
+            viewers = self._viewers.of(key)
             for reader in {viewer.reader for viewer in viewers}:
                 self._build(entry, reader)
             if viewers:
-                self._tell_picture(key, entry, viewers)
+                self._viewers.tell_picture(key, entry, viewers)
                 # The thread that writes to the sockets needs the interpreter now more than the rest of this does.
                 time.sleep(_HAND_OVER)
-                self._tell_message(key, entry, viewers)
+                self._viewers.tell_message(key, entry, viewers)
         for key, entry in self._shelf.items():
             if key in touched:
                 entry.findings, entry.as_before = None, False
             elif any(found.code.startswith(_BETWEEN_FILES) for found in entry.findings or ()):
                 entry.findings, entry.as_before = None, True
         # What is looked at is checked first.
-        looked_at = {viewer.key for viewer in self._viewers} & touched.keys()
+        looked_at = {key for key, _ in self._viewers.looked_at()} & touched.keys()
         for key in looked_at:
             self._check(touched[key])
-            self._tell_findings(key, touched[key], self._viewing(key))
+            self._viewers.tell_findings(key, touched[key], self._viewers.of(key))
         for key in looked_at:
-            self._tell_support(key, touched[key], self._viewing(key))
+            self._find_support(touched[key])
+            self._viewers.tell_support(key, touched[key], self._viewers.of(key))
 
     def _reload(self) -> None:
         try:
@@ -322,9 +301,6 @@ class Studio:
             self._settings_error = error
         else:
             self.workspace, self._settings_error = workspace, None
-
-    def _viewing(self, key: str) -> list[Viewer]:
-        return [viewer for viewer in self._viewers if viewer.key == key]
 
     def _build(self, entry: Entry, reader: str) -> None:
         copy = entry.copy(reader)
@@ -351,55 +327,13 @@ class Studio:
         if not any(copy.fresh for copy in entry.copies.values()):
             entry.summary = self._process.summary(entry.path) or entry.summary
 
-    # -- events -----------------------------------------------------------------------------
-
-    def _tell_picture(self, key: str, entry: Entry, viewers: list[Viewer]) -> None:
-        for viewer in viewers:
-            copy = entry.copy(viewer.reader)
-            data: dict[str, Any] = {
-                "key": key,
-                "version": copy.version,
-                "broken": entry.broken_json(viewer.reader, self._home),
-            }
-            frame = copy.frame(viewer.variant)
-            if frame is not None and copy.picture is not None:
-                data |= {
-                    "shell": frame.shell,
-                    "body": frame.body,
-                    "took": round(copy.picture.took * 1000, 1),
-                    "sender": copy.picture.message.header("From"),
-                    "subject": copy.picture.subject,
-                    "preheader": copy.picture.preheader,
-                    "reader": copy.picture.reader,
-                }
-            viewer.push(event("picture", data))
-
-    def _tell_message(self, key: str, entry: Entry, viewers: list[Viewer]) -> None:
-        for reader in {viewer.reader for viewer in viewers}:
-            copy = entry.copy(reader)
-            if copy.picture is None:
-                continue
-            data = event("message", {"key": key, "version": copy.version, **message_json(copy.picture)})
-            for viewer in viewers:
-                if viewer.reader == reader:
-                    viewer.push(data)
-
-    def _tell_findings(self, key: str, entry: Entry, viewers: list[Viewer]) -> None:
-        if not viewers:
+    def _find_support(self, entry: Entry) -> None:
+        if entry.support_fresh:
             return
-        data = event("findings", {"key": key, "findings": entry.findings_json(self._home)})
-        for viewer in viewers:
-            viewer.push(data)
-
-    def _tell_support(self, key: str, entry: Entry, viewers: list[Viewer]) -> None:
-        if not entry.support_fresh:
-            # A file that can't be shown keeps what was known of its last good picture.
-            if not entry.broken:
-                entry.support = self._process.support(entry.path)
-            entry.support_fresh = True
-        data = event("support", {"key": key, "support": entry.support.as_json() if entry.support else None})
-        for viewer in viewers:
-            viewer.push(data)
+        # A file that can't be shown keeps what was known of its last good picture.
+        if not entry.broken:
+            entry.support = self._process.support(entry.path)
+        entry.support_fresh = True
 
 
 def open_studio(workspace: Workspace, extra: Iterable[Path] = (), reader: str = "") -> Studio:

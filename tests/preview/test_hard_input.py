@@ -15,8 +15,9 @@ import pytest
 from newsletter.app import open_workspace
 from newsletter.preview.picture import Broken, Picture
 from newsletter.preview.process import RenderProcess
-from newsletter.preview.studio import Studio, Viewer
+from newsletter.preview.studio import Studio
 from newsletter.preview.variants import Client, Variant
+from newsletter.preview.viewers import Viewer
 from newsletter.preview.watch import Watcher
 from tests.waiting import wait_for
 
