@@ -64,31 +64,20 @@ def ask(
     Example: newsletter ask "when does fine-tuning pay?"
     Example: newsletter ask "when does fine-tuning pay?" --model llama3.2 --base-url http://127.0.0.1:11434/v1
     """
-    from newsletter.cli.archive_index import current_index
-    from newsletter.site.retrieval import Retriever
-
     question = _question(words)
     if no_model and (model or base_url):
         raise UsageError("--no-model asks no model", hint="leave out --no-model, or --model and --base-url")
     workspace = open_workspace()
     name = "" if no_model else model or workspace.settings.ask.model
     endpoint = _endpoint(workspace, name, base_url)
-    with current_index(workspace, drafts=drafts) as index:
-        found = Retriever(index, workspace.settings.language).retrieve(
-            question, limit or (_GIVEN if endpoint else _SHOWN)
-        )
-        empty = not found.hits and not index.passages()
+    most = limit or (_GIVEN if endpoint else _SHOWN)
+    found, empty = _retrieved(workspace, question, most, drafts=drafts)
     passages = [hit.passage for hit in found.hits] if found.answers else []
     answer = _answer(endpoint, question, passages) if endpoint and passages else None
     if as_json:
         print_json(_as_json(question, found, name, answer))
     elif not passages:
-        print("nothing in the archive answers this", file=sys.stderr)
-        if empty:
-            print(
-                f"nothing is published yet{'' if drafts else '; --drafts asks what was not sent'}",
-                file=sys.stderr,
-            )
+        _print_nothing(empty=empty, drafts=drafts)
     elif answer is None:
         print("\n\n".join(_passage(number, passage) for number, passage in enumerate(passages, 1)))
     else:
@@ -120,6 +109,16 @@ def _endpoint(workspace: Workspace, model: str, base_url: str) -> ChatEndpoint |
     return chat_endpoint(base_url or workspace.settings.ask.base_url, model, key)
 
 
+def _retrieved(workspace: Workspace, question: str, most: int, *, drafts: bool) -> tuple[Retrieved, bool]:
+    """What was found, and whether there is nothing that could be."""
+    from newsletter.cli.archive_index import current_index
+    from newsletter.site.retrieval import Retriever
+
+    with current_index(workspace, drafts=drafts) as index:
+        found = Retriever(index, workspace.settings.language).retrieve(question, most)
+        return found, not found.hits and not index.passages()
+
+
 def _answer(endpoint: ChatEndpoint, question: str, passages: Sequence[Passage]) -> CheckedAnswer:
     import secrets
 
@@ -132,6 +131,13 @@ def _answer(endpoint: ChatEndpoint, question: str, passages: Sequence[Passage]) 
         print(f"asking {endpoint.host} …", file=sys.stderr)
     reply = endpoint.reply(messages_for(question, passages, fence))
     return check_answer(reply.text, passages, cut=reply.cut)
+
+
+def _print_nothing(*, empty: bool, drafts: bool) -> None:
+    print("nothing in the archive answers this", file=sys.stderr)
+    if empty:
+        more = "" if drafts else "; --drafts asks what was not sent"
+        print(f"nothing is published yet{more}", file=sys.stderr)
 
 
 def _print_answer(answer: CheckedAnswer, passages: Sequence[Passage]) -> None:

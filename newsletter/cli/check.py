@@ -54,16 +54,10 @@ def check(
     from zoneinfo import ZoneInfo
 
     from newsletter.app import open_workspace
-    from newsletter.cli.diagnostic_formats import FORMATS, formatted
+    from newsletter.cli.diagnostic_formats import formatted
     from newsletter.content.guide_files import FOLDER
 
-    if format_ not in FORMATS:
-        from newsletter.content.suggest import did_you_mean, listed
-
-        raise UsageError(
-            f"there is no format `{format_}`",
-            hint=did_you_mean(format_, FORMATS) or f"it is {listed(FORMATS)}",
-        )
+    _refuse_unknown(format_)
     workspace = open_workspace()
     settings = workspace.settings
     made = (
@@ -74,14 +68,9 @@ def check(
     files = _files(workspace, paths or [])
     _refuse_unreadable(files)
     if fix:
-        from newsletter.checks.run import fix_file
-
-        off = settings.checks.off
-        fixes = sum(fix_file(path, kinds=settings.kinds, off=off) for path in files)
-        print(f"{counted(fixes, 'replacement')} made", file=sys.stderr)
+        _fix(workspace, files)
     now = workspace.clock.now().astimezone(ZoneInfo(settings.timezone))
-    today = now.date()
-    found = _found(workspace, files, today, render=render)
+    found = _found(workspace, files, now.date(), render=render)
     if online or settings.checks.files:
         from newsletter.cli.check_wishes import as_wanted
 
@@ -92,12 +81,35 @@ def check(
     code = 1 if any(diagnostic.severity != "info" for diagnostic in found) else 0
     if made and files and not _may_be_installed(found):
         # Tomorrow a guide's review may be due.
-        midnight = dt.datetime.combine(today + dt.timedelta(days=1), dt.time(), now.tzinfo)
-        made.keep(map(str, files), said, code, midnight.timestamp())
+        made.keep(map(str, files), said, code, _end_of_day(now).timestamp())
     if not files and format_ in {"text", "concise"}:
         print('there are no issues yet: make one with newsletter new "Title"', file=sys.stderr)
     if code:
         raise typer.Exit(code)
+
+
+def _refuse_unknown(format_: str) -> None:
+    from newsletter.cli.diagnostic_formats import FORMATS
+
+    if format_ not in FORMATS:
+        from newsletter.content.suggest import did_you_mean, listed
+
+        raise UsageError(
+            f"there is no format `{format_}`",
+            hint=did_you_mean(format_, FORMATS) or f"it is {listed(FORMATS)}",
+        )
+
+
+def _fix(workspace: Workspace, files: list[Path]) -> None:
+    from newsletter.checks.run import fix_file
+
+    settings = workspace.settings
+    fixes = sum(fix_file(path, kinds=settings.kinds, off=settings.checks.off) for path in files)
+    print(f"{counted(fixes, 'replacement')} made", file=sys.stderr)
+
+
+def _end_of_day(now: dt.datetime) -> dt.datetime:
+    return dt.datetime.combine(now.date() + dt.timedelta(days=1), dt.time(), now.tzinfo)
 
 
 def _may_be_installed(found: list[Diagnostic]) -> bool:
