@@ -230,6 +230,11 @@ def _with_cautions(prepared: Prepared, desk: Desk, through: Provider, audience: 
             f"{audience.unreachable:,} of {audience.count:,} can't be reached through {through.name}: "
             "a mailbox with non-ASCII letters (RFC 6531)"
         )
+    if audience.if_offered:
+        cautions.append(
+            f"{audience.if_offered:,} of {audience.count:,} can be reached only if the mail server offers SMTPUTF8: "
+            "a mailbox with non-ASCII letters (RFC 6531)"
+        )
     if doubt := desk.origin.doubt():
         cautions.append(f"{doubt}; what was sent from there since is not known here")
     cautions += [

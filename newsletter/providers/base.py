@@ -44,6 +44,8 @@ class Capabilities:
         look_up: whether `LookUp.look_up` can tell for certain what became of a delivery.
         lookup_by: what `Search.search` looks deliveries up by (`metadata`, `CustomID`); empty where it can't.
         non_ascii_mailbox: whether an address with a non-ASCII local part (RFC 6531) can be reached.
+        non_ascii_if_offered: whether that depends on the server, which says so on each connection; where it
+            doesn't offer it the session refuses the message.
         messages_per_second: the documented default rate; 0 where none is known.
         calls_per_second: the documented limit of calls, however many recipients each has; 0 where none is known.
         max_call_bytes: the largest body of one call; 0 where none is known.
@@ -60,6 +62,7 @@ class Capabilities:
     idempotency_ttl: int = 0
     look_up: bool = False
     non_ascii_mailbox: bool = False
+    non_ascii_if_offered: bool = False
     messages_per_second: float = 0.0
     calls_per_second: float = 0.0
     max_call_bytes: int = 0
@@ -67,6 +70,11 @@ class Capabilities:
     lookup_by: str = ""
     notes: tuple[str, ...] = ()
     rate_note: str = ""
+
+    @property
+    def writes_to_non_ascii(self) -> bool:
+        """Whether a message to a non-ASCII local part is to be tried."""
+        return self.non_ascii_mailbox or self.non_ascii_if_offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +188,15 @@ class SessionProvider(Protocol):
 
     def session(self) -> Session:
         """A new session; connecting may be left to the first `send`."""
+        ...
+
+
+@runtime_checkable
+class AsksForUtf8(Protocol):
+    """A provider whose server says on each connection whether it reaches non-ASCII local parts."""
+
+    def reaches_non_ascii(self) -> bool | None:
+        """What the server said last; None before the first connection."""
         ...
 
 

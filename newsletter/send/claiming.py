@@ -81,7 +81,7 @@ class Claims:
     ) -> None:
         self._send_id, self._epoch = send_id, epoch
         self._limits, self._with_tags = limits, with_tags
-        self._refuse = None if capabilities.non_ascii_mailbox else unreachable
+        self._refuse = None if capabilities.writes_to_non_ascii else unreachable
         self._meter = Meter(limits)
         self._cursor, self._swept = 0, False
         self.quota: Quota | None = None

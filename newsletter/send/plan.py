@@ -112,12 +112,14 @@ class Audience:
         count: after suppressions, without those an earlier send reached.
         late: whether an earlier send of the issue reached somebody.
         unreachable: how many of `count` the provider can't reach: their mailbox has a letter outside ASCII.
+        if_offered: how many of `count` it reaches only through a server that offers SMTPUTF8, for the same reason.
     """
 
     count: int
     tag: str = ""
     late: bool = False
     unreachable: int = 0
+    if_offered: int = 0
 
 
 def prepare(
@@ -305,8 +307,12 @@ def find_audience(
             f"there is no active subscriber{segment}",
             hint="newsletter subscribers import FILE, or newsletter subscribers stats",
         )
-    reaches_all = capabilities is None or capabilities.non_ascii_mailbox
-    return Audience(count, tag, late, 0 if reaches_all else ledger.count_non_ascii(slug, tag))
+    if capabilities is None or capabilities.non_ascii_mailbox:
+        return Audience(count, tag, late)
+    non_ascii = ledger.count_non_ascii(slug, tag)
+    if capabilities.non_ascii_if_offered:
+        return Audience(count, tag, late, if_offered=non_ascii)
+    return Audience(count, tag, late, unreachable=non_ascii)
 
 
 def as_read(template: Template) -> str:
@@ -338,7 +344,7 @@ def _try_out(frozen: Frozen, capabilities: Capabilities) -> None:
         frozen.compiled,
         frozen.publication,
         send_key="send-0",
-        non_ascii_mailbox=capabilities.non_ascii_mailbox,
+        non_ascii_mailbox=capabilities.writes_to_non_ascii,
     )
     # As long as any token is.
     leave = f"{frozen.publication.base_url}/u/{'x' * 24}"

@@ -116,7 +116,7 @@ class Desk:
                 send_key=f"send-{send_id}",
                 dkim=dkim,
                 subject_prefix=prefix,
-                non_ascii_mailbox=capabilities.non_ascii_mailbox,
+                non_ascii_mailbox=capabilities.writes_to_non_ascii,
             )
 
         return MessageSource(

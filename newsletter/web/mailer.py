@@ -20,7 +20,7 @@ from newsletter.audience.joining import Admission, Consent, Joining, JoinRequest
 from newsletter.errors import NewsletterError, StoreError
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.model.subscriber import SubscriberStatus
-from newsletter.providers.base import BatchResult, ContentForm, Hold, LookUp, Provider, Session
+from newsletter.providers.base import AsksForUtf8, BatchResult, ContentForm, Hold, LookUp, Provider, Session
 from newsletter.providers.registry import capabilities_of
 from newsletter.render.headers import wire_address
 from newsletter.render.single import SingleWriter
@@ -96,6 +96,7 @@ class Mailer:
         self.held_back: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._proxied = False
+        self._utf8_offered: bool | None = None
         self._post: _Post | None = None
         self._paused_until: datetime | None = None
         self._pause = _FIRST_PAUSE
@@ -117,7 +118,10 @@ class Mailer:
     def reaches(self, email: str) -> bool:
         """Whether the provider can mail an address at all; asked of its spelling alone, whoever it belongs to."""
         capabilities = capabilities_of(self._workspace.settings.provider.name)
-        return capabilities is None or capabilities.non_ascii_mailbox or not unreachable(email)
+        if capabilities is None or capabilities.non_ascii_mailbox or not unreachable(email):
+            return True
+        # Until the mail server has said that it doesn't offer it.
+        return capabilities.non_ascii_if_offered and self._utf8_offered is not False
 
     def wake(self) -> None:
         """Say that something was queued; may be called from any thread."""
@@ -217,7 +221,7 @@ class Mailer:
         if claimed is None:
             return True
         mail = claimed.mail
-        ascii_only = not post.provider.capabilities.non_ascii_mailbox
+        ascii_only = not post.provider.capabilities.writes_to_non_ascii
         try:
             wire_address(mail.email, non_ascii_mailbox=not ascii_only)
         except NewsletterError as error:
@@ -234,6 +238,9 @@ class Mailer:
         except Exception as error:  # noqa: BLE001 - a session's defect must not make a sent mail look unsent
             note({"method": "mailer"}, error)
             result = unknown(batch, f"{post.provider.name} failed: {type(error).__name__}")
+        if isinstance(post.provider, AsksForUtf8):
+            offered = post.provider.reaches_non_ascii()
+            self._utf8_offered = self._utf8_offered if offered is None else offered
         self._take_answer(mail, result, self._service.clock.now())
         return True
 
@@ -314,7 +321,7 @@ class Mailer:
         capabilities = provider.capabilities
         signs = self._workspace.dkim() if provider.name == "smtp" else None
         writer = SingleWriter(
-            self._workspace.settings.publication, signs, non_ascii_mailbox=capabilities.non_ascii_mailbox
+            self._workspace.settings.publication, signs, non_ascii_mailbox=capabilities.writes_to_non_ascii
         )
         return _Post(provider, open_session(provider), writer)
 

@@ -386,3 +386,22 @@ def test_mailboxes_the_provider_cannot_reach_are_counted_before_anything_leaves(
         assert home.json("send", "1", "--dry-run")["unreachable"] == 1
         sent = home.send()
         assert (sent["accepted"], sent["rejected"]) == (PEOPLE - 1, 1)
+
+
+def test_a_mail_server_says_itself_whether_it_reaches_letters_outside_ascii(home: Home) -> None:
+    with home.store() as db, db.write() as tx:
+        tx.execute("UPDATE subscribers SET email = 'jürgen@example.org' WHERE id = 3")
+    with through_smtp(home) as server:
+        out, _ = home.run("send", "1", "--dry-run")
+        assert f"1 of {PEOPLE} can be reached only if the mail server offers SMTPUTF8" in out
+        assert home.json("send", "1", "--dry-run")["unreachable"] == 0
+        sent = home.send()
+        assert (sent["accepted"], sent["rejected"]) == (PEOPLE - 1, 1)
+        [refused] = home.json("status", "1", "--failed")["deliveries"]
+        assert refused["email"] == "jürgen@example.org"
+        assert "the server doesn't offer SMTPUTF8" in refused["reason"]
+        server.extensions = ("8BITMIME", "SMTPUTF8")
+        assert home.json("resume", "1", "--failed", "--yes", "--expect-count", "1")["accepted"] == PEOPLE
+        message = server.messages[-1]
+    assert message.recipients == ("jürgen@example.org",)
+    assert "\r\nTo: jürgen@example.org\r\n".encode() in message.data

@@ -149,6 +149,23 @@ class TestOrdinaryDelivery:
         assert server.ledger.recipients == Counter({"jürgen@example.com": 1})
         assert any(command.endswith(" SMTPUTF8 BODY=8BITMIME") for command in server.commands)
 
+    @pytest.mark.parametrize(
+        "header", [b"Reply-To: j\xc3\xbcrgen@example.com", b"From: \xc3\xbc@example.com"]
+    )
+    def test_an_eight_bit_header_leaves_only_through_a_server_that_takes_it(
+        self, fake_smtp: Start, header: bytes
+    ) -> None:
+        plain = make_message(1)
+        message = plain._replace(mime=header + b"\r\n" + plain.mime)
+        server = fake_smtp(extensions=("8BITMIME", "SMTPUTF8"))
+        assert kinds(send(server, Batch("k", [message]))) == expect(1, 1, ACCEPTED)
+        assert any(command.endswith(" SMTPUTF8 BODY=8BITMIME") for command in server.commands)
+        refused = send(fake_smtp(extensions=("8BITMIME",)), Batch("k", [message]))
+        # It is about the sender: no reader's fault, and everybody's message is like it.
+        assert kinds(refused) == expect(1, 1, DEFERRED)
+        assert refused.hold is not None
+        assert "reply_to" in refused.hold.hint
+
     def test_a_message_larger_than_the_server_takes_holds_the_send(self, fake_smtp: Start) -> None:
         server = fake_smtp(extensions=("SIZE 1000",))
         result = send(server, Batch("k", [make_message(1, body=b"x" * 70 + b"\r\n" * 800)]))

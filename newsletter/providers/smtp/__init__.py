@@ -21,7 +21,9 @@ class SmtpProvider:
     """
 
     name = "smtp"
-    capabilities = Capabilities(content=ContentForm.MIME, max_batch=25, connections=4)
+    capabilities = Capabilities(
+        content=ContentForm.MIME, max_batch=25, connections=4, non_ascii_if_offered=True
+    )
 
     def __init__(self, options: ProviderOptions, *, timeouts: Timeouts | None = None) -> None:
         """Read the settings.
@@ -46,6 +48,10 @@ class SmtpProvider:
         protected = {Security.TLS: "TLS", Security.STARTTLS: "STARTTLS", Security.CLEAR: "in clear text"}
         login = f", logged in as {self._options.username}" if self._options.username else ", without a login"
         return f"{protected[self._options.security]}{login}"
+
+    def reaches_non_ascii(self) -> bool | None:
+        """Whether the server offered SMTPUTF8 on the last connection; None before the first."""
+        return self._pool.utf8
 
     def session(self) -> SmtpSession:
         """A session that connects when it first sends."""

@@ -37,9 +37,14 @@ def commands(link: Link, message: Message) -> list[bytes]:
     """
     sender, recipient, mime = message.sender, message.recipient, message.mime
     parameters = ""
-    if not (sender.isascii() and recipient.isascii()):
+    if not (sender.isascii() and recipient.isascii() and _has_ascii_headers(mime)):
         if not link.utf8:
-            raise Unsendable("the address isn't ASCII and the server doesn't offer SMTPUTF8 (RFC 6531)")
+            if not recipient.isascii():
+                raise Unsendable("the address isn't ASCII and the server doesn't offer SMTPUTF8 (RFC 6531)")
+            raise Unfit(
+                "an address of the sender isn't ASCII and the server doesn't offer SMTPUTF8 (RFC 6531)",
+                "put another address into `from` or `reply_to`, or use a server that offers it",
+            )
         parameters = " SMTPUTF8"
     for address in (sender, recipient):
         # An empty sender is the null reverse-path; a recipient has to be there.
@@ -71,6 +76,11 @@ def commands(link: Link, message: Message) -> list[bytes]:
         f"RCPT TO:<{recipient}>\r\n".encode(),
         b"DATA\r\n",
     ]
+
+
+def _has_ascii_headers(mime: bytes) -> bool:
+    """Whether no header holds 8-bit text, which a server takes only with SMTPUTF8 (RFC 6532, section 3.2)."""
+    return mime.isascii() or mime.partition(b"\r\n\r\n")[0].isascii()
 
 
 def only_crlf(mime: bytes) -> bool:

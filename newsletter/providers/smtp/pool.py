@@ -18,10 +18,12 @@ class Pool:
 
     Attributes:
         takes_mail: the server has accepted a message in this run.
+        utf8: whether it offered SMTPUTF8 on the last connection; None before the first.
     """
 
     def __init__(self, options: SmtpOptions, timeouts: Timeouts) -> None:
         self.takes_mail = False
+        self.utf8: bool | None = None
         self._options = options
         self._timeouts = timeouts
         self._changed = threading.Condition()
@@ -60,6 +62,7 @@ class Pool:
                     raise
             else:
                 self._reached = True
+                self.utf8 = link.utf8
                 return link
 
     def give_back(self, link: Link) -> None:
