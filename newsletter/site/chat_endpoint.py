@@ -33,6 +33,8 @@ _CONNECT: Final = 10.0
 # What a model thought on the way may be much longer than its answer.
 _LARGEST: Final = 2 * 1024 * 1024
 _LONGEST: Final = 50_000
+# What models on one's own machine thought before they answered; without its end, all of it is.
+_THOUGHT: Final = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -178,28 +180,68 @@ class ChatEndpoint:
         return NewsletterError(message, hint=hint)
 
     def _read(self, host: str, said: dict[str, str], data: bytes) -> Reply:
-        parsed: Any = read_json(data)
-        try:
-            choice = parsed["choices"][0]
-            content = choice["message"]["content"]
-            if isinstance(content, list):
-                content = "".join(part["text"] for part in content if part.get("type") == "text")
-        except (TypeError, KeyError, IndexError, AttributeError):
-            content = None
-            choice = {}
+        streamed = said.get("content-type", "").startswith("text/event-stream")
+        parsed: Any = _gathered(data) if streamed else read_json(data)
         if parsed is None:
             kind = one_line(said.get("content-type", "without a type"), self._key)
             raise NewsletterError(
                 f"{host} answered with something that is not JSON ({kind})",
                 hint="check the address: `/chat/completions` is appended to it",
             )
-        if not isinstance(content, str) or not content.strip():
+        content, finish = _words(parsed)
+        text = _THOUGHT.sub("", content)
+        if not text.strip():
+            # Some that pass a question on answer 200 whatever they were told themselves.
+            error = parsed.get("error") if isinstance(parsed, dict) else None
+            words = error.get("message") if isinstance(error, dict) else error
+            if isinstance(words, str) and words.strip():
+                raise NewsletterError(
+                    f"{host} answered with an error: {one_line(words, self._key)}",
+                    hint="try again later; without --model you get the passages alone",
+                )
             raise NewsletterError(
                 f"{host} answered without any words of the model",
                 hint="it may have refused, or spent all it may write on thinking: try another model",
             )
-        if len(content) > _LONGEST:
+        if len(text) > _LONGEST:
             raise NewsletterError(
-                f"{host} answered with {len(content):,} characters", hint="ask for less, or try another model"
+                f"{host} answered with {len(text):,} characters", hint="ask for less, or try another model"
             )
-        return Reply(content.strip(), cut=choice.get("finish_reason") == "length")
+        return Reply(text.strip(), cut=finish == "length")
+
+
+def _words(parsed: Any) -> tuple[str, str]:
+    """What the model said, and why it stopped; nothing where the answer has another shape."""
+    try:
+        choice = parsed["choices"][0]
+        content = choice["message"]["content"]
+        if isinstance(content, list):
+            content = "".join(part["text"] for part in content if part.get("type") == "text")
+        return (content if isinstance(content, str) else ""), str(choice.get("finish_reason"))
+    except (TypeError, KeyError, IndexError, AttributeError):
+        return "", ""
+
+
+def _gathered(data: bytes) -> Any:
+    """An answer that was sent in pieces though nobody asked for that, as if it had come whole; None where it has none.
+
+    https://platform.openai.com/docs/api-reference/chat-streaming
+    """
+    lines = [line.partition(b"data:")[2] for line in data.splitlines() if line.startswith(b"data:")]
+    pieces = [piece for piece in map(read_json, lines) if isinstance(piece, dict)]
+    if not pieces:
+        return None
+    text, finish = "", ""
+    for piece in pieces:
+        if "error" in piece:
+            return piece
+        try:
+            choice = piece["choices"][0]
+            text += choice["delta"].get("content") or ""
+            finish = choice.get("finish_reason") or finish
+        except (TypeError, KeyError, IndexError, AttributeError):
+            continue
+    if not finish:
+        # Without its last piece it may have broken off anywhere.
+        finish = "stop" if any(line.strip() == b"[DONE]" for line in lines) else "length"
+    return {"choices": [{"message": {"content": text}, "finish_reason": finish}]}

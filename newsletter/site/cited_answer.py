@@ -17,7 +17,19 @@ from newsletter.site.passage import Passage
 DECLINED: Final = "NOT IN THE ARCHIVE"
 _FENCED: Final = re.compile(r"^( {0,3})(`{3,}|~{3,}).*?(?:^ {0,3}\2|\Z)", re.DOTALL | re.MULTILINE)
 _INLINE_CODE: Final = re.compile(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", re.DOTALL)
-_CITATION: Final = re.compile(r"\[(\d+(?:\s*[,;–-]\s*\d+)*)\]")
+# As asked for, and as models write it from habit: [^1], [passage 1], 【1】, 【1†source】.
+_CITATION: Final = re.compile(
+    r"[\[【［]\s*(?:\^|passages?\s)?\s*(\d+(?:\s*[,;–-]\s*\d+)*)\s*(?:†[^\]】］\n]{0,40})?[\]】］]",
+    re.IGNORECASE,
+)
+# In other words than it was told to; where it is all that is said, and without a citation.
+_DECLINES: Final = re.compile(
+    r"\b(?:I|the (?:given |provided )?(?:passages?|archive|newsletter|context)|they|it)\s+"
+    r"(?:do|does|did|can|could)(?:\s+not|n['’]t)\s+(?:\w+\s+)?"
+    r"(?:know|contain|mention|answer|say|provide|include|cover|address|find|have)\b|\bno (?:passage|information)\b",
+    re.IGNORECASE,
+)
+_LONGEST_REFUSAL: Final = 300
 _ADDRESS: Final = re.compile(r"(?:(?:https?:)?//|\bwww\.)[^\s<>\"'`)\]]+", re.IGNORECASE)
 _LONGEST_SPAN: Final = 20
 # Five times the longest section of our own issues: what is longer is paid for and read by nobody.
@@ -82,6 +94,8 @@ def check_answer(text: str, passages: Sequence[Passage], *, cut: bool = False) -
     cited = list(
         dict.fromkeys(number for match in _CITATION.finditer(prose) for number in _numbers(match[1]))
     )
+    if not cited and len(text) <= _LONGEST_REFUSAL and _DECLINES.search(text):
+        return CheckedAnswer("", declined=True, cited=(), faults=())
     faults = [
         f"it cites [{number}], and there is no such passage"
         for number in cited

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 import time
@@ -78,6 +79,7 @@ def test_a_model_that_does_not_exist(chat: FakeChat) -> None:
         (Fault("POST", "malformed"), "is not JSON", "appended"),
         (Fault("POST", "empty"), "is not JSON", "appended"),
         (Fault("POST", "200", body="[]"), "without any words", "another model"),
+        (Fault("POST", "200", body='{"error": {"message": "overloaded"}}'), "an error: overloaded", "later"),
         (Fault("POST", "200", body='{"choices": []}'), "without any words", "another model"),
         (Fault("POST", "200", body="[" * 100_000), "is not JSON", "appended"),
         (Fault("POST", "close"), "can't be reached", "passages alone"),
@@ -99,6 +101,58 @@ def test_what_goes_wrong_is_said_with_a_way_out(
 def test_a_model_without_words_is_no_answer(chat: FakeChat, content: object) -> None:
     chat.says = lambda _: content
     assert "without any words" in refusal(chat).message
+
+
+def test_what_a_model_thought_before_it_answered_is_no_part_of_its_answer(chat: FakeChat) -> None:
+    chat.says = lambda _: "<think>\nMaybe [7]?\n</think>\n\nIt depends [1]."
+    assert endpoint(chat).reply(ASKED).text == "It depends [1]."
+    chat.says = lambda _: "<think>\nMaybe [7]?"
+    assert "without any words" in refusal(chat).message
+
+
+STREAM = b"".join(
+    b"data: " + json.dumps({"choices": [{"delta": delta, "finish_reason": finish}]}).encode() + b"\n\n"
+    for delta, finish in (
+        ({"role": "assistant"}, None),
+        ({"content": "Ün"}, None),
+        ({"content": " [1]"}, None),
+    )
+)
+STOPPED = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+@pytest.mark.parametrize(
+    ("data", "cut"),
+    [
+        (STREAM + STOPPED, False),
+        (STREAM + b"data: [DONE]", False),
+        (STREAM, True),
+        (STREAM + b"data: {", True),
+    ],
+)
+def test_an_answer_in_pieces_is_put_together(
+    chat: FakeChat, monkeypatch: pytest.MonkeyPatch, data: bytes, cut: bool
+) -> None:
+    headers = {"Content-Type": "text/event-stream; charset=utf-8"}
+    monkeypatch.setattr(chat, "answer", lambda _: Answer(200, data, headers))
+    reply = endpoint(chat).reply(ASKED)
+    assert (reply.text, reply.cut) == ("Ün [1]", cut)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "is not JSON (text/event-stream)"),
+        (b"data: [DONE]\n\n", "is not JSON"),
+        (STOPPED, "without any words"),
+        (b'data: {"error":{"message":"overloaded"}}\n\n', "an error: overloaded"),
+    ],
+)
+def test_pieces_without_words_are_no_answer(
+    chat: FakeChat, monkeypatch: pytest.MonkeyPatch, data: bytes, message: str
+) -> None:
+    monkeypatch.setattr(chat, "answer", lambda _: Answer(200, data, {"Content-Type": "text/event-stream"}))
+    assert message in refusal(chat).message
 
 
 def test_a_redirect_is_not_followed_and_the_key_stays(chat: FakeChat) -> None:

@@ -25,6 +25,9 @@ TWO = [passage("Ranks, not scores."), passage("See https://example.com/paper for
         ("Use ranks [2][1], and [2] again.", (2, 1)),
         ("Use ranks [1, 2].", (1, 2)),
         ("Use ranks [1-2] or [1–2].", (1, 2)),
+        ("Use ranks 【2】 and 【1†source】.", (2, 1)),
+        ("Use ranks [passage 2] and [^1].", (2, 1)),
+        ("Use ranks ［1］ and [Passages 1, 2].", (1, 2)),
         ("Use ranks [1]. `first[7]` and\n\n```\nx[9]\n```\n", (1,)),
         ("Read https://example.com/paper [2].", (2,)),
     ],
@@ -39,6 +42,10 @@ def test_an_answer_whose_citations_lead_somewhere_has_no_fault(text: str, cited:
     [
         ("Use ranks [3].", "cites [3], and there is no such passage"),
         ("Use ranks [0].", "cites [0]"),
+        ("Use ranks 【9†source】.", "cites [9]"),
+        ("I don't know [9].", "cites [9]"),
+        ("Use ranks [some 1].", "cites no passage"),
+        (f"I don't know. {'But I guess. ' * 30}", "cites no passage"),
         ("Use ranks [1, 99].", "cites [99]"),
         ("Use ranks [1-1000000000000].", "no such passage"),
         ("Use ranks.", "cites no passage"),
@@ -57,7 +64,19 @@ def test_an_answer_that_was_cut_is_flagged() -> None:
     assert check_answer("Use ranks [1]", TWO, cut=True).faults == ("it was cut off before its end",)
 
 
-@pytest.mark.parametrize("text", [DECLINED, f" {DECLINED}.\n", f"**{DECLINED}**", "Not in the archive."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        DECLINED,
+        f" {DECLINED}.\n",
+        f"**{DECLINED}**",
+        "Not in the archive.",
+        "I don't know.",
+        "I’m sorry, but the passages do not contain that.",
+        "The provided passages don't directly answer this question.",
+        "There is no information about that.",
+    ],
+)
 def test_a_model_may_say_that_it_is_not_there(text: str) -> None:
     checked = check_answer(text, TWO)
     assert (checked.declined, checked.text, checked.faults) == (True, "", ())
