@@ -115,15 +115,23 @@ class Page:
 
 
 class Listed(NamedTuple):
-    """An entry of a list: what the template is given, and the same as one text."""
+    """An entry of a list, as templates are given it; `text` is all of it, to compare."""
 
-    card: dict[str, str]
+    mark: str
+    title: str
+    address: str
+    description: str
+    date: str
+    shown: str
     text: str
 
 
-def listed(card: dict[str, str]) -> Listed:
-    """A card with all its words as one text."""
-    return Listed(card, "\0".join(card.values()))
+def listed(
+    mark: str, title: str, address: str, description: str = "", *, date: str = "", shown: str = ""
+) -> Listed:
+    """Anything in a list; `shown` is its date as a reader writes it."""
+    words = (mark, title, address, description, date, shown)
+    return Listed(*words, "\0".join(words))
 
 
 class Addresses:
@@ -176,41 +184,23 @@ def topic_names(entries: Iterable[Entry]) -> dict[str, str]:
 def card(entry: Entry, language: str) -> Listed:
     """An issue or a guide in a list."""
     if entry.form == "guide":
-        return listed(
-            {
-                "mark": " · ".join(entry.options),
-                "title": entry.title,
-                "address": entry.address,
-                "description": entry.description,
-                "date": "",
-                "shown": "",
-            }
-        )
+        return listed(" · ".join(entry.options), entry.title, entry.address, entry.description)
     return listed(
-        {
-            "mark": f"Issue {entry.number}",
-            "title": entry.title,
-            "address": entry.address,
-            "description": entry.description,
-            "date": entry.date,
-            "shown": spelled(entry.date, language),
-        }
+        f"Issue {entry.number}",
+        entry.title,
+        entry.address,
+        entry.description,
+        date=entry.date,
+        shown=spelled(entry.date, language),
     )
 
 
 def question_card(entry: Entry) -> Listed:
     """An interview question in a list."""
-    return plain_card(
+    return listed(
         f"{entry.level.capitalize()} · Issue {entry.number}",
         entry.question,
         f"{entry.address}#interview-question",
-    )
-
-
-def plain_card(mark: str, title: str, address: str) -> Listed:
-    """Anything else in a list."""
-    return listed(
-        {"mark": mark, "title": title, "address": address, "description": "", "date": "", "shown": ""}
     )
 
 

@@ -22,7 +22,7 @@ from newsletter.site.page import (
     faq_data,
     give_picture,
     head,
-    plain_card,
+    listed,
     question_card,
     spelled,
     tag_address,
@@ -110,9 +110,9 @@ class Pages:
         values = {
             "page": page,
             "marks": [kind.heading.lower() for kind in self._options.kinds],
-            "items": [one.card for one in latest],
+            "items": latest,
             "contents": newest,
-            "guides": [one.card for one in guides],
+            "guides": guides,
         }
         return Shown(values, _listing(page, [*latest, *guides], self._addresses))
 
@@ -151,7 +151,7 @@ class Pages:
         topics = self._topics(self._entries)
         names = sorted(topics, key=lambda name: (name.casefold(), name))
         cards = [
-            plain_card(
+            listed(
                 f"{len(topics[name])} {'page' if len(topics[name]) == 1 else 'pages'}",
                 name,
                 tag_address(name),
@@ -187,8 +187,7 @@ class Pages:
 
         def show() -> Shown:
             page = head(self._addresses, "/guides/", "Guides", about, lead=about)
-            items = [one.card for one in cards]
-            values = {"page": page, "items": items, "filters": [], "form": "cards"}
+            values = {"page": page, "items": cards, "filters": [], "form": "cards"}
             return Shown(values, _listing(page, cards, self._addresses))
 
         return Page("/guides/", "list", (about, *(one.text for one in cards)), show)
@@ -233,7 +232,7 @@ class Pages:
                 for choices, current in filters
                 if choices.choices
             ]
-            values = {"page": page, "items": [one.card for one in items], "filters": groups, "form": form}
+            values = {"page": page, "items": items, "filters": groups, "form": form}
             return Shown(values, _listing(page, items, self._addresses))
 
         for at in range(1, count + 1):
@@ -289,7 +288,7 @@ class Pages:
                 "updated": spelled(guide.updated, self._language),
                 "minutes": guide.minutes,
                 "topics": [[tag, tag_address(tag)] for tag in self._topics_of(guide)],
-                "related": [one.card for one in related],
+                "related": related,
             }
         )
 
@@ -359,8 +358,8 @@ def _old_addresses(entry: Entry) -> list[str]:
 def _listing(page: dict[str, Any], cards: Sequence[Listed], addresses: Addresses) -> str:
     """A list as Markdown."""
     lines = [f"# {page['heading']}", "", page["description"], ""]
-    for one in (each.card for each in cards):
-        about = f": {one['description']}" if one["description"] else ""
-        date = f" ({one['date']})" if one["date"] else ""
-        lines.append(f"- [{link_words(one['title'])}]({addresses.full(one['address'])}){date}{about}")
+    for one in cards:
+        about = f": {one.description}" if one.description else ""
+        date = f" ({one.date})" if one.date else ""
+        lines.append(f"- [{link_words(one.title)}]({addresses.full(one.address)}){date}{about}")
     return "\n".join(lines) + "\n"
