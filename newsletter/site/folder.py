@@ -55,7 +55,7 @@ class NewFolder:
     def __init__(
         self, out: Path, spare: Path, there: Mapping[str, tuple[int, int]], inodes: Mapping[str, int]
     ) -> None:
-        self._out, self._there, self._inodes = out, there, inodes
+        self._out, self._spare, self._there, self._inodes = out, spare, there, inodes
         self._aside = out.with_name(f".{out.name}.new")
         self._is_spare = _can_be_swapped(out, spare)
         self._new = spare if self._is_spare else self._aside
@@ -162,6 +162,7 @@ class NewFolder:
         (self._new / MARK).write_bytes(_WORDS)
         if not self._out.exists():
             self._new.rename(self._out)
+            self._begin_spare()
             return
         old = self._out.with_name(f".{self._out.name}.old")
         shutil.rmtree(old, ignore_errors=True)
@@ -179,16 +180,32 @@ class NewFolder:
             self._new.rename(old)
             shutil.rmtree(old)
 
+    def _begin_spare(self) -> None:
+        """Make the folder that the next build begins with: of a first build nobody expects to be over in a moment."""
+        try:
+            shutil.rmtree(self._spare, ignore_errors=True)
+            self._spare.mkdir()
+            for folder in sorted(self._folders_of_files()):
+                os.mkdir(f"{self._spare}/{folder}")  # noqa: PTH102 - as above
+            for path in self.files:
+                os.link(f"{self._out}/{path}", f"{self._spare}/{path}")
+            (self._spare / MARK).write_bytes(_WORDS)
+        except OSError:
+            # Another file system, or no room: the next build makes it, or does without.
+            shutil.rmtree(self._spare, ignore_errors=True)
+
     def _drop_the_rest(self) -> None:
         """Remove what the spare folder has and the site has not, folders that are left empty included."""
         gone = self._found.keys() - self.files.keys()
         for path in gone:
             os.unlink(f"{self._new}/{path}")  # noqa: PTH108 - as above
-        wanted = {""}
-        for path in {path.rpartition("/")[0] for path in self.files} - wanted:
-            wanted |= {path, *_above(path)}
-        for folder in sorted(self._folders - wanted, reverse=True):
+        for folder in sorted(self._folders - self._folders_of_files(), reverse=True):
             os.rmdir(f"{self._new}/{folder}")  # noqa: PTH106 - as above
+
+    def _folders_of_files(self) -> set[str]:
+        """All below the new folder that have a file in or below them."""
+        wanted = {path.rpartition("/")[0] for path in self.files} - {""}
+        return wanted.union(*map(_above, wanted))
 
     def discard(self) -> None:
         """Leave everything as it was."""

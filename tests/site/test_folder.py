@@ -41,6 +41,31 @@ def test_many_edits_give_what_a_fresh_build_gives(newsletter: Newsletter) -> Non
         assert tree(newsletter.out) == newsletter.fresh()
 
 
+def test_the_first_edit_finds_the_folder_that_it_begins_with(newsletter: Newsletter) -> None:
+    newsletter.build()
+    spare = spare_of(newsletter.inputs(), newsletter.out)
+    assert tree(spare) == tree(newsletter.out)
+    assert (spare / "404.html").samefile(newsletter.out / "404.html")
+    assert not (spare / MARK).samefile(newsletter.out / MARK)
+    newsletter.write("001-first.md", issue(1, "Second version"))
+    newsletter.build()
+    assert tree(newsletter.out) == newsletter.fresh()
+
+
+def test_a_disk_without_hard_links_does_without_that_folder(
+    newsletter: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    for title in ("First version", "Second version", "Third version"):
+        newsletter.write("001-first.md", issue(1, title))
+        assert newsletter.build().replaced
+        assert not spare_of(newsletter.inputs(), newsletter.out).exists()
+        assert tree(newsletter.out) == newsletter.fresh()
+
+
 def test_what_somebody_put_into_either_folder_is_gone_for_good(newsletter: Newsletter) -> None:
     spare = generations(newsletter)
     (newsletter.out / "stray").mkdir()
