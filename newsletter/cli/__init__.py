@@ -40,9 +40,9 @@ def _main() -> NoReturn:
     from newsletter.interrupts import interrupt_on_signals
 
     interrupt_on_signals()
-    from newsletter.cli.garbage import not_at_start
+    from newsletter.cli.garbage import collect_nothing
 
-    not_at_start()
+    collect_nothing()
     # Pydantic would search every installed package for plugins of its own before it makes the first model.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.argv[1:3] == ["site", "build"]:

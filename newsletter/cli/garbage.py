@@ -12,7 +12,7 @@ _OWN_THRESHOLDS = gc.get_threshold()
 _SELDOM = 50_000
 
 
-def not_at_start() -> None:
+def collect_nothing() -> None:
     """Look for none from here on: nothing made while modules are imported is garbage.
 
     Nor at the end, when the system takes all memory back at once: a last search would cost a quarter of a short
@@ -22,7 +22,7 @@ def not_at_start() -> None:
     atexit.register(gc.freeze)
 
 
-def begin() -> None:
+def collect_seldom() -> None:
     """Look for it now and then, among what is made from here on; a process that looks anyway is left alone."""
     if not gc.isenabled():
         gc.freeze()

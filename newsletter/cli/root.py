@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from newsletter.cli import garbage
 from newsletter.cli.ending import ended
+from newsletter.cli.garbage import collect_seldom
 from newsletter.cli.help_text import show_as_written
 from newsletter.errors import UsageError
 from newsletter.interrupts import forget_answered
@@ -68,7 +68,7 @@ class LazyGroup(TyperGroup):
             raise UsageError(f"there is no command `{cmd_name}`", hint=hint)
         app: typer.Typer = import_module(f"newsletter.cli.{module_name}").app
         # Imported is what the command is made of; what it makes is another matter.
-        garbage.begin()
+        collect_seldom()
         group = typer.main.get_group(app)
         command = group.commands.get(cmd_name, group)
         command.name = cmd_name

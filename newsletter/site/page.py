@@ -7,7 +7,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -132,6 +132,14 @@ def listed(
     """Anything in a list; `shown` is its date as a reader writes it."""
     words = (mark, title, address, description, date, shown)
     return Listed(*words, "\0".join(words))
+
+
+class Group(NamedTuple):
+    """Choices of which one is made, as templates are given them: each a name, an address and how much there is."""
+
+    name: str
+    current: str
+    choices: Sequence[tuple[str, str, str]]
 
 
 class Addresses:

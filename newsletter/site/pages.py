@@ -13,6 +13,7 @@ from newsletter.model.publication import Publication
 from newsletter.site.entry import Entry, SiteOptions, link_words
 from newsletter.site.page import (
     Addresses,
+    Group,
     Listed,
     Page,
     Picture,
@@ -228,7 +229,7 @@ class Pages:
                 heading=title,
             )
             groups = [
-                {"name": choices.name, "current": current, "choices": choices.choices}
+                Group(choices.name, current, choices.choices)
                 for choices, current in filters
                 if choices.choices
             ]
