@@ -11,7 +11,7 @@ from typing import Final
 from newsletter.site.folder import NewFolder
 
 # What isn't packed by its own format already.
-_TEXT: Final = (".html", ".css", ".xml", ".json", ".txt", ".md", ".svg")
+_TEXT: Final = (".html", ".css", ".js", ".xml", ".json", ".txt", ".md", ".svg")
 _ENDINGS: Final = {"gzip": ".gz", "br": ".br"}
 # Below it the answer is one network packet either way.
 _LEAST = 1_000

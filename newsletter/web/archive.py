@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import os
 import re
 import stat
 from collections import OrderedDict
@@ -34,7 +35,7 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 # Pages and feeds change when an issue is published; a press on reload shows it.
 _PAGE: Final = "public, max-age=60"
 _OTHER: Final = "public, max-age=3600"
-_PAGES: Final = frozenset({".html", ".xml", ".json", ".txt", ".atom", ".rss"})
+_PAGES: Final = frozenset({".html", ".md", ".xml", ".json", ".txt", ".atom", ".rss"})
 _ENCODINGS: Final = (("br", ".br"), ("gzip", ".gz"))
 _TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html; charset=utf-8",
@@ -77,7 +78,6 @@ class _File:
 
     path: Path
     named: Path
-    found: tuple[int, int, int]  # inode, size, time of the last change in nanoseconds
     encoding: str
     varies: bool
 
@@ -175,10 +175,10 @@ class Archive:
 
     async def _send(self, request: Request, file: _File, status: int = 200) -> Response:
         try:
-            tag = await asyncio.to_thread(self._tag, file)
+            opened, found, tag = await asyncio.to_thread(self._opened, file.path)
         except OSError:  # replaced this moment
             raise HTTPException(404) from None
-        changed = datetime.fromtimestamp(file.found[2] // 10**9, UTC)
+        changed = datetime.fromtimestamp(found.st_mtime_ns // 10**9, UTC)
         headers = {
             "etag": tag,
             "last-modified": format_datetime(changed, usegmt=True),
@@ -189,36 +189,41 @@ class Archive:
         if file.varies:
             headers["vary"] = "accept-encoding"
         if status == 200 and _is_current(request, tag, changed):
+            opened.close()
             return Response(status_code=304, headers=headers)
         headers["content-type"] = _type(file.named)
-        headers["content-length"] = str(file.found[1])
+        headers["content-length"] = str(found.st_size)
         if file.encoding:
             headers["content-encoding"] = file.encoding
         if request.method == "HEAD":
+            opened.close()
             return Response(status_code=status, headers=headers)
-        try:
-            opened = await asyncio.to_thread(file.path.open, "rb")
-        except OSError:
-            raise HTTPException(404) from None
-        return _Sent(opened, file.found[1], status, headers)
+        return _Sent(opened, found.st_size, status, headers)
 
-    def _tag(self, file: _File) -> str:
-        known = self._hashes.get(file.found)
-        if known is None:
-            with file.path.open("rb") as opened:
+    def _opened(self, path: Path) -> tuple[BinaryIO, os.stat_result, str]:
+        """A file, what it is and its tag, all three of the same bytes: a build may put another in its place meanwhile."""
+        opened = path.open("rb")
+        try:
+            found = os.fstat(opened.fileno())
+            known = (found.st_ino, found.st_size, found.st_mtime_ns)
+            tag = self._hashes.get(known)
+            if tag is None:
                 digest = blake2b(digest_size=12)
                 while chunk := opened.read(_CHUNK):
                     digest.update(chunk)
-            known = f'"{digest.hexdigest()}"'
-            self._hashes[file.found] = known
-            while len(self._hashes) > _HASHES_KEPT:
-                self._hashes.popitem(last=False)
-        return known
+                opened.seek(0)
+                self._hashes[known] = tag = f'"{digest.hexdigest()}"'
+                while len(self._hashes) > _HASHES_KEPT:
+                    self._hashes.popitem(last=False)
+        except BaseException:
+            opened.close()
+            raise
+        return opened, found, tag
 
 
 def _with_encoding(named: Path, accepted: frozenset[str]) -> _File | None:
     """The file in the best form that was made of it beforehand and is understood; None where it isn't a file."""
-    forms: list[tuple[str, Path, tuple[int, int, int]]] = []
+    forms: list[tuple[str, Path]] = []
     own = named.stat()
     if not stat.S_ISREG(own.st_mode):
         return None
@@ -233,10 +238,10 @@ def _with_encoding(named: Path, accepted: frozenset[str]) -> _File | None:
         if stat.S_ISREG(found.st_mode) and found.st_mtime_ns >= own.st_mtime_ns:
             varies = True
             if encoding in accepted:
-                forms.append((encoding, packed, (found.st_ino, found.st_size, found.st_mtime_ns)))
-    forms.append(("", named, (own.st_ino, own.st_size, own.st_mtime_ns)))
-    encoding, path, identity = forms[0]
-    return _File(path, named, identity, encoding, varies)
+                forms.append((encoding, packed))
+    forms.append(("", named))
+    encoding, path = forms[0]
+    return _File(path, named, encoding, varies)
 
 
 class _Sent(Response):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -227,6 +229,34 @@ def test_a_large_file_arrives_whole(shown: Running, built: Path) -> None:
     answer = shown.client.get("/large.bin")
     assert answer.content == content
     assert answer.headers["content-type"] == "application/octet-stream"
+
+
+def test_what_a_build_replaces_meanwhile_arrives_whole_and_under_its_own_tag(
+    shown: Running, built: Path
+) -> None:
+    page = built / "public" / "index.html"
+    known = {
+        hashlib.blake2b(text, digest_size=12).hexdigest(): text for text in (b"old" * 9, b"a new one" * 99)
+    }
+    ended = threading.Event()
+
+    def replacing() -> None:
+        while not ended.is_set():
+            for text in known.values():
+                aside = page.with_suffix(".aside")
+                aside.write_bytes(text)
+                aside.replace(page)
+
+    page.write_bytes(b"old" * 9)
+    builder = threading.Thread(target=replacing)
+    builder.start()
+    try:
+        for _ in range(150):
+            answer = shown.client.get("/")
+            assert answer.content == known[answer.headers["etag"].strip('"')]
+    finally:
+        ended.set()
+        builder.join()
 
 
 @pytest.mark.parametrize("folder", [".", "..", "site/.."])
