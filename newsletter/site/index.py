@@ -17,7 +17,7 @@ from newsletter.errors import NewsletterError
 from newsletter.site.index_file import about, begun_anew, key_of, make_tables, opened, written
 from newsletter.site.index_update import COLUMNS, Updated, bring_up_to_date, passage_of, stale_files
 from newsletter.site.passage import ArchiveFiles, Passage
-from newsletter.site.query import Query, Term, parse_query
+from newsletter.site.query import Query, Term, is_of_a_word, parse_query
 from newsletter.site.unspaced import BETWEEN, is_unspaced
 
 # Around a match in a snippet; an author's text has none of them.
@@ -205,7 +205,10 @@ class SearchIndex:
             word = term.text.strip(".,;:!?()")
             near = (
                 nearest(word, self._like(word.lower()))
-                if word.isalnum() and len(word) >= _SHORTEST and not known
+                if len(word) >= _SHORTEST
+                and not known
+                and all(map(is_of_a_word, word))
+                and not is_unspaced(word)
                 else ""
             )
             words.append(near or (f'"{term.text}"' if term.phrase else term.text))

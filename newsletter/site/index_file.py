@@ -14,7 +14,7 @@ from newsletter.content.installation import installation
 from newsletter.errors import NewsletterError
 from newsletter.site.passage import ArchiveFiles
 
-_VERSION = 2
+_VERSION = 3
 # As long as another process may take to make the whole index.
 _PATIENCE_SECONDS = 60
 _TABLES = ("about", "files", "passages", "found", "words", "vocabulary")

@@ -19,6 +19,10 @@ _SIGNS = {"++": "plusplus", "#": "sharp"}
 _TERM = re.compile(r'(-?)"([^"]*)"?|(\S+)')
 _QUOTES = str.maketrans(dict.fromkeys("“”„«»", '"'))
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+# Vowel points of Arabic and Hebrew, and the stroke that only stretches a word: hardly anybody types them.
+_POINTS = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed]"
+)
 
 
 class Term(NamedTuple):
@@ -82,9 +86,12 @@ def parse_query(words: str) -> Query:
 
 
 def for_index(text: str) -> str:
-    """`text` as the index stores it: nothing that is not seen but what parts unspaced words."""
+    """`text` as the index stores it: nothing that is not seen but what parts unspaced words, and no vowel points."""
     text = _CONTROLS.sub(lambda found: found[0] if found[0] in "\n\t" else " ", text)
-    return letters_apart(text)
+    if text.isascii():
+        return text
+    # An accent may be a character of its own, as in names of files on a Mac.
+    return letters_apart(_POINTS.sub("", unicodedata.normalize("NFC", text)))
 
 
 def is_of_a_word(character: str) -> bool:

@@ -20,6 +20,9 @@ TEXTS = {
     "khmer": "ការស្វែងរកឯកសារនៅក្នុងបណ្ណសាររបស់យើងគឺងាយស្រួលណាស់",
     "burmese": "မြန်မာဘာသာဖြင့်ရှာဖွေခြင်းသည်အလွန်လွယ်ကူပါသည်",
     "hindi": "हिन्दी में लेख खोजना बहुत आसान है।",
+    "arabic": "شكرًا لكل من كَتَبَ إلينا هذا الأسبوع.",
+    "hebrew": "שָׁלוֹם לכל הקוראים.",
+    "decomposed": "か\u3099くしゅうテ\u3099ータと \u1112\u1161\u11ab\u1100\u1173\u11af",
     "chinese": "混合检索把关键词检索和向量检索的结果合并在一起。",
     "japanese": "評価は毎回同じ質問で行い、変わった答えだけを数えます。",
 }
@@ -51,6 +54,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> SearchIndex:
         ("ဘာသာ", "burmese"),
         ("हिन्दी", "hindi"),
         ("खोज", "hindi"),
+        ("がくしゅう", "decomposed"),
+        ("한글", "decomposed"),
         ("向量检索", "chinese"),
     ],
 )
@@ -61,6 +66,25 @@ def test_a_word_is_found_wherever_in_a_run_of_letters_it_stands(
     assert [hit.passage.id for hit in results.hits] == [f"{slug}#concept"]
     assert (results.loosened, results.instead) == (False, "")
     assert f"{MATCH_BEGINS}{words}" in results.hits[0].snippet
+
+
+@pytest.mark.parametrize(
+    ("words", "slug"),
+    [
+        ("شكرا", "arabic"),
+        ("شُكرًا", "arabic"),
+        ("كتب", "arabic"),
+        ("שלום", "hebrew"),
+        ("שָׁלוֹם", "hebrew"),
+    ],
+)
+def test_points_may_be_left_out(index: SearchIndex, words: str, slug: str) -> None:
+    assert [hit.passage.id for hit in index.search(f"{words} ").hits] == [f"{slug}#concept"]
+
+
+def test_a_mistyped_word_with_marks_is_answered_with_the_nearest_one(index: SearchIndex) -> None:
+    assert index.search("हिन्दि").instead == "हिन्दी"
+    assert index.search("ความหมดย").instead == ""
 
 
 @pytest.mark.parametrize("words", ["हनद", "คน", "နမ"])
