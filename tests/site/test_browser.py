@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from newsletter.store import subscribers as people
 from newsletter.store.sqlite import SqliteDatabase
+from newsletter.web.site_preview import site_app
 from tests.fakes.smtp import FakeSmtp
-from tests.site.conftest import Newsletter, issue
+from tests.site.conftest import Newsletter, issue, tree
 from tests.web.conftest import SECRET, Running
 from tests.web.joining import mails, smtp_home, wait_for
 
@@ -255,6 +258,31 @@ def test_the_form_on_a_static_host_asks_the_service(
             assert found.status.value == "pending"
         finally:
             service.stop()
+
+
+def test_an_open_page_is_shown_anew_after_every_build(browser: Browser, newsletter: Newsletter) -> None:
+    assert newsletter.build().replaced
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        app = site_app(newsletter.out, newsletter.publication.base_url)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        context = browser.new_context()
+        try:
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{listening.getsockname()[1]}/first/")
+            heading = page.locator("h1")
+            expect(heading).to_have_text("The first", timeout=60_000)
+            # The folders take turns: after the second build the first one is shown again.
+            for title in ("Another", "A third"):
+                newsletter.write("001-first.md", issue(1, title))
+                assert newsletter.build().replaced
+                expect(heading).to_have_text(title, timeout=60_000)
+        finally:
+            context.close()
+            server.should_exit = True
+            thread.join(60)
+    assert not any(b"follow.js" in data for data in tree(newsletter.out).values())
 
 
 def test_words_of_any_length_and_direction_stay_in_their_column(
