@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from newsletter.audience.signs import Sign, find_signs
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.store.base import utc_text
@@ -72,7 +73,7 @@ _NAMES: Final[Mapping[str, frozenset[str]]] = {
     "left_at": frozenset(
         {"unsubscribed at", "unsubscription date", "unsubscribe date", "unsub time", "opted out at"}
     ),
-    "metadata": frozenset({"metadata"}),
+    "metadata": frozenset({"metadata", "attributes"}),
 }
 
 _STATUSES: Final[Mapping[str, SubscriberStatus]] = {
@@ -124,6 +125,7 @@ class Columns:
         left_at: when the person left; a value means they did.
         metadata: a JSON object.
         others: cells kept as metadata, with their names.
+        signs: other columns that say who left.
     """
 
     width: int
@@ -135,6 +137,12 @@ class Columns:
     left_at: int | None = None
     metadata: int | None = None
     others: tuple[tuple[int, str], ...] = field(default=())
+    signs: tuple[Sign, ...] = ()
+
+    @property
+    def decide(self) -> bool:
+        """Whether the file says of each row who may be mailed: one that says nothing is not taken as active."""
+        return self.status is not None or any(sign.decides for sign in self.signs)
 
 
 def find_columns(header: Sequence[str], mapping: Mapping[str, str], file: str) -> Columns:
@@ -184,6 +192,7 @@ def find_columns(header: Sequence[str], mapping: Mapping[str, str], file: str) -
         left_at=found.get("left_at"),
         metadata=found.get("metadata"),
         others=_others(header, used),
+        signs=find_signs(plain, used),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
 import os
@@ -15,6 +16,7 @@ from newsletter.audience.addresses import Address, AddressChecker
 from newsletter.audience.columns import Columns, clean_tags, clean_text, read_status, read_tags, read_time
 from newsletter.audience.csv_source import MAX_CELL, CsvSource
 from newsletter.audience.formula import formula_safe, without_guard
+from newsletter.audience.signs import Sign
 from newsletter.errors import NewsletterError
 from newsletter.model.subscriber import SubscriberStatus
 from newsletter.store.imports import StagedRow
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 VECTOR: Final = 4000  # lines read and checked together
 _MOST_REMEMBERED: Final = 10_000  # distinct tag cells, so that memory stays flat
+_LONGEST_LITERAL: Final = 10_000
 
 # (what is going on: "reading" or "merging", done, of)
 Progress = Callable[[str, int, int], None]
@@ -240,14 +243,35 @@ class ImportRows:
                     statuses[index] = status.value
                 elif cell.strip():
                     problems[index] = f"unknown status `{clean_text(cell)[:40]}`"
-                elif self._status is None:
-                    problems[index] = "no status"
         if columns.left_at is not None:
             for index, cell in enumerate(cells[columns.left_at]):
                 if cell.strip() and statuses[index] in ("", "active", "pending"):
                     statuses[index] = SubscriberStatus.UNSUBSCRIBED.value
+        for sign in columns.signs:
+            self._read_sign(sign, cells[sign.index], statuses)
+        if columns.decide and self._status is None:
+            for index, found in enumerate(statuses):
+                if not found:
+                    problems.setdefault(index, self._undecided(cells, index))
         self.has_status = self.has_status or any(status not in ("", "active") for status in statuses)
         return statuses, problems
+
+    @staticmethod
+    def _read_sign(sign: Sign, column: Sequence[str], statuses: list[str]) -> None:
+        """Let a column say who left; what said so before stays, and nobody comes back by it."""
+        known = {cell: sign.read(cell) for cell in set(column)}
+        for index, cell in enumerate(column):
+            said = known[cell]
+            if said is not None and statuses[index] in ("", "active", "pending"):
+                stays = said in (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
+                statuses[index] = (statuses[index] if stays else "") or said.value
+
+    def _undecided(self, cells: Sequence[Sequence[str]], index: int) -> str:
+        """Why a row has no status: a deciding column's cell is empty, or says what nobody knows."""
+        for sign in self._columns.signs:
+            if sign.decides and (cell := cells[sign.index][index].strip()):
+                return f"unknown status `{clean_text(cell)[:40]}`"
+        return "no status"
 
     def _names(self, cells: Sequence[Sequence[str]], size: int) -> list[str]:
         parts = [cells[index] for index in self._columns.names]
@@ -297,11 +321,11 @@ class ImportRows:
 
 
 def _metadata_cell(cell: str) -> dict[str, str]:
-    """A JSON object as strings; anything else is kept under its own name."""
+    """A JSON object, or Buttondown's Python dictionary, as strings; anything else is kept under its own name."""
     try:
         value = json.loads(cell)
     except (ValueError, RecursionError):
-        value = None
+        value = _python_literal(cell) if cell.lstrip().startswith("{") else None
     if not isinstance(value, dict):
         return {"metadata": cell}
     entries = {
@@ -311,6 +335,24 @@ def _metadata_cell(cell: str) -> dict[str, str]:
     }
     # An escaped half of a surrogate pair is valid JSON and no text.
     return {_text(key): _text(entry) for key, entry in entries.items()}
+
+
+def _python_literal(cell: str) -> object:
+    """The value Python would print so; None for anything else, and for what would take long to read."""
+    if len(cell) > _LONGEST_LITERAL:
+        return None
+    try:
+        value = ast.literal_eval(cell.strip())
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        return None
+    plain = isinstance(value, dict) and all(
+        isinstance(key, str) and (entry is None or isinstance(entry, str | int | float | list | dict))
+        for key, entry in value.items()
+    )
+    try:
+        return json.loads(json.dumps(value)) if plain else None
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def _text(text: str) -> str:

@@ -84,7 +84,7 @@ def _import_source(
                 source,
                 columns,
                 rejected,
-                status=options.status if columns.status is not None else status,
+                status=options.status if columns.decide else status,
                 tags=clean_tags(options.tags),
                 raw=options.raw,
                 latest=at,
@@ -123,12 +123,16 @@ def _default_status(
     notes: tuple[str, ...] = ()
     if source.encoding == "cp1252":
         notes = ("the file is not UTF-8: read as Windows-1252",)
-    if options.status is not None or columns.status is not None:
+    if columns.signs:
+        listed = ", ".join(f"`{source.header[sign.index]}`" for sign in columns.signs)
+        notes = (*notes, f"who left is read from {listed}")
+    if options.status is not None or columns.decide:
         return options.status or SubscriberStatus.ACTIVE, notes
     named = status_of_file_name(source.path.stem)
     if named is not None:
         return named, (*notes, f"the file's name says so: every row is taken as {named.value}")
-    said = "the file has no status column: every row is taken as active (--status says otherwise)"
+    which = "everybody else" if columns.signs else "every row"
+    said = f"the file has no status column: {which} is taken as active (--status says otherwise)"
     return SubscriberStatus.ACTIVE, (*notes, said)
 
 
