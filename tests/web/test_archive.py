@@ -5,14 +5,19 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 
 from newsletter.errors import UsageError
+from newsletter.web.app import make_app
+from tests.conftest import ROOT
 from tests.web.conftest import SECRET, Running, make_home
 
 INDEX = b"<!doctype html><title>Field Notes</title>"
@@ -267,3 +272,24 @@ def test_the_newsletters_own_folder_is_never_served(
     (home / "site").mkdir()
     with pytest.raises(UsageError, match="holds the newsletter itself"):
         start(home)
+
+
+def test_the_readme_names_every_address_that_a_static_host_passes_on(fixed: Running) -> None:
+    matcher = re.search("@service path (.+)", (ROOT / "README.md").read_text("utf-8"))
+    assert matcher
+    passed = matcher[1].split()
+    # What the host has itself: the site, and what only this machine asks.
+    own = {
+        "/",
+        "/favicon.ico",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/assets/{name}",
+        "/{issue}/",
+        "/{page:path}",
+    }
+    routes = [route.path for route in make_app(fixed.service).routes if isinstance(route, Route)]
+    assert own < set(routes)
+    forgotten = [path for path in routes if path not in own and not any(fnmatch(path, one) for one in passed)]
+    assert forgotten == []
