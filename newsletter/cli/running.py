@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from newsletter.store.send_records import Tally
 
 
+# Seconds; a shorter wait is the ordinary pace of a provider.
+_WORTH_TELLING = 3.0
+
+
 def run_send(
     workspace: Workspace,
     desk: Desk,
@@ -119,9 +123,22 @@ def stop_on_signals(switch: StopSwitch, *, settled: str = "newsletter resume") -
         yield
 
 
+def told_once() -> Callable[[str, float], None]:
+    """Says why a send waits, the first time for each reason: a network that is gone is waited for over minutes."""
+    told: set[str] = set()
+
+    def tell(reason: str, seconds: float) -> None:
+        if seconds >= _WORTH_TELLING and reason not in told:
+            told.add(reason)
+            print(f"waiting, and trying again: {printable(reason)}", file=sys.stderr, flush=True)
+
+    return tell
+
+
 @contextmanager
 def _progress(desk: Desk, total: int, hold: float, *, wanted: bool) -> Iterator[None]:
-    """A bar on standard error, where that is a terminal; during the hold it counts down."""
+    """A bar on standard error, where that is a terminal; during the hold it counts down. What a send waits for is told."""
+    desk.on_wait = told_once()
     if not wanted or not sys.stderr.isatty():
         yield
         return

@@ -72,6 +72,7 @@ class Engine:
         send_id: the send, in state sending.
         epoch: what `SendLedger.take_over` returned.
         on_turn: told the tally after every turn.
+        on_wait: told why the whole send waits, in the provider's words, and for how many seconds.
         on_claimed: told the highest number of the batches that are about to leave, once they are committed.
     """
 
@@ -86,11 +87,12 @@ class Engine:
         limits: Limits,
         clock: Clock,
         on_turn: Callable[[Tally], None] = lambda _: None,
+        on_wait: Callable[[str, float], None] = lambda _reason, _seconds: None,
         on_claimed: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._db, self._send_id, self._epoch = db, send_id, epoch
         self._provider, self._source, self._limits, self._clock = provider, source, limits, clock
-        self._on_turn, self._on_claimed = on_turn, on_claimed
+        self._on_turn, self._on_wait, self._on_claimed = on_turn, on_wait, on_claimed
         # Wall-clock time is read once: a clock that is set back or forth while we send moves nothing.
         self._wall, self._started = clock.now(), clock.monotonic()
         ttl = provider.capabilities.idempotency_ttl
@@ -318,6 +320,8 @@ class Engine:
             self._senders.stop()
         if isinstance(report.decision, Pause):
             self._pause = self._pause or report.decision
+        elif report.decision is not None and report.result.hold is not None:
+            self._on_wait(report.result.hold.reason, report.decision.seconds)
         now = self._clock.monotonic()
         if (
             report.step is Step.DONE

@@ -79,6 +79,7 @@ class Desk:
         provider: makes the provider of a name, for the send's name.
         dkim: makes what signs messages, or None.
         on_turn: told the tally after every turn.
+        on_wait: told why a send waits, and for how many seconds.
         sandbox: whether the provider is asked to deliver nothing.
     """
 
@@ -91,6 +92,7 @@ class Desk:
     wishes: Wishes = field(default_factory=Wishes)
     stop: StopSwitch = field(default_factory=StopSwitch)
     on_turn: Callable[[Tally], None] = lambda _: None
+    on_wait: Callable[[str, float], None] = lambda _reason, _seconds: None
     sandbox: bool = False
 
     @property
@@ -257,6 +259,7 @@ def _work(
                 limits=limits if fresh else replace(limits, hold=0.0),
                 clock=desk.clock,
                 on_turn=desk.on_turn,
+                on_wait=desk.on_wait,
                 on_claimed=witness.note,
             )
             desk.stop.connect(engine)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from newsletter.cli.running import told_once
 from tests.cli.test_send import PEOPLE, Home
 from tests.fakes.ledger import Fault
 from tests.fakes.postmark import FakePostmark
@@ -405,3 +406,13 @@ def test_a_mail_server_says_itself_whether_it_reaches_letters_outside_ascii(home
         message = server.messages[-1]
     assert message.recipients == ("jürgen@example.org",)
     assert "\r\nTo: jürgen@example.org\r\n".encode() in message.data
+
+
+def test_why_a_send_waits_is_said_once_for_each_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    tell = told_once()
+    for reason, seconds in (("gone", 1.0), ("gone", 4.0), ("gone", 8.0), ("busy\x1b[2J", 60.0)):
+        tell(reason, seconds)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "waiting, and trying again: gone"
+    assert len(said) == 2
+    assert "\x1b" not in said[1]

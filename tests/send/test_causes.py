@@ -288,12 +288,13 @@ def test_a_hold_keeps_back_what_was_claimed_already(folder: Path, db: SqliteData
     clock = FakeClock()
     answers = iter([None, BatchResult([], Hold("busy", retry_after=30.0)), *[None] * 100])
     provider = Recorder(clock, answers)
-    ending = start(
-        make_desk(folder, provider, db=db, clock=clock, wishes=Wishes(connections=1)),
-        new_send(provider="recorder"),
-    )
+    desk = make_desk(folder, provider, db=db, clock=clock, wishes=Wishes(connections=1))
+    told: list[tuple[str, float]] = []
+    desk.on_wait = lambda reason, seconds: told.append((reason, seconds))
+    ending = start(desk, new_send(provider="recorder"))
     assert (ending.state, ending.tally) == (SendState.SENT, Tally(accepted=100))
     assert provider.left[2][0] - provider.left[1][0] >= 30
+    assert told == [("busy", 30.0)]
 
 
 def test_the_daily_quota_holds_across_sends_and_says_when_to_go_on(folder: Path, db: SqliteDatabase) -> None:
