@@ -159,7 +159,7 @@ def test_on_questions_that_nothing_was_chosen_on_the_figures_are_what_the_readme
     assert done.unknown == ()
     assert (len(done.answerable), len(done.others)) == (26, 26)
     assert done.hits(10) >= 0.55
-    assert done.turned_away <= 5
+    assert done.turned_away <= 7
 
 
 def test_whether_anything_answers_does_not_depend_on_how_many_are_asked_for(retriever: Retriever) -> None:
