@@ -24,9 +24,10 @@ _CITATION: Final = re.compile(
 )
 # In other words than it was told to; where it is all that is said, and without a citation.
 _DECLINES: Final = re.compile(
-    r"\b(?:I|the (?:given |provided )?(?:passages?|archive|newsletter|context)|they|it)\s+"
-    r"(?:do|does|did|can|could)(?:\s+not|n['’]t)\s+(?:\w+\s+)?"
-    r"(?:know|contain|mention|answer|say|provide|include|cover|address|find|have)\b|\bno (?:passage|information)\b",
+    r"\bI (?:do not|don['’]t|can ?not|can['’]t|could not|couldn['’]t) (?:\w+ )?(?:know|answer|say|find|have)\b"
+    r"|\b(?:passages?|archive|newsletter|context) (?:do|does|did)(?: not|n['’]t) (?:\w+ )?"
+    r"(?:contain|mention|answer|say|provide|include|cover|address)\b"
+    r"|\bno (?:passage|information)\b",
     re.IGNORECASE,
 )
 _LONGEST_REFUSAL: Final = 300

@@ -44,6 +44,7 @@ def test_an_answer_whose_citations_lead_somewhere_has_no_fault(text: str, cited:
         ("Use ranks [0].", "cites [0]"),
         ("Use ranks 【9†source】.", "cites [9]"),
         ("I don't know [9].", "cites [9]"),
+        ("It does not have a fixed bound.", "cites no passage"),
         ("Use ranks [some 1].", "cites no passage"),
         (f"I don't know. {'But I guess. ' * 30}", "cites no passage"),
         ("Use ranks [1, 99].", "cites [99]"),
@@ -75,6 +76,7 @@ def test_an_answer_that_was_cut_is_flagged() -> None:
         "I’m sorry, but the passages do not contain that.",
         "The provided passages don't directly answer this question.",
         "There is no information about that.",
+        "I cannot answer this from the archive.",
     ],
 )
 def test_a_model_may_say_that_it_is_not_there(text: str) -> None:
