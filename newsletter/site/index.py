@@ -136,6 +136,15 @@ class SearchIndex:
             hits = self._hits(pieces, limit, offset, every=False) if total else ()
         return Results(hits, total, every and len(pieces.wanted) > 1 and total > 0, instead)
 
+    def number_with(self, term: Term) -> int:
+        """How many passages have it.
+
+        Raises:
+            NewsletterError: as `search`.
+        """
+        with self._reading():
+            return self._count(Query((term,), ()), every=True)
+
     def passage(self, id_: str) -> Passage | None:
         """The passage of that id.
 
