@@ -5,12 +5,11 @@ from __future__ import annotations
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import quote
 
 import uvicorn
 
+from newsletter.app.http_server import Server
 from newsletter.errors import UsageError
 from newsletter.interrupts import told_on_signals
 from newsletter.preview.guard import Guard
@@ -21,15 +20,6 @@ from newsletter.preview.variants import Scheme
 from newsletter.preview.watch import Watcher
 
 HOST = "127.0.0.1"
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn that leaves the process's signals alone: whoever runs it was told of them before it began."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none, and raise none again."""
-        yield
 
 
 class PreviewServer:
@@ -61,7 +51,7 @@ class PreviewServer:
             timeout_graceful_shutdown=1,
             ws="none",
         )
-        self._server = _Server(config)
+        self._server = Server(config)
 
     @property
     def url(self) -> str:

@@ -13,14 +13,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import uvicorn
 from starlette.applications import Starlette
 
 from newsletter.app import Workspace
+from newsletter.app.http_server import Server
 from newsletter.errors import NewsletterError, UsageError
 from newsletter.interrupts import SIGNALS, leave_at_once, say, told_on_signals
 from newsletter.web.app import make_app
@@ -92,15 +93,6 @@ def listen(host: str, port: int) -> socket.socket:
             hint="stop what listens there, or name another with --port",
         ) from None
     return made
-
-
-class Server(uvicorn.Server):
-    """uvicorn, which ends when `should_exit` is set, and leaves the process's signals alone."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none: whoever runs it was told before it began, and raises none of them again."""
-        yield
 
 
 def make_server(app: Starlette) -> Server:

@@ -20,9 +20,9 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from newsletter.app.http_server import Server
 from newsletter.interrupts import told_on_signals
 from newsletter.web.archive import Archive
-from newsletter.web.server import Server
 
 _BUILT: Final = "/-/built"
 _SCRIPT: Final = "/-/follow.js"
