@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shlex
 import sys
 import tomllib
@@ -97,7 +98,8 @@ def _given(value: str, option: str, question: str) -> str:
 
 def _domain(sender: str) -> str:
     domain = sender.strip().rstrip(">").rpartition("@")[2].strip()
-    return domain or "example.com"
+    # Where it is none, the sender is at fault, and is what is told.
+    return domain if "@" in sender and domain and not re.search(r"[\s/<>]", domain) else "example.com"
 
 
 def _check_address(address: str) -> None:

@@ -41,9 +41,12 @@ def write_aside(path: Path, data: bytes) -> tuple[Path, Path]:
             os.fsync(file.fileno())
         with suppress(FileNotFoundError):
             draft.chmod(target.stat().st_mode & 0o7777)
-    except BaseException:
+    except BaseException as error:
         # Where nothing can be written, nothing can be taken away either: what stopped the writing is told.
         with suppress(OSError):
             draft.unlink()
+        if isinstance(error, OSError):
+            # Of a full disk the system says no more than that; and nobody knows the file beside it.
+            error.filename = str(path)
         raise
     return draft, target

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 from newsletter import __version__
+from newsletter.cli.scaffold import write_new
+from newsletter.content.whole_files import write_whole
 from newsletter.providers.registry import PROVIDERS
 from tests.running import Run
 
@@ -80,8 +84,30 @@ def test_a_wrong_answer_makes_nothing(tmp_path: Path, run: Run, flags: tuple[str
     refused = run("init", "letter", *flags)
     assert refused.returncode == 2
     assert words in refused.stderr
+    # One mistake is told once, also where another setting would have been made of it.
+    assert len(refused.stderr.splitlines()) <= 2
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "letter").exists()
+
+
+def test_a_gitignore_in_another_encoding_is_added_to(tmp_path: Path, run: Run) -> None:
+    (tmp_path / ".gitignore").write_bytes(b"caf\xe9")
+    assert run("init", *FLAGS).returncode == 0
+    assert (tmp_path / ".gitignore").read_bytes() == b"caf\xe9\n.newsletter/\n.env\n"
+
+
+@pytest.mark.parametrize("write", [write_new, lambda path, text: write_whole(path, text.encode())])
+def test_what_finds_no_room_is_named_and_not_left_half_written(
+    tmp_path: Path, write: Callable[[Path, str], object]
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match=r"issue\.md"):
+            write(tmp_path / "issue.md", "x" * 101)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_where_the_folder_should_be_is_a_clear_error(tmp_path: Path, run: Run) -> None:

@@ -118,7 +118,11 @@ def judge_store(path: Path, seconds: float) -> list[Line]:
         if code == sqlite3.SQLITE_CANTOPEN:
             advice = "give yourself permission to read and write the file and its folder"
             return [made(status=Status.FAIL, answer="it can't be opened", advice=advice)]
-        return [made(status=Status.FAIL, answer=f"it can't be read: {error}", advice=_recover(path))]
+        advice = _recover(path)
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+            # To read it, SQLite makes a file beside it: on a full disk a store that is whole can't be read.
+            advice = f"where the disk is full, make room and ask again; else {advice}"
+        return [made(status=Status.FAIL, answer=f"it can't be read: {error}", advice=advice)]
 
 
 def _recover(path: Path) -> str:

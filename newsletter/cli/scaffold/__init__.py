@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 
+from newsletter.content.whole_files import write_whole
+
 _SETTINGS = """\
 # Everything but `name`, `from`, `postal_address` and `base_url` may stay as it is.
 name = {name}
@@ -91,8 +93,11 @@ def write_new(path: Path, text: str) -> bool:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-    except BaseException:
+    except BaseException as error:
         path.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # Of a full disk the system says no more than that.
+            error.filename = error.filename or str(path)
         raise
     return True
 
@@ -100,9 +105,10 @@ def write_new(path: Path, text: str) -> bool:
 def ignore_state(home: Path) -> None:
     """Keep the list and the secrets out of git: add what `.gitignore` lacks."""
     path = home / ".gitignore"
-    text = path.read_text("utf-8") if path.exists() else ""
-    missing = [name for name in _IGNORED if name not in text.splitlines()]
+    # In whatever encoding it is, which git doesn't ask about either.
+    there = path.read_bytes() if path.exists() else b""
+    missing = [name for name in map(str.encode, _IGNORED) if name not in there.splitlines()]
     if missing:
-        if text and not text.endswith("\n"):
-            text += "\n"
-        path.write_text(text + "\n".join(missing) + "\n", "utf-8")
+        if there and not there.endswith(b"\n"):
+            there += b"\n"
+        write_whole(path, there + b"\n".join(missing) + b"\n")
