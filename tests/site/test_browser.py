@@ -331,5 +331,6 @@ def test_code_runs_from_left_to_right_where_the_text_does_not(
         )
     page.close()
     assert code[0] == "ltr"
+    assert "→ Previous issue" in newsletter.page("/fifth/")
     assert text[0] == takeaway[0] == "rtl"
     assert takeaway[1] > 10, "the words keep away from the line beside them"

@@ -51,6 +51,17 @@ def test_pages_are_small_and_run_nothing(samples: Newsletter) -> None:
     assert css.stat().st_size <= 12_000
 
 
+def test_the_navigation_says_which_part_of_the_site_a_page_belongs_to(samples: Newsletter) -> None:
+    for address, part, current in (
+        ("/archive/", "/archive/", "page"),
+        ("/hybrid-retrieval/", "/archive/", "true"),
+        ("/guides/rag-vs-fine-tuning/", "/guides/", "true"),
+        ("/tags/rag/", "/tags/", "true"),
+    ):
+        navigation = samples.page(address).partition('aria-label="Site"')[2].partition("</nav>")[0]
+        assert re.findall(r'href="([^"]+)" aria-current="(\w+)"', navigation) == [(part, current)]
+
+
 def test_a_guide_has_its_table_its_cards_and_its_form(samples: Newsletter) -> None:
     page = samples.page("/guides/rag-vs-fine-tuning/")
     assert re.search(r'role="region" tabindex="0" aria-labelledby="comparison-caption"', page)
