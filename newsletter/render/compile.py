@@ -8,7 +8,6 @@ serialisation, in which a send keeps it, so that a resumed send leaves byte for 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -272,11 +271,6 @@ def from_json(data: bytes) -> CompiledIssue:
         )
     except (ValueError, KeyError, TypeError):
         raise damaged from None
-
-
-def content_hash(issue: CompiledIssue) -> str:
-    """SHA-256 over `to_json(issue)`, in hexadecimal."""
-    return hashlib.sha256(to_json(issue)).hexdigest()
 
 
 def _parts_to_json(template: Template) -> list[Any]:

@@ -155,12 +155,6 @@ def purge(tx: Transaction, before: datetime) -> int:
     )
 
 
-def counts(source: Database | Transaction) -> dict[tuple[MailKind, MailState], int]:
-    """How many mails there are of each kind in each state; what there is none of is left out."""
-    rows = source.query("SELECT kind, state, count(*) FROM outgoing GROUP BY kind, state")
-    return {(MailKind(kind), MailState(state)): number for kind, state, number in rows}
-
-
 def latest(
     source: Database | Transaction, subscriber_id: int
 ) -> tuple[MailKind, MailState, datetime, str] | None:

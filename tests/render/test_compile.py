@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import hashlib
 import json
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from newsletter.errors import NewsletterError
 from newsletter.model.delivery import Recipient
 from newsletter.model.publication import Publication
 from newsletter.model.template import CompiledIssue, Context, InlineImage, Slot, Template
-from newsletter.render.compile import CompileResult, compile_issue, content_hash, from_json, to_json
+from newsletter.render.compile import CompileResult, compile_issue, from_json, to_json
 from newsletter.render.escape import fill
 from newsletter.render.message import MessageWriter
 from newsletter.render.slots import SlotTable
@@ -174,7 +175,9 @@ def test_a_frozen_issue_is_read_back_as_it_was_and_its_bytes_are_stable() -> Non
     assert from_json(data) == ISSUE
     assert to_json(from_json(data)) == data
     # A send frozen by an earlier version must keep its hash: this value changes only with `FORMAT`.
-    assert content_hash(ISSUE) == "f3762fbb54fe665ce9fdd853b2fa2a14556c6d8fd42164a13e522c644209062b"
+    assert (
+        hashlib.sha256(data).hexdigest() == "f3762fbb54fe665ce9fdd853b2fa2a14556c6d8fd42164a13e522c644209062b"
+    )
 
 
 @pytest.mark.parametrize(

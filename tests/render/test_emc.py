@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.checks.output import check_html
+from newsletter.checks.output.message import check_html
 from tests.render import demands
 from tests.render.rendering import ROOT, SAMPLE, rendered_file
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from newsletter.app import Workspace
-from newsletter.checks.output import Origin, check_message
-from newsletter.checks.output.message import RULES
+from newsletter.checks.output.message import RULES, check_message
+from newsletter.checks.output.origin import Origin
 from newsletter.checks.output.rendered import check_rendered
 from newsletter.cli.check_output import rendering_for
 from newsletter.cli.diagnostic_formats import formatted

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.checks.clients import client_support, unsupporting
-from newsletter.checks.output import check_html, check_message
 from newsletter.checks.output.colours import Colour, colour_in, inverted
 from newsletter.checks.output.css import Declaration, declarations, specificity, style_rules
+from newsletter.checks.output.message import check_html, check_message
 from newsletter.checks.output.origin import Origin
 from newsletter.checks.output.page import Page
 from newsletter.checks.output.rendered import Rendering, check_rendered
