@@ -23,7 +23,7 @@ from newsletter.send.lease import holder
 from newsletter.send.origin import Origin
 from newsletter.store.base import Database
 from newsletter.store.schedules import Schedules
-from newsletter.store.send_records import Tally
+from newsletter.store.send_records import SendRecord, Tally
 from newsletter.store.sends import SendLedger
 
 app = typer.Typer()
@@ -138,9 +138,27 @@ def cancel(
 
     Example: newsletter cancel 42
     """
+    _require_unfinished(issue)
     if not agreed(f"Cancel the send of {issue}?", yes=yes):
         raise typer.Exit(1)
     _steer(issue, SendState.CANCELLED, "cancelled by the operator", json_=json_)
+
+
+def _require_unfinished(issue: str) -> None:
+    """Nobody is asked about what can't be done."""
+    workspace = open_workspace()
+    with workspace.open_database() as database:
+        ledger = SendLedger(database)
+        named = find_named(workspace, ledger, issue)
+        if named.scheduled is None and named.latest.state is SendState.SENT:
+            raise _nothing_to_stop(named.latest, ledger)
+
+
+def _nothing_to_stop(record: SendRecord, ledger: SendLedger) -> UsageError:
+    return UsageError(
+        f"the send of `{record.slug}` is {record.state.value}: there is nothing to stop",
+        hint=next_command(record, ledger.tally(record.id)) or f"newsletter status {record.slug}",
+    )
 
 
 def _steer(issue: str, wanted: SendState, note: str, *, json_: bool) -> None:
@@ -163,9 +181,6 @@ def _steer(issue: str, wanted: SendState, note: str, *, json_: bool) -> None:
         changed = ledger.change_state(record.id, wanted, allowed, note=note, now=workspace.clock.now())
         record = ledger.get(record.id)
         if not changed and record.state is not wanted:
-            raise UsageError(
-                f"the send of `{record.slug}` is {record.state.value}: there is nothing to stop",
-                hint=next_command(record, ledger.tally(record.id)) or f"newsletter status {record.slug}",
-            )
+            raise _nothing_to_stop(record, ledger)
         tally, process = ledger.tally(record.id), holder(workspace.state_dir, record.id)
         print_json(as_json(named, record, tally, process)) if json_ else print(table(record, tally, process))

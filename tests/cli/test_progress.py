@@ -161,6 +161,14 @@ def test_a_cancelled_send_is_not_gone_on_with_and_the_way_to_the_others_is_named
         assert len(server.ledger.entries) == 3 * calls
 
 
+def test_nobody_is_asked_about_a_send_that_is_over_or_was_none(home: Home) -> None:
+    _, err = home.run("cancel", "1", code=2)
+    assert "was not sent yet" in err
+    home.send()
+    _, err = home.run("cancel", "1", code=2)
+    assert "there is nothing to stop" in err
+
+
 # Asking the provider ----------------------------------------------------------------------------------
 
 

@@ -65,7 +65,14 @@ def verifies(message: bytes, key: PrivateKey) -> bool:
     return verdict
 
 
-def message(key: PrivateKey, *, name: str = "Zoë", url: str = URL, html: Template | None = None) -> bytes:
+def message(
+    key: PrivateKey,
+    *,
+    name: str = "Zoë",
+    url: str = URL,
+    html: Template | None = None,
+    to: str = "a@example.org",
+) -> bytes:
     slot = Slot("subscriber.name", "you", Context.HTML)
     html = html or Template(("<p>Hi  \t", slot, "</p>\n\n  <pre>a\t b  \n</pre>\n\n\n"))
     text = Template(("Hi  ", Slot("subscriber.name", "you", Context.TEXT), "  two  spaces \n\n\n"))
@@ -76,10 +83,9 @@ def message(key: PrivateKey, *, name: str = "Zoë", url: str = URL, html: Templa
         PUBLICATION,
         send_key="1",
         dkim=DkimSigner("2026a", "example.com", pem(key)),
+        non_ascii_mailbox=True,
     )
-    return writer.mime(
-        Recipient("D", 1, "a@example.org", {"subscriber.name": name, "unsubscribe_url": url}), AT
-    ).mime
+    return writer.mime(Recipient("D", 1, to, {"subscriber.name": name, "unsubscribe_url": url}), AT).mime
 
 
 @pytest.mark.parametrize(("key", "algorithm"), [(RSA, b"rsa-sha256"), (ED25519, b"ed25519-sha256")])
@@ -232,6 +238,13 @@ def test_a_bad_key_is_refused_without_being_repeated(key: str) -> None:
 def test_a_selector_or_domain_that_is_none_is_refused(selector: str, domain: str) -> None:
     with pytest.raises(UsageError):
         DkimSigner(selector, domain, pem(ED25519))
+
+
+def test_an_address_beyond_ascii_is_signed_as_it_is() -> None:
+    """RFC 8616: the header's own bytes, nothing encoded."""
+    whole = message(ED25519, to="jürgen@example.org")
+    assert "\r\nTo: jürgen@example.org\r\n".encode() in whole
+    assert verifies(whole, ED25519)
 
 
 def test_a_domain_with_umlauts_is_signed_for_in_a_labels() -> None:
