@@ -444,15 +444,20 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("newsletter.send.retry._HOLDS", 1)
 
 
-@pytest.mark.usefixtures("hasty")
-def test_without_a_network_it_is_tried_again_ever_later_and_then_left_to_a_person(
-    folder: Path, db: SqliteDatabase, clock: FakeClock
-) -> None:
+def due_without_a_network(folder: Path, db: SqliteDatabase, clock: FakeClock) -> tuple[Schedule, Desk]:
+    """A send at its hour, through a provider that nobody can reach."""
     with FakeResend() as server:
         url = server.url
     schedule = plan(db, provider="resend")
     clock.set(HOUR)
-    desk = make_desk(folder, through_resend(url), db=db, clock=clock)
+    return schedule, make_desk(folder, through_resend(url), db=db, clock=clock)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_without_a_network_it_is_tried_again_ever_later_and_then_left_to_a_person(
+    folder: Path, db: SqliteDatabase, clock: FakeClock
+) -> None:
+    schedule, desk = due_without_a_network(folder, db, clock)
     waits: list[float] = []
     for _ in AGAIN:
         [result] = look(desk)
@@ -509,11 +514,7 @@ def test_a_daily_quota_is_used_up_day_after_day_without_anybody_watching(
 def test_what_a_person_paused_or_took_over_no_worker_goes_on_with(
     folder: Path, db: SqliteDatabase, clock: FakeClock
 ) -> None:
-    with FakeResend() as server:
-        url = server.url
-    schedule = plan(db, provider="resend")
-    clock.set(HOUR)
-    desk = make_desk(folder, through_resend(url), db=db, clock=clock)
+    schedule, desk = due_without_a_network(folder, db, clock)
     [put_off] = look(desk)
     assert put_off.again_at is not None
     Schedules(db).forget_retry(Schedules(db).get(schedule.id).send_id)
