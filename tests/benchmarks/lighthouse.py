@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -76,17 +77,27 @@ def main() -> int:
         home = Path(temporary)
         shutil.copytree(ROOT / "issues", home / "issues")
         shutil.copy(ROOT / "pyproject.toml", home)
-        environment = {**os.environ, "NEWSLETTER_HOME": str(home)}
+        with (home / "pyproject.toml").open("a") as settings:
+            settings.write('\n[tool.newsletter.web]\nsite = "public"\n')
+        environment = {
+            **os.environ,
+            "NEWSLETTER_HOME": str(home),
+            "NEWSLETTER_SECRET_KEY": secrets.token_urlsafe(32),
+        }
+        newsletter = [sys.executable, "-m", "newsletter"]
+        out = ["--out", str(home / "public")]
+        built = [*newsletter, "site", "build", "--drafts", *out]
+        subprocess.run(built, env=environment, check=True, stdout=subprocess.DEVNULL)
         server = subprocess.Popen(
-            [sys.executable, "-m", "newsletter", "site", "serve", "--drafts", "--port", "0"],
+            [*newsletter, "serve", "--port", "0"],
             env=environment,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         try:
-            assert server.stderr is not None
-            told = next((line for line in server.stderr if "http://" in line), "")
+            assert server.stdout is not None
+            told = next((line for line in server.stdout if "http://" in line), "")
             address = "http://" + told.partition("http://")[2].partition(";")[0].strip().rstrip("/")
             print(f"{'':10}" + "".join(f"{kind:>16}" for kind in KINDS) + f"{'runs':>8}")
             worst = 100
