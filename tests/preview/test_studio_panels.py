@@ -143,6 +143,8 @@ def test_a_list_of_readers_that_comes_late_takes_the_keyboard_from_nobody(page: 
     expect(people).to_have_count(1)
     page.keyboard.press("ArrowDown")
     expect(people).to_be_focused()
+    # Standing out of a list that scrolls, the ring round it would be cut off.
+    expect(people).to_have_css("outline-offset", "-2px")
     for words, focused in (("right to left", people), ("nobody of that name", search)):
         search.evaluate(
             "(search, words) => { document.querySelector('.person').dataset.old = ''; "
