@@ -162,6 +162,11 @@ def test_settings_that_are_no_readable_file_are_never_passed_over(tmp_path: Path
         load_settings(tmp_path)
 
 
+def test_settings_saved_with_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    (tmp_path / "newsletter.toml").write_bytes(b"\xef\xbb\xbfname = 'Notes'\n")
+    assert load_settings(tmp_path).name == "Notes"
+
+
 @pytest.mark.parametrize(
     "text", ['[tool]\nnewsletter = { name = "Inline" }\n', '[tool]\nnewsletter.name = "Inline"\n']
 )

@@ -83,7 +83,13 @@ def check(
         # Tomorrow a guide's review may be due.
         made.keep(map(str, files), said, code, _end_of_day(now).timestamp())
     if not files and format_ in {"text", "concise"}:
-        print('there are no issues yet: make one with newsletter new "Title"', file=sys.stderr)
+        begun = workspace.settings_file is not None
+        way = (
+            'issues yet: make one with newsletter new "Title"'
+            if begun
+            else "issues here: newsletter init DIR makes a newsletter"
+        )
+        print(f"there are no {way}", file=sys.stderr)
     if code:
         raise typer.Exit(code)
 

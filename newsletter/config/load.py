@@ -89,7 +89,8 @@ def load_settings(home: Path) -> Settings:
     """
     path = home / CONFIG_NAME
     try:
-        text = path.read_text("utf-8") if _named_there(path) else None
+        # With the mark that Notepad puts before UTF-8, which TOML knows nothing of.
+        text = path.read_text("utf-8-sig") if _named_there(path) else None
     except OSError as error:
         raise UsageError(
             f"{path} can't be read: {error.strerror}", hint="it has to be a file that you may read"

@@ -65,6 +65,14 @@ def test_a_clean_newsletter_leaves_with_0(home: Path, run: Run) -> None:
     assert run("check", "issues/README.md")[0] == 1
 
 
+def test_where_nothing_is_to_be_checked_the_next_step_is_named(home: Path, run: Run) -> None:
+    code, out, err = run("check")
+    assert (code, out) == (0, "checked 0 issues: no findings\n")
+    assert "newsletter new" in err
+    (home / "newsletter.toml").unlink()
+    assert "newsletter init" in run("check")[2]
+
+
 def test_guides_are_checked_beside_the_issues(home: Path, run: Run) -> None:
     guides = home / "issues" / "guides"
     (home / "issues" / "001-a.md").write_text(GOOD)
