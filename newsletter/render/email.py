@@ -20,7 +20,7 @@ from newsletter.model.issue import Issue, SectionKind
 from newsletter.model.publication import Publication, Theme
 from newsletter.model.template import InlineImage
 from newsletter.render.colour import palette
-from newsletter.render.html import Place
+from newsletter.render.fragment import Place
 from newsletter.render.images import COLUMN, Pictures
 from newsletter.render.inline_css import inlined
 from newsletter.render.kept import Kept

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 from markupsafe import escape
-from pygments.lexers import get_lexer_by_name
 from pygments.token import (
     Comment,
     Error,
@@ -24,7 +23,6 @@ from pygments.token import (
     String,
     Token,
 )
-from pygments.util import ClassNotFound
 
 GROUND = "#1b2027"
 TEXT = "#e3e8ee"
@@ -79,6 +77,10 @@ def _colour(token: Any) -> str:
 def _lexer(language: str) -> Any | None:
     if not language:
         return None
+    # Imported for code that is coloured: most runs have none that is new.
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
     try:
         return get_lexer_by_name(language, stripnl=False, ensurenl=False)
     except ClassNotFound:

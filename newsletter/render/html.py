@@ -7,176 +7,34 @@ own of it. Raw HTML is shown, not obeyed. One `MarkdownConverter` serves one thr
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
-from dataclasses import dataclass, field
+from functools import cached_property, partial
 from html import unescape
-from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from typing import TYPE_CHECKING
 
-from markdown import Markdown
-from markdown.extensions import Extension
-from markdown.extensions.fenced_code import FencedCodeExtension
-from markdown.extensions.footnotes import FootnoteExtension
-from markdown.extensions.sane_lists import SaneListExtension
-from markdown.extensions.tables import TableExtension
-from markdown.inlinepatterns import InlineProcessor, SimpleTagInlineProcessor
-from markdown.treeprocessors import Treeprocessor
 from markupsafe import escape
 
-from newsletter.content.addresses import page_address
-from newsletter.content.slots import code_ranges
-from newsletter.model.template import InlineImage
 from newsletter.render.diagrams.source import alternative_text, is_diagram
-from newsletter.render.dialect import LANGUAGE, SEPARATOR, to_python_markdown
-from newsletter.render.images import Picture, Pictures, Problem
+from newsletter.render.fragment import Finding, Fragment, Place
+from newsletter.render.images import Pictures
 from newsletter.render.paragraphs import as_paragraphs
-from newsletter.render.slots import TOKEN
-from newsletter.render.task_lists import TaskLists
-from newsletter.render.tree import list_notes, mark_alert, mark_header_cell, number_note
 
-# So many brackets may be open at once in a paragraph: nobody writes more, and each costs a look through the rest of it.
-_MOST_OPEN = 32
-_BRACKET = re.compile(r"\\.|[\[\]()]|\n[ \t]*\n", re.DOTALL)
-_OPENED_BY = {"]": "[", ")": "("}
-_SHOWN = 40
-# The marks of lists and quotes that begin a line.
-_NESTING = re.compile(r"(?:[ >*+-]|\d{1,9}[.)] )*")
+if TYPE_CHECKING:
+    from newsletter.render.parser import Parser
+
 _DIAGRAM_MARKS = ('"language-mermaid"', '"language-dot"')
 _DIAGRAM = re.compile(r'<pre><code class="language-(mermaid|dot)">(.*?)</code></pre>', re.DOTALL)
-_IN_A_LIST = re.compile(rf"<pre><code>{LANGUAGE}(mermaid|dot)\n")
 # What a text has none of that is no Markdown.
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>&!~\n]|://|^\s*(?:[-+#>|]|\d+[.)])")
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-# GFM 6.9, without an address already inside a link, quotes or brackets.
-_BARE_URL = r"(?<![\w\"'=/])(https?://[^\s<>\[\]`\x02\x03]+)"
-# What a text must hold for each of Python-Markdown's inline patterns to match at all. Most texts hold
-# few of them, and trying the others on every run of text is a third of the cost of a conversion.
-_TRIGGERS = {
-    "backtick": ("`",),
-    "escape": ("\\",),
-    "reference": ("[",),
-    "link": ("[",),
-    "image_link": ("![",),
-    "image_reference": ("![",),
-    "short_reference": ("[",),
-    "short_image_ref": ("![",),
-    "autolink": ("<",),
-    "automail": ("<",),
-    "linebreak": ("  \n",),
-    "entity": ("&",),
-    "not_strong": ("*", "_"),
-    "em_strong": ("*", "_"),
-    "em_strong2": ("*", "_"),
-    "footnote": ("[^",),
-    "del": ("~~",),
-    "bare-url": ("://",),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an issue's links and pictures lead.
-
-    Attributes:
-        pictures: its pictures.
-        base_url: the archive's address without a trailing slash, or empty.
-        web_url: the issue's own, or empty.
-    """
-
-    pictures: Pictures
-    base_url: str
-    web_url: str
-
-    def link(self, href: str) -> tuple[str, Problem | None]:
-        """The absolute address that `href` leads to, empty where there is none, and what is wrong with it."""
-        if TOKEN.match(href):
-            return href, None
-        try:
-            parts = urlsplit(href)
-        except ValueError:  # such as an unclosed bracket of an IPv6 address
-            return "", Problem("NL410", f"`{href}` is not an address", "check its host")
-        scheme = parts.scheme.lower()
-        if scheme in {"http", "https", "mailto", "tel"}:
-            return href, None
-        if scheme:
-            return "", Problem(
-                "NL410", f"a link to `{href}` doesn't work in email", "use an https:, mailto: or tel: address"
-            )
-        if href.startswith("//"):
-            return f"https:{href}", None
-        if not self.web_url:
-            return "", Problem(
-                "NL407",
-                f"the link `{href}` has no address to start from",
-                "set `base_url`, or write all of it",
-            )
-        if parts.path.endswith(".md"):
-            # An issue or a guide of the same repository.
-            file = self.pictures.issue_path.parent / unquote(parts.path)
-            tail = f"#{parts.fragment}" if parts.fragment else ""
-            return f"{self.base_url}{page_address(file)}{tail}", None
-        return urljoin(self.web_url, href), None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A problem and the piece of source that has it.
-
-    Attributes:
-        line: of a block of code, the line in it that has the problem, from 1; 0 for the fence above it; None where
-            `source` is all that is meant.
-    """
-
-    problem: Problem
-    source: str
-    line: int | None = None
-
-
-@dataclass(slots=True)
-class Fragment:
-    """A converted piece of Markdown.
-
-    Attributes:
-        html: semantic HTML: p, h3 to h6, ul, ol, pre > code, table, blockquote, aside, figure, div.notes.
-        pictures: those it shows, and those it can't.
-        findings: what is wrong with its links and pictures.
-        level: of its last heading, or the one above its first.
-    """
-
-    html: str = ""
-    level: int = 2
-    pictures: list[Picture] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def images(self) -> tuple[InlineImage, ...]:
-        """The pictures of our own, whether they travel with the message or are linked."""
-        return tuple(picture.image for picture in self.pictures if picture.image is not None)
 
 
 class MarkdownConverter:
-    """A Python-Markdown instance kept for many conversions (making one costs more than using it)."""
+    """Converts many texts; what is no more than paragraphs needs no parser."""
 
-    def __init__(self) -> None:
-        self._begin()
+    @cached_property
+    def _parser(self) -> Parser:
+        from newsletter.render.parser import Parser
 
-    def _begin(self) -> None:
-        self._shape = _Shape()
-        self._markdown = Markdown(
-            extensions=[
-                # Objects and not names, which are looked up among all packages that are installed.
-                TableExtension(),
-                FencedCodeExtension(),
-                SaneListExtension(),
-                FootnoteExtension(USE_DEFINITION_ORDER=False),
-                _Dialect(self._shape),
-            ],
-            output_format="html",
-        )
-        patterns = self._markdown.inlinePatterns
-        named = {id(patterns[name]): _TRIGGERS[name] for name in _TRIGGERS if name in patterns}
-        # A pattern we don't know is always tried.
-        self._patterns = [(pattern, named.get(id(pattern), ("",))) for pattern in patterns]
+        return Parser()
 
     def convert(self, text: str, place: Place, top: int = 3, level: int | None = None) -> Fragment:
         """`text` as semantic HTML whose headings start at level `top` and skip none.
@@ -184,42 +42,14 @@ class MarkdownConverter:
         `level` is that of the heading before it, where it goes on after another text.
         """
         fragment = Fragment(level=top - 1 if level is None else level)
-        self._shape.begin(place, top, fragment)
-        html = as_paragraphs(text, self._shape.lead)
+        html = as_paragraphs(text, partial(fragment.lead, place))
         if html is None:
-            unclosed = _unclosed(text)
-            if unclosed:
-                problem = Problem(
-                    "NL411",
-                    f"more than {_MOST_OPEN} brackets are open here at once",
-                    "close them, or write `\\[` where none begins a link",
-                )
-                return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, unclosed)])
-            try:
-                html = self._parsed(text)
-            except RecursionError:
-                self._begin()  # its state was left in the middle
-                problem = Problem(
-                    "NL411", "this is nested too deeply to be read", "nest lists and quotes less"
-                )
-                return Fragment(f"<p>{escape(text)}</p>", findings=[Finding(problem, _deepest(text))])
-            html = html.replace(f"<p>{SEPARATOR}</p>\n", "") if SEPARATOR in html else html
-            if LANGUAGE in html:
-                html = _IN_A_LIST.sub(r'<pre><code class="language-\1">', html)
-        if place.pictures.workshop is not None and any(mark in html for mark in _DIAGRAM_MARKS):
-            html = _with_diagrams(html, place.pictures, fragment)
-        fragment.html = html
+            fragment = self._parser.parse(text, place, top, fragment)
+        else:
+            fragment.html = html
+        if place.pictures.workshop is not None and any(mark in fragment.html for mark in _DIAGRAM_MARKS):
+            fragment.html = _with_diagrams(fragment.html, place.pictures, fragment)
         return fragment
-
-    def _parsed(self, text: str) -> str:
-        """What Python-Markdown makes of it."""
-        self._markdown.reset()
-        source = to_python_markdown(text)
-        walker: Any = self._markdown.treeprocessors["inline"]
-        walker.inlinePatterns = [
-            pattern for pattern, triggers in self._patterns if any(mark in source for mark in triggers)
-        ]
-        return self._markdown.convert(source)
 
 
 def _with_diagrams(html: str, pictures: Pictures, fragment: Fragment) -> str:
@@ -238,154 +68,6 @@ def _with_diagrams(html: str, pictures: Pictures, fragment: Fragment) -> str:
         return f'<figure><img alt="{words}" src="{picture.src}" width="{picture.width}"></figure>'
 
     return _DIAGRAM.sub(drawn, html)
-
-
-def _unclosed(text: str) -> str:
-    """Where more brackets are open in one paragraph than anybody writes; empty where that is nowhere.
-
-    For each that is open, Python-Markdown looks through the rest of the paragraph: 20,000 take it a minute.
-    """
-    if text.count("[") <= _MOST_OPEN and text.count("(") <= _MOST_OPEN:
-        return ""
-    depth = {"[": 0, "(": 0}
-    position = 0
-    for start, end in [*code_ranges(text), (len(text), len(text))]:
-        for mark in _BRACKET.finditer(text, position, start):
-            written = mark[0]
-            if written in depth:
-                depth[written] += 1
-                if depth[written] > _MOST_OPEN:
-                    return text[mark.start() : mark.start() + _SHOWN].split("\n", 1)[0]
-            elif written in _OPENED_BY:
-                depth[_OPENED_BY[written]] = max(0, depth[_OPENED_BY[written]] - 1)
-            elif written[0] == "\n":
-                depth = dict.fromkeys(depth, 0)
-        position = end
-    return ""
-
-
-def _deepest(text: str) -> str:
-    """The marks that open the most deeply nested line of `text`."""
-    return max((_NESTING.match(line)[0].strip() for line in text.split("\n")), key=len)  # type: ignore[index]  # it matches nothing, too
-
-
-class _Dialect(Extension):
-    """Raw HTML shown as it is, struck words and bare addresses as GitHub has them, and our tree's shape."""
-
-    def __init__(self, shape: _Shape) -> None:
-        super().__init__()
-        self._shape = shape
-
-    def extendMarkdown(self, md: Markdown) -> None:  # noqa: N802 - the framework's name
-        md.preprocessors.deregister("html_block")
-        md.inlinePatterns.deregister("html")
-        md.inlinePatterns.register(SimpleTagInlineProcessor(r"(~~)(?=\S)(.+?)(?<=\S)~~", "del"), "del", 65)
-        md.inlinePatterns.register(_BareUrl(_BARE_URL, md), "bare-url", 85)
-        self._shape.md = md
-        # After `unescape`, which is the last to change attributes.
-        md.treeprocessors.register(self._shape, "shape", -10)
-        # Before `inline`, which would read the brackets.
-        md.treeprocessors.register(TaskLists(md), "tasks", 30)
-
-
-class _BareUrl(InlineProcessor):
-    ANCESTOR_EXCLUDES = ("a",)
-
-    def handleMatch(self, m: re.Match[str], data: str) -> tuple[ET.Element, int, int]:  # type: ignore[override]  # noqa: ARG002, N802
-        url = m[1].rstrip("?!.,:;*_~'\"")
-        # An unmatched closing parenthesis is the sentence's, not the address's.
-        while url.endswith(")") and url.count(")") > url.count("("):
-            url = url[:-1].rstrip("?!.,:;*_~'\"")
-        link = ET.Element("a", {"href": url})
-        link.text = url
-        return link, m.start(0), m.start(1) + len(url)
-
-
-class _Shape(Treeprocessor):
-    """Gives the tree its meaning: headings in order, alerts, figures, notes, absolute links, known widths."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._place: Place
-        self._fragment: Fragment
-        self._top = 3
-
-    def begin(self, place: Place, top: int, fragment: Fragment) -> None:
-        self._place, self._fragment, self._top = place, fragment, top
-
-    def run(self, root: ET.Element) -> None:
-        self._walk(root)
-
-    def _walk(self, parent: ET.Element) -> None:
-        for child in list(parent):
-            tag = child.tag
-            if tag in _HEADINGS:
-                level = min(6, self._fragment.level + 1, max(self._top, int(str(tag)[1])))
-                self._fragment.level = level
-                child.tag = f"h{level}"
-            elif tag == "blockquote":
-                mark_alert(child)
-            elif tag == "p":
-                self._figure(child)
-            elif tag == "a":
-                self._link(child)
-            elif tag == "img":
-                self._image(child)
-            elif tag == "th":
-                mark_header_cell(child)
-            elif tag == "sup":
-                number_note(child)
-            elif tag == "div" and child.get("class") == "footnote":
-                list_notes(child)
-            self._walk(child)
-
-    def _report(self, problem: Problem | None, source: str) -> None:
-        if problem is not None:
-            self._fragment.findings.append(Finding(problem, source))
-
-    def _link(self, link: ET.Element) -> None:
-        written = link.get("href", "")
-        # Python-Markdown spells `<me@example.org>` in entities of its own against harvesters.
-        if "\x02amp\x03" in written:
-            return
-        href = self.lead(written)
-        if href:
-            link.set("href", href)
-        else:
-            link.tag = "span"
-            link.attrib.clear()
-
-    def lead(self, written: str) -> str:
-        """Where a link leads; empty where it can't, which is noted."""
-        href, problem = self._place.link(written)
-        self._report(problem, written)
-        return href
-
-    def _figure(self, paragraph: ET.Element) -> None:
-        if len(paragraph) != 1 or paragraph[0].tag != "img":
-            return
-        image = paragraph[0]
-        if (paragraph.text or "").strip() or (image.tail or "").strip():
-            return
-        paragraph.tag = "figure"
-        caption = image.attrib.pop("title", "")
-        if caption:
-            ET.SubElement(paragraph, "figcaption").text = caption
-
-    def _image(self, image: ET.Element) -> None:
-        source = image.get("src", "")
-        picture = self._place.pictures.find(source)
-        self._fragment.pictures.append(picture)
-        self._report(picture.problem, source)
-        if picture.src:
-            image.set("src", picture.src)
-            if picture.width:
-                # No height: where pictures are off, it would hold a hole open around their words.
-                image.set("width", str(picture.width))
-        else:
-            # Never a broken path: the words stand in for the picture.
-            image.tag, image.text = "em", image.get("alt") or "[picture]"
-            image.attrib.clear()
 
 
 def inline(html: str) -> str:

@@ -19,7 +19,8 @@ from newsletter.errors import NewsletterError, UsageError
 from newsletter.model.publication import Publication, Theme
 from newsletter.render.blocks import for_email
 from newsletter.render.email import FILTERS, layout_values
-from newsletter.render.html import MarkdownConverter, Place
+from newsletter.render.fragment import Place
+from newsletter.render.html import MarkdownConverter
 from newsletter.render.images import Pictures
 from newsletter.render.inline_css import inlined
 from newsletter.render.templates import Templates

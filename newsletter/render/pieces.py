@@ -22,7 +22,8 @@ from newsletter.model.template import InlineImage
 from newsletter.render.blocks import for_email
 from newsletter.render.diagrams.source import place_in
 from newsletter.render.dialect import stretches, take_definitions, with_definitions
-from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
+from newsletter.render.fragment import Fragment, Place
+from newsletter.render.html import MarkdownConverter, inline, plain
 from newsletter.render.kept import Kept
 from newsletter.render.sections import Content
 from newsletter.render.slots import TOKEN, SlotTable

@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from newsletter.model.issue import Prose, Section
-from newsletter.render.html import Fragment, MarkdownConverter, Place
+from newsletter.render.fragment import Fragment, Place
+from newsletter.render.html import MarkdownConverter
 from newsletter.render.sections import Content
 from newsletter.render.task_lists import as_written
 from newsletter.render.text import Links

@@ -19,8 +19,9 @@ from newsletter.model.issue import Prose
 from newsletter.render.blocks import CAPTION
 from newsletter.render.diagrams.source import place_in
 from newsletter.render.dialect import take_definitions, with_definitions, without_comments
+from newsletter.render.fragment import Fragment, Place
 from newsletter.render.highlight import highlight_with_classes, language_name
-from newsletter.render.html import Fragment, MarkdownConverter, Place, inline, plain
+from newsletter.render.html import MarkdownConverter, inline, plain
 from newsletter.render.images import Picture, Pictures, Problem, image_size
 from newsletter.render.sections import Content
 from newsletter.render.slots import TOKEN, SlotTable

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.render.dialect import stretches, take_definitions, to_python_markdown, with_definitions
-from newsletter.render.html import MarkdownConverter, Place
+from newsletter.render.fragment import Place
+from newsletter.render.html import MarkdownConverter
 from newsletter.render.images import Pictures
 
 PLACE = Place(

@@ -20,7 +20,7 @@ from newsletter.model.issue import Bullet, Labelled, Prose, Section, SectionKind
 from newsletter.model.publication import Theme
 from newsletter.render.colour import contrast
 from newsletter.render.email import RenderedIssue
-from newsletter.render.html import Fragment, Place
+from newsletter.render.fragment import Fragment, Place
 from newsletter.render.slots import TOKEN
 from tests.render.rendering import PUBLICATION, ROOT, TEMPLATES, issue, rendered, rendered_file, renderer
 

@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.render.html import Fragment, MarkdownConverter, Place
+from newsletter.render.fragment import Fragment, Place
+from newsletter.render.html import MarkdownConverter
 from newsletter.render.images import Pictures
 from newsletter.render.paragraphs import as_paragraphs
+from newsletter.render.parser import Parser
 
 PLACE = Place(
     Pictures(Path("issues/1.md"), "attach", "https://e.example", "e.example"),
     "https://e.example",
     "https://e.example/x/",
 )
-CONVERTER = MarkdownConverter()
+PARSER = Parser()
 PIECES = r"""
 word Ärger 文字 a I. (yes) "no" it's end. why? «a» Note: : ! ... 100% $x C# a@b.example and/or / 2024 1
 *a* **b** *a.* **Note:** `c` `a<b>&c` `&amp;` `x|y` `*a*` `-` [x](y) [x](https://e.org/a_b?c=1) [x](#a)
@@ -56,8 +58,7 @@ def test_they_are_those_that_python_markdown_makes(parts: list[tuple[str, str]])
     text = "".join(part + blank for part, blank in parts).strip("\n ")
     written = as_paragraphs(text, lead) if text else None
     if written is not None:
-        CONVERTER._shape.begin(PLACE, 3, Fragment())
-        assert written == CONVERTER._parsed(text)
+        assert written == PARSER.parse(text, PLACE, 3, Fragment()).html
 
 
 def test_blocks_of_code_between_paragraphs_need_no_parser_either() -> None:
@@ -99,6 +100,6 @@ def test_what_may_be_more_is_left_to_the_parser(text: str) -> None:
 
 
 def test_a_link_that_leads_nowhere_is_words_and_is_noted() -> None:
-    fragment = CONVERTER.convert("See [the notes](ftp:notes) and [more](https://e.org).", PLACE)
+    fragment = MarkdownConverter().convert("See [the notes](ftp:notes) and [more](https://e.org).", PLACE)
     assert fragment.html == '<p>See <span>the notes</span> and <a href="https://e.org">more</a>.</p>'
     assert [(found.problem.code, found.source) for found in fragment.findings] == [("NL410", "ftp:notes")]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from newsletter.render.html import MarkdownConverter, Place
+from newsletter.render.fragment import Place
+from newsletter.render.html import MarkdownConverter
 from newsletter.render.images import Pictures
 from newsletter.render.task_lists import as_written
 from newsletter.render.text import Links
