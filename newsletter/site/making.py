@@ -253,11 +253,11 @@ class _Making:
                 target = match[2]
             return f"{match[1]}{self._origin}{target}" if target.startswith("/") else match[0]
 
-        dates = f"{entry.date}, updated {entry.updated}" if entry.updated else entry.date
+        publication = self._inputs.publication.name
         name = (
-            f"Issue {entry.number} of {self._inputs.publication.name}" if entry.form == "issue" else "Guide"
-        )
-        top = f"# {entry.title}\n\n> {entry.description}\n\n{name}, {dates}: {base}{entry.address}\n\n"
+            f"Issue {entry.number} of {publication}, {entry.date}" if entry.form == "issue" else "Guide"
+        ) + (f", updated {entry.updated}" if entry.updated else "")
+        top = f"# {entry.title}\n\n> {entry.description}\n\n{name}: {base}{entry.address}\n\n"
         return top + _DESTINATION.sub(lead, self._body(entry).markdown)
 
     def _body(self, entry: Entry) -> Body:

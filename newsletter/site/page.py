@@ -283,7 +283,8 @@ def article_data(
         "@type": "Article",
         "headline": entry.title,
         "description": entry.description,
-        "datePublished": entry.date,
+        # When a guide was first there nobody has written down.
+        **({"datePublished": entry.date} if entry.form == "issue" else {}),
         "dateModified": entry.updated or entry.date,
         "inLanguage": publication.language,
         "url": addresses.full(entry.address),

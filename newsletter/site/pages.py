@@ -303,7 +303,7 @@ class Pages:
             entry.description,
             trail=trail,
             article=True,
-            date=entry.date,
+            date=entry.date if entry.form == "issue" else "",
             updated=entry.updated,
             json_ld=[article_data(self._addresses, entry, self._publication, self._options), *more],
         )
