@@ -55,23 +55,26 @@ def serve(
 
     Example: newsletter site serve --drafts
     """
+    from newsletter.app.http_server import listen
     from newsletter.preview.watch import Watcher
     from newsletter.web.site_preview import serve_folder
 
     workspace = open_workspace()
     folder = (out or workspace.state_dir / "site-preview").absolute()
-    built = built_into(workspace, folder, drafts=drafts)
-    report(built, folder, as_json=False)
-    if built.failed and not folder.is_dir():
-        raise typer.Exit(1)
-    rebuilding = _Rebuilding(folder, drafts=drafts)
-    watcher = Watcher(workspace.home, (), rebuilding.saved)
-    watcher.start()
-    try:
-        serve_folder(folder, workspace.settings.publication.base_url, host, port, told=_told)
-    finally:
-        rebuilding.end()
-        watcher.stop()
+    # Before the build, which may take a while: nobody should wait for it to hear that the port is taken.
+    with listen(host, port) as listening:
+        built = built_into(workspace, folder, drafts=drafts)
+        report(built, folder, as_json=False)
+        if built.failed and not folder.is_dir():
+            raise typer.Exit(1)
+        rebuilding = _Rebuilding(folder, drafts=drafts)
+        watcher = Watcher(workspace.home, (), rebuilding.saved)
+        watcher.start()
+        try:
+            serve_folder(listening, folder, workspace.settings.publication.base_url, host, told=_told)
+        finally:
+            rebuilding.end()
+            watcher.stop()
 
 
 def _told(address: str) -> None:

@@ -21,8 +21,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from newsletter.app import Workspace
-from newsletter.app.http_server import Server
-from newsletter.errors import NewsletterError, UsageError
+from newsletter.app.http_server import BACKLOG, Server, listen
+from newsletter.errors import NewsletterError
 from newsletter.interrupts import SIGNALS, leave_at_once, say, told_on_signals
 from newsletter.web.app import make_app
 from newsletter.web.connection import Connection, allow_many_connections
@@ -30,7 +30,6 @@ from newsletter.web.service import open_service
 from newsletter.web.tally import Sheet, Tally
 
 _GRACE_SECONDS: Final = 10
-_BACKLOG: Final = 2048
 _ENDS: Final = "ending: finishing what was begun (again to end at once)"
 # A worker that ends sooner than this never worked: starting it again would only repeat it.
 _SHORTEST_LIFE: Final = 2.0
@@ -69,32 +68,6 @@ def serve(
             serving.run()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to an address of this machine.
-
-    Raises:
-        UsageError: it is taken, isn't ours, or isn't allowed.
-    """
-    try:
-        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        made = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise UsageError(f"{host} is no address to listen on: {error.strerror}") from None
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(address)
-        made.listen(_BACKLOG)
-    except OSError as error:
-        made.close()
-        raise UsageError(
-            f"can't listen on {host} port {port}: {error.strerror}",
-            hint="stop what listens there, or name another with --port",
-        ) from None
-    return made
-
-
 def make_server(app: Starlette) -> Server:
     """Uvicorn around the application, not started yet."""
     return Server(
@@ -110,7 +83,7 @@ def make_server(app: Starlette) -> Server:
             proxy_headers=False,
             lifespan="on",
             timeout_graceful_shutdown=_GRACE_SECONDS,
-            backlog=_BACKLOG,
+            backlog=BACKLOG,
         )
     )
 

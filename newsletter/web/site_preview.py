@@ -123,27 +123,31 @@ class _Followed:
         await self._app({**scope, "headers": headers}, receive, changed)
 
 
-def serve_folder(folder: Path, base_url: str, host: str, port: int, told: Callable[[str], None]) -> None:
-    """Show a site until Ctrl-C; `told` is called with its address.
+def serve_folder(
+    listening: socket.socket, folder: Path, base_url: str, host: str, told: Callable[[str], None]
+) -> None:
+    """Show a site until Ctrl-C.
 
-    Raises:
-        OSError: the port is taken.
+    Args:
+        listening: where it is asked for; a build may take a while, and whoever asks meanwhile waits for it.
+        folder: of the site.
+        base_url: whose path its addresses have.
+        host: what `listening` is called.
+        told: called with the site's address.
     """
-    with socket.create_server((host, port)) as listening:
-        bound = listening.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        config = uvicorn.Config(
-            site_app(folder, base_url),
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        server = Server(config)
+    shown = f"[{host}]" if ":" in host else host
+    config = uvicorn.Config(
+        site_app(folder, base_url),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+    )
+    server = Server(config)
 
-        def end() -> None:
-            server.should_exit = True
+    def end() -> None:
+        server.should_exit = True
 
-        with told_on_signals(end):
-            told(f"http://{shown}:{bound}{urlsplit(base_url).path.rstrip('/')}/")
-            server.run(sockets=[listening])
+    with told_on_signals(end):
+        told(f"http://{shown}:{listening.getsockname()[1]}{urlsplit(base_url).path.rstrip('/')}/")
+        server.run(sockets=[listening])

@@ -130,8 +130,9 @@ def query_figures(home: Path, count: int) -> None:
 
 def serve(home: Path, port: int) -> None:
     """The public service, which shows drafts."""
+    from newsletter.app.http_server import listen
     from newsletter.web.app import make_app
-    from newsletter.web.server import listen, make_server
+    from newsletter.web.server import make_server
     from newsletter.web.service import open_service
 
     opened = open_workspace(home)

@@ -117,7 +117,8 @@ def hello(port: int) -> None:
     from starlette.responses import PlainTextResponse, Response
     from starlette.routing import Route
 
-    from newsletter.web.server import listen, make_server
+    from newsletter.app.http_server import listen
+    from newsletter.web.server import make_server
 
     async def answer(_: Request) -> Response:
         return PlainTextResponse("hello\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -128,3 +129,12 @@ def test_serving_shows_the_site_and_its_own_404(home: Path, root: str) -> None:
         finally:
             process.terminate()
             process.wait(20)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_built(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(home, "site", "serve", "--port", str(port))
+    assert done.returncode == 2
+    assert f"can't listen on 127.0.0.1 port {port}" in done.stderr
+    assert not (home / ".newsletter" / "site-preview").exists()

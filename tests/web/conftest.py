@@ -12,13 +12,14 @@ import httpx
 import pytest
 
 from newsletter.app import Workspace, open_workspace
+from newsletter.app.http_server import listen
 from newsletter.audience.consent import ConsentEvent, history
 from newsletter.clock import Clock
 from newsletter.model.subscriber import Subscriber
 from newsletter.store import subscribers as people
 from newsletter.store.sqlite import SqliteDatabase
 from newsletter.web.app import make_app
-from newsletter.web.server import listen, make_server
+from newsletter.web.server import make_server
 from newsletter.web.service import Service, open_service
 
 ROOT = Path(__file__).parents[2]

@@ -22,10 +22,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from newsletter.app.http_server import listen
 from newsletter.clock import FakeClock
 from newsletter.providers.registry import webhook_reader
 from newsletter.store.sqlite import SqliteDatabase
-from newsletter.web.server import listen, make_server
+from newsletter.web.server import make_server
 from newsletter.web.sns import Sns
 from newsletter.web.webhook_secrets import webhook_token
 from newsletter.web.webhooks import Reports
