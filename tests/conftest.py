@@ -25,9 +25,11 @@ settings.register_profile(
 )
 settings.load_profile("project")
 
-# A shell that starts the suite in the background has Ctrl-C ignored, and every process below inherits
-# that; a handler of Python's own gives the default back to the commands that tests interrupt.
+# A shell that starts the suite in the background has Ctrl-C ignored, and `nohup` the closed terminal, and every process
+# below inherits that; a handler of Python's own gives the default back to the commands that tests tell to end.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 ROOT = Path(__file__).parent.parent
 # Official specifications and corpora kept beside the project, never inside it.
