@@ -82,10 +82,9 @@ def built_into(
 
 def report(built: Built, folder: Path, *, as_json: bool) -> None:
     """Print what a build came to."""
-    from newsletter.cli.diagnostic_formats import as_json as finding_json
-    from newsletter.cli.diagnostic_formats import formatted
-
     if as_json:
+        from newsletter.cli.diagnostic_formats import as_json as finding_json
+
         print_json(
             {
                 "out": str(folder),
@@ -99,6 +98,8 @@ def report(built: Built, folder: Path, *, as_json: bool) -> None:
         )
         return
     if built.findings:
+        from newsletter.cli.diagnostic_formats import formatted
+
         sys.stderr.write(formatted(list(built.findings), "text", built.issues + built.guides, built.guides))
     where = from_here(folder)
     if built.failed:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word closest to `word`, capitals aside; empty where none is close."""
+    # Imported where something is wrong.
+    from difflib import get_close_matches
+
     by_folded = {name.casefold(): name for name in known}
     found = get_close_matches(word.casefold()[:80], by_folded, n=1, cutoff=0.7)
     return by_folded[found[0]] if found else ""

@@ -85,7 +85,7 @@ class Workshop:
     @property
     def signature(self) -> str:
         """All that decides what comes out, what is installed included."""
-        from newsletter.render.diagrams.drawing import drawer
+        from newsletter.render.diagrams.drawers import drawer
 
         drawers = (drawer("mermaid"), drawer("dot"), fitting.can_fit(), fitting.VERSION, self._ground)
         return f"{self._described}{drawers}{self._widest}"

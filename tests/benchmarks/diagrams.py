@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from newsletter.model.publication import Theme  # noqa: E402
-from newsletter.render.diagrams.drawing import draw, drawer  # noqa: E402
+from newsletter.render.diagrams.drawers import drawer  # noqa: E402
+from newsletter.render.diagrams.drawing import draw  # noqa: E402
 from newsletter.render.diagrams.look import look_of  # noqa: E402
 from newsletter.render.diagrams.source import Language  # noqa: E402
 from newsletter.render.fonts import FAMILY, REGULAR, SEMI_BOLD  # noqa: E402

@@ -23,7 +23,7 @@ from newsletter.diagnostics import CODES, Diagnostic
 from newsletter.diagnostics.origins import ORIGINS
 from newsletter.preview.reader import outgoing_of
 from newsletter.render.compile import compile_rendered
-from newsletter.render.diagrams.drawing import drawer
+from newsletter.render.diagrams.drawers import drawer
 from newsletter.render.email import EmailRenderer
 from tests.conftest import missing
 

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from newsletter.render.diagrams.drawing import drawer
+from newsletter.render.diagrams.drawers import drawer
 from tests.conftest import missing
 from tests.running import Run
 

@@ -11,8 +11,9 @@ from selectolax.lexbor import LexborHTMLParser
 from newsletter.model.publication import Theme
 from newsletter.render import fonts
 from newsletter.render.colour import READABLE, contrast
-from newsletter.render.diagrams import drawing
-from newsletter.render.diagrams.drawing import draw, drawer
+from newsletter.render.diagrams import drawers, drawing
+from newsletter.render.diagrams.drawers import drawer
+from newsletter.render.diagrams.drawing import draw
 from newsletter.render.diagrams.look import look_of, mermaid_variables
 from newsletter.render.diagrams.outcome import Drawn, Undrawn
 from newsletter.render.diagrams.source import alternative_text, blocks, faint, place_in, sideways
@@ -218,7 +219,7 @@ def test_a_diagram_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch)
 def test_where_nothing_can_draw_it_the_block_stays_code_with_a_warning(
     language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "_PACKAGES", ("a_package_nobody_has",))
+    monkeypatch.setattr(drawers, "_PACKAGES", ("a_package_nobody_has",))
     monkeypatch.setenv("PATH", str(tmp_path))
     source = {"mermaid": FLOW, "dot": DOT}[language]
     shop = Workshop(tmp_path, Theme(), COLUMN)

@@ -13,7 +13,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser
 
 from newsletter.cli import main
-from newsletter.render.diagrams.drawing import drawer
+from newsletter.render.diagrams.drawers import drawer
 from tests.conftest import missing
 from tests.fakes.resend import FakeResend
 from tests.render.test_images import png

@@ -10,7 +10,7 @@ import pytest
 
 from newsletter.model.publication import Theme
 from newsletter.render.diagrams import drawing
-from newsletter.render.diagrams.drawing import drawer
+from newsletter.render.diagrams.drawers import drawer
 from newsletter.render.images import COLUMN
 from newsletter.render.workshop import Workshop
 from newsletter.site.build import Built, build_site

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import struct
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from newsletter.render import fonts
+from newsletter.render.diagrams.drawers import drawer
 from newsletter.render.diagrams.look import SHARPNESS, Look, dot_attributes, mermaid_variables
 from newsletter.render.diagrams.outcome import Drawn, Undrawn
 from newsletter.render.diagrams.source import MOST_CHARACTERS, Language
@@ -27,7 +26,6 @@ _MOST_FOREIGN = 400
 _MOST_PIXELS = 4_000_000
 # Nothing is imported from the folder one is in, where anything may lie.
 _PYTHON = (sys.executable, "-P")
-_PACKAGES = ("merman", "resvg_py", "PIL")
 # dot's own words: `Error: <stdin>: syntax error in line 3 near '->'`.
 _DOT_LINE = re.compile(r"\bline (\d+)")
 _DOT_ERROR = re.compile(r"^Error: (?:<stdin>: )?(.+)$", re.MULTILINE)
@@ -47,13 +45,6 @@ def draw(language: Language, source: str, look: Look, widest: int) -> Drawn | Un
     if len(source) > MOST_CHARACTERS:
         return Undrawn("ended", f"it has {len(source):,} characters, more than {MOST_CHARACTERS:,}")
     return _mermaid(source, look, widest) if language == "mermaid" else _dot(source, look, widest)
-
-
-def drawer(language: Language) -> str:
-    """What would draw it here, empty where nothing can: tells whether an answer still holds."""
-    if language == "dot":
-        return shutil.which("dot") or ""
-    return "merman" if all(find_spec(name) for name in _PACKAGES) else ""
 
 
 def _mermaid(source: str, look: Look, widest: int) -> Drawn | Undrawn:
