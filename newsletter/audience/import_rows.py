@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 VECTOR: Final = 4000  # lines read and checked together
 _MOST_REMEMBERED: Final = 10_000  # distinct tag cells, so that memory stays flat
 _LONGEST_LITERAL: Final = 10_000
+# What Substack's exports have in the place of an address whose owner asked to be erased.
+_ERASED: Final = "@deletion-request.substack.com"
 
 # (what is going on: "reading" or "merging", done, of)
 Progress = Callable[[str, int, int], None]
@@ -214,6 +216,10 @@ class ImportRows:
                 keys[index], sent[index] = result.match_key, result.email
             else:
                 problems[index] = result if emails[index] else "no address"
+        # Looked for in all of them at once: few lists have any.
+        if _ERASED in "\n".join(keys):
+            gone = (index for index, key in enumerate(keys) if key.endswith(_ERASED))
+            problems |= dict.fromkeys(gone, "whoever this was had Substack erase them")
         staged = zip(
             keys,
             sent,

@@ -82,3 +82,11 @@ def test_the_operator_says_what_an_empty_cell_means(audience: Audience, csv_file
     path = csv_file("email,subscribed_to_emails\na@e.example,\nb@e.example,false\n")
     run(audience, path, status=SubscriberStatus.ACTIVE)
     assert statuses(audience) == {"a": "active", "b": "unsubscribed"}
+
+
+def test_who_had_substack_erase_them_is_nobody_to_import(audience: Audience, csv_file: WriteCsv) -> None:
+    path = csv_file("email\nada@example.com\n4f2a@Deletion-Request.substack.com\n")
+    counts = run(audience, path)
+    assert (counts.added, counts.rejected) == (1, 1)
+    assert "had Substack erase them" in Path(counts.errors_file).read_text()
+    assert set(statuses(audience)) == {"ada"}
