@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from newsletter.model.publication import Theme
-from newsletter.render.diagrams import drawing
+from newsletter.render.diagrams import drawers, drawing
 from newsletter.render.diagrams.drawers import drawer
 from newsletter.render.images import COLUMN
 from newsletter.render.workshop import Workshop
@@ -81,7 +81,7 @@ def test_a_diagram_is_drawn_once_there_is_something_to_draw_it(
     newsletter: Newsletter, drawn: Callable[[], Built], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(drawing, "_PACKAGES", ("a_package_nobody_has",))
+        patch.setattr(drawers, "_PACKAGES", ("a_package_nobody_has",))
         (found,) = drawn().findings
         assert (found.code, found.severity) == ("NL460", "info")
         assert '<figure class="code">' in newsletter.page("/first/")
