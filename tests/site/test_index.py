@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from newsletter.site.index import MATCH_BEGINS, MATCH_ENDS, SearchIndex
 from newsletter.site.query import MOST_CHARACTERS, parse_query
 from tests.site.conftest import Newsletter, issue
-from tests.site.test_passages import files_of
+from tests.site.test_passages import files_of, index_of
 
 TEXTS = {
     "top-k": "Pass `top_k` to the reranker.",
@@ -31,12 +31,7 @@ TEXTS = {
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> SearchIndex:
     """One issue for each of `TEXTS`."""
-    made = Newsletter(tmp_path_factory.mktemp("index"))
-    for number, (slug, text) in enumerate(TEXTS.items(), 1):
-        made.write(f"{number:03}-{slug}.md", issue(number, f"Number {number}", body=text))
-    index = SearchIndex(made.home / "search.db", "en")
-    index.update(files_of(made))
-    return index
+    return index_of(tmp_path_factory.mktemp("index"), TEXTS, "en")
 
 
 def found(index: SearchIndex, words: str) -> list[str]:

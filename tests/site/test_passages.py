@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from newsletter.model.issue import DEFAULT_KINDS
+from newsletter.site.index import SearchIndex
 from newsletter.site.passage import ArchiveFiles, Passage
 from newsletter.site.passages import passages_of
 from newsletter.site.published import read_published
@@ -17,6 +19,16 @@ from tests.site.conftest import Newsletter, issue
 def files_of(newsletter: Newsletter, *, drafts: bool = False) -> ArchiveFiles:
     """The same newsletter, as passages are read from it."""
     return newsletter.archive(drafts=drafts)
+
+
+def index_of(folder: Path, texts: Mapping[str, str], language: str) -> SearchIndex:
+    """The index of one issue for each of `texts`, which are told by their slugs."""
+    made = Newsletter(folder)
+    for number, (slug, text) in enumerate(texts.items(), 1):
+        made.write(f"{number:03}-{slug}.md", issue(number, f"Number {number}", body=text))
+    index = SearchIndex(folder / "search.db", language)
+    index.update(files_of(made))
+    return index
 
 
 def passages_in(files: ArchiveFiles) -> tuple[Passage, ...]:

@@ -11,7 +11,7 @@ from newsletter.site.index import MATCH_BEGINS, MATCH_ENDS, SearchIndex
 from newsletter.site.retrieval import Retriever
 from newsletter.site.unspaced import BETWEEN, letters_apart, overlapping_pieces
 from tests.site.conftest import Newsletter, issue
-from tests.site.test_passages import files_of
+from tests.site.test_passages import files_of, index_of
 
 TEXTS = {
     "thai": "การค้นหาแบบผสมใช้ทั้งคำสำคัญและความหมายของข้อความ จึงพบเอกสารที่ใช้คำต่างกันได้",
@@ -31,12 +31,7 @@ TEXTS = {
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> SearchIndex:
     """One issue for each of `TEXTS`."""
-    made = Newsletter(tmp_path_factory.mktemp("unspaced"))
-    for number, (slug, text) in enumerate(TEXTS.items(), 1):
-        made.write(f"{number:03}-{slug}.md", issue(number, f"Number {number}", body=text))
-    index = SearchIndex(made.home / "search.db", "th")
-    index.update(files_of(made))
-    return index
+    return index_of(tmp_path_factory.mktemp("unspaced"), TEXTS, "th")
 
 
 @pytest.mark.parametrize(
