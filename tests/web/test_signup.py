@@ -187,7 +187,7 @@ def test_the_same_statements_run_whoever_it_is_about(start: Callable[..., Runnin
     site.client.post(site.leave_path(left), data={"List-Unsubscribe": "One-Click"})
     site.client.post("/join", data={"email": "limited@example.com"})
     wait_for(lambda: settled(site))
-    connection = site.service.audience.database._connection
+    database = site.service.audience.database
     shapes: dict[str, list[str]] = {}
     for name, fields in {
         "unknown": {"email": "unknown@example.com"},
@@ -206,9 +206,13 @@ def test_the_same_statements_run_whoever_it_is_about(start: Callable[..., Runnin
                 if sql == "COMMIT":
                     joined.set()
 
-        connection.set_trace_callback(trace)
+        # Never while the writer is in SQLite: it would hold the connection and wait for this thread to let go of the
+        # interpreter, and this thread, which sqlite3 doesn't make let go here, would wait for the connection.
+        with database._lock:
+            database._connection.set_trace_callback(trace)
         site.client.post("/join", data=fields)
-        connection.set_trace_callback(None)
+        with database._lock:
+            database._connection.set_trace_callback(None)
         shapes[name] = ran
         wait_for(lambda: settled(site))
     assert len(shapes["unknown"]) > 5
