@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -47,12 +49,35 @@ def forget_settings(patch: pytest.MonkeyPatch) -> None:
         patch.delenv(name)
 
 
+@contextmanager
+def _left_as_it_was() -> Iterator[None]:
+    """A command that is its process sets up signals and the collector for itself; here it is a guest."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+    heard = {number: signal.getsignal(number) for number in numbers}
+    unraisable, thresholds, collects = sys.unraisablehook, gc.get_threshold(), gc.isenabled()
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = unraisable
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
+        if collects:
+            gc.enable()
+
+
 def run_here(
     *arguments: str, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """`newsletter …`, through the program's own entry point, in this process."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        _left_as_it_was(),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         patch.chdir(cwd)
         forget_settings(patch)
         for name, value in (env or {}).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +49,7 @@ def test_a_save_keeps_the_scroll_position(page: Page, preview: Any, issue_text: 
     for title in ("A first issue", "Another title, so that the head changes too"):
         preview.issue().write_text(issue_text(title=title, opening=f"saved as {title}.", concept=long))
         expect(mail(page).locator("body")).to_contain_text(f"saved as {title}.")
-        assert page.evaluate("document.getElementById('panel-email').scrollTop") == 900
+        expect(page.locator("#panel-email")).to_have_js_property("scrollTop", 900)
 
 
 def test_a_new_title_reaches_the_inbox_line_the_list_and_the_frame(
@@ -164,11 +165,11 @@ def test_dark_width_and_images_are_toggled_and_kept_in_the_address(page: Page, p
     expect(mail(page).locator('meta[content="light"]')).to_have_count(0)
     expect(mail(page).locator("body")).not_to_have_css("background-color", light)
     page.get_by_label("375").check()
-    assert page.locator("#frame").evaluate("frame => frame.clientWidth") == 375
+    expect(page.locator("#frame")).to_have_js_property("clientWidth", 375)
     expect(mail(page).locator("img")).not_to_have_js_property("naturalWidth", 0)
     page.get_by_label("Images").uncheck()
     expect(mail(page).locator("img[src]")).to_have_count(0)
-    assert page.url.endswith("#/001-first/email?width=375&scheme=dark&images=off")
+    expect(page).to_have_url(re.compile(r"#/001-first/email\?width=375&scheme=dark&images=off$"))
 
     page.reload()
     expect(page.get_by_label("Dark", exact=True)).to_be_checked()
@@ -217,7 +218,7 @@ def test_links_in_the_mail_open_beside_the_studio(page: Page, context: BrowserCo
     opened(page, preview)
     with context.expect_page() as beside:
         mail(page).get_by_text("View in browser").first.click()
-    assert beside.value.url.startswith("https://notes.example/")
+    expect(beside.value).to_have_url(re.compile("^https://notes.example/"))
     assert beside.value.evaluate("window.opener") is None
     expect(mail(page).locator("body")).to_contain_text("Hello Ada Lovelace")
 
@@ -255,7 +256,9 @@ def test_a_finding_opens_its_line_and_copies_its_place(
     place = json.loads(
         second.evaluate("node => JSON.stringify(node.querySelector('.finding-meta').textContent)")
     )
-    assert page.evaluate("navigator.clipboard.readText()") in place
+    page.wait_for_function(
+        "place => navigator.clipboard.readText().then(copied => copied && place.includes(copied))", arg=place
+    )
     expect(page.locator(".finding-detail [data-hit]").first).to_contain_text("example.org")
     expect(page.locator(".carets")).to_be_visible()
 

@@ -130,6 +130,8 @@ def test_preferences_by_the_mailed_link(browser: Browser, shown: Running, script
         page.get_by_role("link", name="Keep everything").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Your preferences")
         page.get_by_role("button", name="Erase me").click()
+        # Both pages have such a button.
+        expect(page.get_by_role("heading", level=1)).to_have_text("Erase everything?")
         assert shown.status(reader) == "active"
         page.get_by_role("button", name="Erase me").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Erased")

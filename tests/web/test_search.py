@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from newsletter.site.index import SearchIndex
 from newsletter.site.index_update import Updated
@@ -194,11 +194,11 @@ def test_the_page_is_for_everybody(browser: Browser, archive: Running) -> None:
     context = browser.new_context(base_url=archive.url, java_script_enabled=True)
     page = context.new_page()
     page.goto("/search")
-    assert page.evaluate("document.activeElement.name") == "q"
+    expect(page.locator("main [name=q]")).to_be_focused()
     page.keyboard.type("fine tuning")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=fine+tuning")
-    assert page.locator(".cards li").count() == 10
+    expect(page.locator(".cards li")).to_have_count(10)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         results: Any = Axe().run(page)
