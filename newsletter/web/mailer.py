@@ -1,4 +1,4 @@
-"""Who sends the single mails? One thread: it looks at what forms brought, mails what is queued, and keeps the queue tidy.
+"""Who sends the single mails? One thread: it looks at what forms brought, mails what is queued, and has the queue tidied.
 
 A mail is claimed and committed, then handed to the newsletter's own provider, then settled. A crash in
 between leaves it claimed; whether it left is unknown, and it isn't sent again: the person can ask again.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +19,7 @@ from newsletter.audience.joining import Admission, Consent, Joining, JoinRequest
 from newsletter.errors import NewsletterError, StoreError
 from newsletter.model.message import Outcome, OutcomeKind
 from newsletter.model.subscriber import SubscriberStatus
-from newsletter.providers.base import AsksForUtf8, BatchResult, ContentForm, Hold, LookUp, Provider, Session
+from newsletter.providers.base import AsksForUtf8, BatchResult, ContentForm, Hold, Provider, Session
 from newsletter.providers.registry import capabilities_of
 from newsletter.render.headers import wire_address
 from newsletter.render.single import SingleWriter
@@ -32,18 +31,14 @@ from newsletter.store.base import Transaction
 from newsletter.store.outgoing import Mail, MailKind, MailState
 from newsletter.web.errors import note
 from newsletter.web.letters import Composer
-from newsletter.web.limits import SignupLimits, forget, is_own_network
+from newsletter.web.limits import SignupLimits
 from newsletter.web.service import Service
-from newsletter.web.tally import HELD_BACK
+from newsletter.web.tidying import OUTBOX, Tidying
 
 _LOG = logging.getLogger("newsletter.web.mailer")
-OUTBOX: Final = "single"
 # How often it looks by itself for what other processes queued.
 _POLL_SECONDS: Final = 1.0
 _AT_ONCE: Final = 100
-_HOUSEKEEPING: Final = timedelta(minutes=1)
-# No provider's answer takes so long: whoever claimed a mail longer ago is gone.
-_ABANDONED: Final = timedelta(minutes=15)
 # After a refusal that may pass, in minutes; then it is given up.
 _RETRIES: Final = (1, 5, 15, 60, 180, 360, 720)
 _FIRST_PAUSE: Final = timedelta(seconds=30)
@@ -83,7 +78,6 @@ class Mailer:
     Attributes:
         joining: the rules it admits by.
         limits: what forms and reminders may do to a mailbox.
-        held_back: how many requests came to nothing since the start, by the limit they were over.
     """
 
     def __init__(self, service: Service) -> None:
@@ -93,14 +87,11 @@ class Mailer:
         self.limits = SignupLimits(service.workspace.secret_key, service.settings.signups_per_hour)
         self.joining = make_joining(service, welcome_file)
         self._composer = Composer(self._workspace, welcome_file)
-        self.held_back: Counter[str] = Counter()
-        self._reported: Counter[str] = Counter()
-        self._proxied = False
         self._utf8_offered: bool | None = None
         self._post: _Post | None = None
         self._paused_until: datetime | None = None
         self._pause = _FIRST_PAUSE
-        self._tidied_at: datetime | None = None
+        self._tidying = Tidying(service, self.joining, self.limits)
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="web-mailer", daemon=True)
@@ -164,9 +155,7 @@ class Mailer:
     def turn(self) -> bool:
         """Do what is next; whether there was anything."""
         now = self._service.clock.now()
-        if self._tidied_at is None or not timedelta() <= now - self._tidied_at < _HOUSEKEEPING:
-            self._tidied_at = now
-            self._tidy(now)
+        self._tidying.tidy_when_due(now)
         admitted = self._admit()
         return self._send_next(now) or admitted
 
@@ -188,10 +177,7 @@ class Mailer:
                 continue
             for request, admission in admitted:
                 if admission in (Admission.HELD_BACK, Admission.REFUSED):
-                    limit = request.held_back or admission.name.lower()
-                    self.held_back[limit] += 1
-                    self._service.sheet.add((HELD_BACK, limit))
-                    self._proxied |= request.held_back.startswith("network") and is_own_network(request.ip)
+                    self._tidying.came_to_nothing(request, request.held_back or admission.name.lower())
                 elif request.disposable:
                     _LOG.warning(
                         "a signup from a disposable domain, %s", request.match_key.rpartition("@")[2]
@@ -330,50 +316,6 @@ class Mailer:
         if self._post is not None:
             self._post.session.close()
             self._post = None
-
-    # Tidying ------------------------------------------------------------------------------------
-
-    def _tidy(self, now: datetime) -> None:
-        self._decide_abandoned(now)
-        self._write(partial(self._tidy_store, now=now))
-        fresh = self.held_back - self._reported
-        if fresh:
-            self._reported = self.held_back.copy()
-            listed = ", ".join(f"{scope} {number}" for scope, number in fresh.most_common())
-            hint = _with("behind a proxy, `web.trusted_proxies` has to name it" if self._proxied else "")
-            total = fresh.total()
-            _LOG.warning("%d signup%s came to nothing: %s%s", total, "" if total == 1 else "s", listed, hint)
-
-    def _tidy_store(self, tx: Transaction, *, now: datetime) -> None:
-        stamp = now.timestamp()
-
-        def may_be_mailed(match_key: str) -> bool:
-            return not self.limits.admit(tx, self.limits.of_mailbox(match_key), stamp)
-
-        self.joining.remind(tx, now, _AT_ONCE, may_be_mailed)
-        self.joining.expire(tx, now, _AT_ONCE)
-        forget(tx, stamp)
-
-    def _decide_abandoned(self, now: datetime) -> None:
-        """What became of mails whose process died over them? Some providers can tell; else nobody knows."""
-        found = outgoing.abandoned(self._service.database, now - _ABANDONED)
-        if not found:
-            return
-        provider = self._workspace.provider(send_name=OUTBOX, stream=self._workspace.settings.web.stream)
-        answers = provider.look_up([key for _, key in found]) if isinstance(provider, LookUp) else {}
-        lost = Outcome("", OutcomeKind.UNKNOWN, reason="the process that was sending it ended")
-
-        def decide(tx: Transaction) -> None:
-            for number, key in found:
-                match answers.get(key, lost):
-                    case Outcome(kind=OutcomeKind.DEFERRED):
-                        outgoing.put_off(tx, number, now, "")
-                    case Outcome(kind=OutcomeKind.ACCEPTED, provider_id=provider_id):
-                        outgoing.settle(tx, number, MailState.SENT, now, provider_id=provider_id)
-                    case outcome:
-                        outgoing.settle(tx, number, MailState.UNKNOWN, now, reason=outcome.reason)
-
-        self._write(decide)
 
 
 def make_joining(service: Service, welcome_file: Path) -> Joining:
