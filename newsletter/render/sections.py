@@ -53,6 +53,7 @@ class Field:
         form: `bullet`, `labelled` or `subsection`.
         items: its value; one unless the field repeats or lists words.
         prose: whether the items are running text rather than words.
+        repeats: whether it may have several values.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Field:
     form: Literal["bullet", "labelled", "subsection"]
     items: tuple[Content, ...]
     prose: bool
+    repeats: bool = False
 
     def __html__(self) -> Markup:
         return Markup(", ").join(item.inline for item in self.items)
@@ -76,8 +78,11 @@ class Field:
 
     @property
     def is_fact(self) -> bool:
-        """Whether it is one line of a facts strip: a bullet that doesn't repeat running text."""
-        return self.form == "bullet" and (len(self.items) == 1 or not self.prose)
+        """Whether it is one line of a facts strip: a bullet that doesn't repeat running text.
+
+        One trade-off stands where several would: below the text that it judges.
+        """
+        return self.form == "bullet" and not (self.prose and self.repeats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +187,8 @@ def _fields(
             continue
         prose = isinstance(values[0], Prose)
         match marker:
-            case Bullet(key):
-                yield Field(name, key, "bullet", items, prose)
+            case Bullet(key, repeats):
+                yield Field(name, key, "bullet", items, prose, repeats)
             case Labelled(label):
                 yield Field(name, label, "labelled", items, prose)
             case Subsection(heading):

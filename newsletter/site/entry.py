@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from newsletter.model.issue import SectionKind
 
 # Words a minute of prose with code in it.
 _PACE = 220
-_IN_BRACKETS = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
+# What Markdown reads as a sign; an underscore within a word is none.
+_SIGN = re.compile(r"[\\`*\[\]]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
 
 
 class Link(NamedTuple):
@@ -170,6 +172,6 @@ def sealed(entry: Entry, body: Body) -> Entry:
     return entry._replace(digest=made.hexdigest())
 
 
-def link_words(title: str) -> str:
-    """A title as the words of a Markdown link, which a bracket of its own would end (CommonMark 6.3)."""
-    return title.translate(_IN_BRACKETS)
+def literal(words: str) -> str:
+    """Plain words as Markdown that shows them as they are (CommonMark 2.4)."""
+    return _SIGN.sub(r"\\\g<0>", words)

@@ -10,13 +10,14 @@ from email.utils import format_datetime
 from typing import NamedTuple
 
 from newsletter.model.publication import Publication
-from newsletter.site.entry import Entry, link_words
+from newsletter.site.entry import Entry, literal
 from newsletter.site.page import Page
 
 # What XML 1.0 can't carry at all (section 2.2), in pieces: as one set it would take ten milliseconds to compile.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]|[\ud800-\udfff]|\ufffe|\uffff")
-_ROOTED = re.compile(r'(\s(?:href|src)=")(/[^"]*)(")')
-_IN_PAGE = re.compile(r'(\shref=")(#[^"]*")')
+# Of a tag, never of code that shows one: its `<` is escaped.
+_ROOTED = re.compile(r'(<[^<>]*\s(?:href|src)=")(/[^"]*)(")')
+_IN_PAGE = re.compile(r'(<[^<>]*\shref=")(#[^"]*")')
 
 
 class Item(NamedTuple):
@@ -157,6 +158,9 @@ def sitemap(pages: Sequence[Page], base: str) -> str:
         place, changed = base + page.address, ""
         if (entry := page.entry) is not None:
             place, changed = entry.canonical or place, max(entry.date, entry.updated)
+            # A sitemap lists its own host alone; what is to be found elsewhere, that one's does.
+            if not place.startswith(f"{base}/"):
+                continue
         lines.append(f"{place} {changed}")
     # An address has no space; a thousand of them are escaped at once.
     urls = (line.rpartition(" ") for line in text("\n".join(lines)).split("\n"))
@@ -184,11 +188,11 @@ def llms_txt(issues: Sequence[Entry], guides: Sequence[Entry], publication: Publ
     base = publication.base_url
 
     def line(entry: Entry) -> str:
-        return f"- [{link_words(entry.title)}]({base}{entry.address}index.md): {entry.description}"
+        return f"- [{literal(entry.title)}]({base}{entry.address}index.md): {literal(entry.description)}"
 
-    parts = [f"# {publication.name}", ""]
+    parts = [f"# {literal(publication.name)}", ""]
     if publication.tagline:
-        parts += [f"> {publication.tagline}", ""]
+        parts += [f"> {literal(publication.tagline)}", ""]
     parts += [
         (
             "Every page has a Markdown twin: add `index.md` to its address. Sections of issues have fixed anchors, "

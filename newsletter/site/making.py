@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from newsletter.content.slots import code_ranges
 from newsletter.content.source import by_place
 from newsletter.diagnostics import Severity
 from newsletter.render.look import look
@@ -21,7 +22,7 @@ from newsletter.site import feeds
 from newsletter.site.bodies import FILTERS
 from newsletter.site.build import Built, SiteInputs
 from newsletter.site.cache import Cache, Stamps, digest
-from newsletter.site.entry import Body, Entry
+from newsletter.site.entry import Body, Entry, literal
 from newsletter.site.folder import NewFolder, as_written
 from newsletter.site.frame import Same, frame_values, json_ld, style_sheet
 from newsletter.site.page import Page
@@ -29,7 +30,8 @@ from newsletter.site.pages import Pages
 from newsletter.site.sources import Reader, Sources
 
 _LINK = re.compile(r'<a href="(page:[^"]*)"([^>]*)>(.*?)</a>', re.DOTALL)
-_DESTINATION = re.compile(r"(\]\(\s*<?)([^)\s>]+)")
+# Of a Markdown link, or of the definition of one (CommonMark 6.3, 4.7).
+_DESTINATION = re.compile(r"(\]\(\s*<?|^ {0,3}\[[^\]\n^][^\]\n]*\]:[ \t]*<?)([^)\s>]+)", re.MULTILINE)
 
 
 def make_site(
@@ -247,18 +249,28 @@ class _Making:
         base = self._inputs.publication.base_url
         written = {link.written: page.resolved.get(link.placeholder, "") for link in entry.links}
 
+        markdown = self._body(entry).markdown
+        code: list[tuple[int, int]] | None = None
+
         def lead(match: re.Match[str]) -> str:
+            nonlocal code
             target = written.get(match[2], "")
             if match[2].startswith(f"{self._root}/assets/"):
                 target = match[2]
-            return f"{match[1]}{self._origin}{target}" if target.startswith("/") else match[0]
+            if not target.startswith("/"):
+                return match[0]
+            code = code_ranges(markdown) if code is None else code
+            # Code shows what is written.
+            shown = any(start <= match.start() < end for start, end in code)
+            return match[0] if shown else f"{match[1]}{self._origin}{target}"
 
         publication = self._inputs.publication.name
         name = (
             f"Issue {entry.number} of {publication}, {entry.date}" if entry.form == "issue" else "Guide"
         ) + (f", updated {entry.updated}" if entry.updated else "")
-        top = f"# {entry.title}\n\n> {entry.description}\n\n{name}: {base}{entry.address}\n\n"
-        return top + _DESTINATION.sub(lead, self._body(entry).markdown)
+        title, description = literal(entry.title), literal(entry.description)
+        top = f"# {title}\n\n> {description}\n\n{name}: {base}{entry.address}\n\n"
+        return top + _DESTINATION.sub(lead, markdown)
 
     def _body(self, entry: Entry) -> Body:
         body = self._bodies.get(entry.path)

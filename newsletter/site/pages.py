@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from newsletter.diagnostics import Diagnostic
 from newsletter.model.publication import Publication
-from newsletter.site.entry import Entry, SiteOptions, link_words
+from newsletter.site.entry import Entry, SiteOptions, literal
 from newsletter.site.page import (
     Addresses,
     Group,
@@ -358,9 +358,9 @@ def _old_addresses(entry: Entry) -> list[str]:
 
 def _listing(page: dict[str, Any], cards: Sequence[Listed], addresses: Addresses) -> str:
     """A list as Markdown."""
-    lines = [f"# {page['heading']}", "", page["description"], ""]
+    lines = [f"# {literal(page['heading'])}", "", literal(page["description"]), ""]
     for one in cards:
-        about = f": {one.description}" if one.description else ""
+        about = f": {literal(one.description)}" if one.description else ""
         date = f" ({one.date})" if one.date else ""
-        lines.append(f"- [{link_words(one.title)}]({addresses.full(one.address)}){date}{about}")
+        lines.append(f"- [{literal(one.title)}]({addresses.full(one.address)}){date}{about}")
     return "\n".join(lines) + "\n"

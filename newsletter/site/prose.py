@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from markupsafe import Markup, escape
 
+from newsletter.content.slots import code_ranges
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.errors import NewsletterError
@@ -59,6 +60,13 @@ _IMAGE = re.compile(r'<img ([^>]*?)src="site:/assets/([^"]+)"([^>]*?)>')
 # Narrower than the text's column, each has room for a word or two.
 _MANY_COLUMNS = 6
 _TAG = re.compile(r"<[^>]+>")
+# Those between which there is no space, where none is written.
+_IN_WORDS = re.compile(
+    r"</?(?:a|abbr|b|bdi|code|del|em|i|ins|kbd|mark|q|s|small|span|strong|sub|sup|u)\b[^>]*>"
+)
+# Hebrew, Arabic, Syriac, Thaana and N'Ko, and the forms of Arabic letters of old encodings.
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_WITH_SIDES = re.compile("<(ul|ol|blockquote|table)(?=[ >])")
 _WIDTH = re.compile(r' width="\d+"')
 # An address in brackets may have spaces in it, one without them a pair of parentheses (CommonMark 6.3).
 _ADDRESS = r"(?:<([^<>\n]+)>|((?:[^()\s]|\([^()\s]*\))+))"
@@ -156,8 +164,12 @@ class WebConverter:
     def markdown_body(self, body: str) -> str:
         """The author's Markdown without comments, with slots filled in and pictures at their address."""
         body = without_comments(body)
+        code = code_ranges(body) if "![" in body else []
 
         def address(match: re.Match[str]) -> str:
+            # Code shows what is written.
+            if any(start <= match.start() < end for start, end in code):
+                return match[0]
             picture = self.place.pictures.find(match[2])
             return match[1] + (
                 f"{self.root}{picture.src[len(_ASSETS) :]}" if picture.src.startswith(_ASSETS) else match[2]
@@ -257,6 +269,9 @@ class WebConverter:
             html = _ASIDE.sub(r'<div class="callout \1" role="note">\2</div>', html)
         if "site:/assets/" in html:
             html = _IMAGE.sub(self._image, html)
+        # Bullets, the bar of a quotation and the columns of a table stand on the side where their words begin.
+        if not html.isascii() and _WITH_SIDES.search(html) and _RIGHT_TO_LEFT.search(html):
+            html = _WITH_SIDES.sub(r'<\1 dir="auto"', html)
         return re.sub("\x00([0-9]+)\x00", lambda match: code[int(match[1])], html) if code else html
 
     def _table(self, match: re.Match[str]) -> str:
@@ -342,7 +357,7 @@ def scroll_region(table: str, label: str, *, columns: int = 0) -> str:
 
 def text_of(html: str) -> str:
     """The words of `html`, on one line."""
-    return " ".join(unescape(_TAG.sub(" ", html)).split())
+    return " ".join(unescape(_TAG.sub(" ", _IN_WORDS.sub("", html))).split())
 
 
 def code_block(code: str, language: str) -> str:

@@ -70,7 +70,11 @@ def question_lists(
         for topic in topics:
             if (level, topic) in found:
                 current = _address(level, topic)
-                filters = [(by_level[topic], current), (by_topic, current)]
+                shown = by_topic
+                # What is chosen is shown as chosen, however seldom it is.
+                if all(address != current for _, address, _ in by_topic.choices):
+                    shown = Choices("Topic", (*by_topic.choices, (topic, current, "")))
+                filters = [(by_level[topic], current), (shown, current)]
                 yield QuestionList(level, topic, found[level, topic], filters)
 
 

@@ -8,6 +8,8 @@ import xml.etree.ElementTree as ET
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from markdown import markdown
+
 from newsletter.site.feeds import rfc822, text
 from tests.site.conftest import Newsletter, issue
 
@@ -102,6 +104,54 @@ def test_a_bracket_in_a_title_ends_no_link(newsletter: Newsletter) -> None:
     for name in ("llms.txt", "archive/index.md"):
         line = r"- [What \[0\] and \] do](https://notes.example.com/fifth/"
         assert line in (newsletter.out / name).read_text("utf-8")
+
+
+def test_signs_of_markdown_in_a_title_are_words(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(5, "<b> `x` < *y* & __init__ of snake_case"))
+    newsletter.build()
+    shown = r"\<b> \`x\` < \*y\* & \_\_init\_\_ of snake_case"
+    for name in ("llms.txt", "archive/index.md", "fifth/index.md"):
+        assert shown in (newsletter.out / name).read_text("utf-8")
+    first = (newsletter.out / "fifth" / "index.md").read_text("utf-8").partition("\n")[0]
+    assert (
+        markdown(first.replace(r"\<", "&lt;"))
+        == "<h1>&lt;b&gt; `x` &lt; *y* &amp; __init__ of snake_case</h1>"
+    )
+
+
+def test_code_that_shows_a_link_is_left_as_it_is(newsletter: Newsletter) -> None:
+    newsletter.write(
+        "005-fifth.md",
+        issue(
+            5,
+            "The fifth",
+            body='[That](001-first.md), [it][1]: `[That](001-first.md)` and `<a href="/about">`.\n\n'
+            "```markdown\n[That](001-first.md)\n```\n\n[1]: 002-second.md\n",
+        ),
+    )
+    newsletter.build()
+    twin = (newsletter.out / "fifth" / "index.md").read_text("utf-8")
+    base = newsletter.publication.base_url
+    assert f"[That]({base}/first/), [it][1]: `[That](001-first.md)`" in twin
+    assert "```markdown\n[That](001-first.md)\n```" in twin
+    assert f"[1]: {base}/second/\n" in twin
+    feed = json.loads((newsletter.out / "feed.json").read_bytes())
+    [html] = [item["content_html"] for item in feed["items"] if item["title"] == "The fifth"]
+    assert f'<a href="{base}/first/">' in html
+    assert '&lt;a href="/about"&gt;' in html.replace("&#34;", '"').replace("&quot;", '"')
+
+
+def test_what_is_to_be_found_elsewhere_is_in_the_sitemap_of_its_own_host(newsletter: Newsletter) -> None:
+    newsletter.write("005-fifth.md", issue(5, "Elsewhere", extra="canonical_url: https://other.example/x\n"))
+    newsletter.write(
+        "002-second.md",
+        issue(2, "Here", extra=f"canonical_url: {newsletter.publication.base_url}/first/\n"),
+    )
+    newsletter.build()
+    listed = (newsletter.out / "sitemap.xml").read_text("utf-8")
+    assert "other.example" not in listed
+    assert "/fifth/" not in listed
+    assert listed.count("/first/</loc>") == 2
 
 
 def test_what_xml_can_not_carry_is_left_out() -> None:

@@ -109,3 +109,38 @@ def test_a_task_list_is_boxes_on_the_page_and_in_feeds_and_brackets_in_the_twin_
     with SearchIndex(newsletter.home / "search.db", "en") as index:
         index.update(files_of(newsletter))
         assert "- [ ] Open\n- [x] Done" in index.search("Open").hits[0].passage.text
+
+
+def test_words_are_followed_by_their_punctuation(samples: Newsletter, newsletter: Newsletter) -> None:
+    newsletter.write(
+        "003-third.md",
+        issue(3, "The third").replace("Why 3?", "Why does `git gc`, run **twice**, `fail`?"),
+    )
+    assert newsletter.build().replaced
+    listed = newsletter.page("/questions/")
+    assert "Why does git gc, run twice, fail?" in listed
+    answers = re.findall(r'"text": ?"([^"]+)"', samples.page("/guides/rag-vs-fine-tuning/"))
+    assert answers
+    assert not [answer for answer in answers if re.search(r"\w [.,;)]", answer)]
+
+
+def test_one_trade_off_stands_where_two_would(newsletter: Newsletter) -> None:
+    text = issue(3, "The third").replace("- **Trade-off:** One.\n", "How it is built.\n\n")
+    newsletter.write("003-third.md", text)
+    assert newsletter.build().replaced
+    page = newsletter.page("/third/")
+    assert page.index("How it is built.") < page.index("<h3>Trade-off</h3>") < page.index("<li>Two.</li>")
+
+
+def test_lists_of_an_issue_in_arabic_begin_on_the_right(newsletter: Newsletter) -> None:
+    for text, attribute in (("متى", ' dir="auto"'), ("When “this”", "")):
+        newsletter.write(
+            "003-third.md",
+            issue(
+                3, "The third", body=f"- {text}\n\n1. {text}\n\n> {text}\n\n|{text}|b|\n|---|---|\n|1|2|\n"
+            ),
+        )
+        assert newsletter.build().replaced
+        page = newsletter.page("/third/")
+        main = page[page.index('<section class="part"') : page.index("Remember this")]
+        assert re.findall(r"<(?:ul|ol|blockquote|table)(.*?)>", main) == [attribute] * 4

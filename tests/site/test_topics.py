@@ -105,3 +105,15 @@ def test_topics_are_sorted_as_readers_look_for_them(newsletter: Newsletter) -> N
     names = re.findall(r"<h2><a[^>]*>([^<]+)</a></h2>", newsletter.page("/tags/"))
     assert names == sorted(names, key=str.casefold)
     assert names[0] == "Agents"
+
+
+def test_a_topic_too_rare_for_the_filter_is_in_it_where_it_is_chosen(newsletter: Newsletter) -> None:
+    for number in (1, 2):
+        common = ", ".join(f"common-{n}" for n in range(70))
+        name = ("first", "second")[number - 1]
+        newsletter.write(f"00{number}-{name}.md", issue(number, f"Common {number}", tags=f"[{common}]"))
+    newsletter.write("003-third.md", issue(3, "The third", tags="[rare]"))
+    assert newsletter.build().replaced
+    chosen = 'href="/questions/topic/rare/" aria-current="true"'
+    assert chosen in newsletter.page("/questions/topic/rare/")
+    assert "/questions/topic/rare/" not in newsletter.page("/questions/")
