@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from newsletter.checks.across import Claims, check_across, claims_in
 from newsletter.content.addresses import HEAD_BYTES
@@ -67,6 +67,20 @@ class Sources:
         return [entry for entry in self.entries if entry.form == "guide"]
 
 
+class _Found(NamedTuple):
+    """A file: what is kept of it where it is as it was, else its text; what it claims; and whether it is published."""
+
+    before: Entry | None
+    source: Source | None
+    claims: Claims
+    published: bool
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is read anyway, and told what is wrong with it."""
+        return self.published and self.before is None
+
+
 class Reader:
     """Reads issues and guides, as far as they changed.
 
@@ -121,24 +135,28 @@ class Reader:
         result = Sources()
         parsed: list[ParseResult | GuideResult] = []
         others: list[Claims] = []
-        slugs: set[str] = set()
+        found: list[_Found] = []
         guide_paths = {path for path, _ in guides}
-        for at, (name, display) in enumerate((*issues, *guides)):
-            self._told("issues", at, len(issues) + len(guides))
-            form = "guide" if name in guide_paths else "issue"
+        for name, display in (*issues, *guides):
             before, source = _as_before(kept.get(name), stamps[name], display), None
             if before is not None:
                 claims = _claims_of(before)
             else:
                 source = read_text(Path(name), display)
                 claims = claims_in(Path(name), _head(source))._replace(path=display)
-            slugs.update(claims.slugs)
-            if form == "issue" and not self._options.drafts and sent.isdisjoint(claims.slugs):
+            published = name in guide_paths or self._options.drafts or not sent.isdisjoint(claims.slugs)
+            found.append(_Found(before, source, claims, published))
+        contradicted = _contradicted(found)
+        for at, (name, display) in enumerate((*issues, *guides)):
+            self._told("issues", at, len(found))
+            form = "guide" if name in guide_paths else "issue"
+            before, source, claims, published = found[at]
+            if not published:
                 result.unpublished.add(os.path.abspath(name))  # noqa: PTH100 - a link is written to the name, not to what it links to
                 others.append(claims)
                 result.waiting += self._waiting(Path(name))
                 continue
-            if before is not None and unchanged(before.pictures):
+            if before is not None and display not in contradicted and unchanged(before.pictures):
                 others.append(claims)
                 result.entries.append(before)
                 continue
@@ -156,7 +174,8 @@ class Reader:
             shown = (picture for entry in result.entries for picture in entry.pictures)
             self._workshop.still_used(Path(picture.made) for picture in shown if picture.made)
         result.findings += [d for d in check_across(parsed, others) if d.code in _ACROSS]
-        result.findings += [_lost(slug) for slug in sorted(sent - slugs)]
+        lost = sent.difference(*(one.claims.slugs for one in found))
+        result.findings += [_lost(slug) for slug in sorted(lost)]
         result.entries.sort(key=lambda e: (e.form == "guide", e.title if e.form == "guide" else ""))
         newest = sorted(result.issues, key=lambda e: (e.date, e.number), reverse=True)
         result.entries = [*newest, *result.guides]
@@ -222,6 +241,26 @@ def _claims_of(entry: Entry) -> Claims:
     if entry.form == "guide":
         return Claims(entry.display, None, (entry.slug, *entry.aliases, f"{FOLDER}/{entry.slug}"))
     return Claims(entry.display, entry.number, (entry.slug, *entry.aliases))
+
+
+def _contradicted(found: Sequence[_Found]) -> set[str]:
+    """The files that another one contradicts: they are looked at again, though they are as they were themselves.
+
+    A draft may have come that claims the same number or address, and isn't looked at itself; or what a guide names
+    may be gone.
+    """
+    taken: dict[int | str, _Found] = {}
+    result: set[str] = set()
+    for one in found:
+        for claim in (one.claims.number, *one.claims.slugs):
+            first = one if claim is None else taken.setdefault(claim, one)
+            if first.claims.path != one.claims.path and not (first.is_read or one.is_read):
+                result |= {first.claims.path, one.claims.path}
+    for one in found:
+        for name in one.before.related if one.before is not None else ():
+            if name not in taken and not (name.isdecimal() and int(name[:18]) in taken):
+                result.add(one.claims.path)
+    return result
 
 
 def _head(source: Source) -> str:

@@ -48,6 +48,25 @@ def test_two_issues_with_one_number(newsletter: Newsletter) -> None:
     assert refused(newsletter) == [("NL901", "issues/005-fifth.md", 2, 9)]
 
 
+def test_a_draft_that_takes_the_number_of_an_issue_that_is_as_it_was(newsletter: Newsletter) -> None:
+    newsletter.write("900-later.md", issue(2, "Later"), sent=False)
+    found = refused(newsletter)
+    assert found == [("NL901", "issues/002-second.md", 2, 9)]
+    newsletter.inputs().cache.unlink()
+    assert refused(newsletter) == found, "what is kept makes no difference"
+
+
+def test_a_guide_that_is_as_it_was_names_an_issue_that_is_gone(newsletter: Newsletter) -> None:
+    draft = newsletter.write("900-later.md", issue(900, "Later"), sent=False)
+    newsletter.write("guides/one.md", GUIDE.replace("---\n", "---\nrelated: [900, later]\n", 1))
+    assert newsletter.build().replaced
+    draft.unlink()
+    found = refused(newsletter)
+    assert [code for code, *_ in found] == ["NL515", "NL515"]
+    newsletter.inputs().cache.unlink()
+    assert refused(newsletter) == found
+
+
 def test_an_alias_that_is_taken(newsletter: Newsletter) -> None:
     newsletter.write("005-fifth.md", issue(5, "The fifth", extra="aliases: [first]\n"))
     assert refused(newsletter) == [("NL902", "issues/005-fifth.md", 8, 11)]
