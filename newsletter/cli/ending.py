@@ -12,6 +12,9 @@ from newsletter.cli.output import prepare_streams, print_error
 from newsletter.errors import NewsletterError
 from newsletter.interrupts import was_interrupted
 
+# Characters shown on either side of what can't be read.
+_AROUND = 40
+
 
 def ended(work: Callable[[], int | None]) -> NoReturn:
     """Do `work`, and leave with the code that it gives; every failure a user can cause is two lines and an exit code, never a traceback."""
@@ -29,6 +32,15 @@ def ended(work: Callable[[], int | None]) -> NoReturn:
     except OSError as error:
         print_error(*explain_os_error(error))
         raise SystemExit(1) from None
+    except UnicodeEncodeError as error:
+        # Python reads a name of other bytes as half of a pair (PEP 383), which nothing else can take.
+        if not "\ud800" <= error.object[error.start] <= "\udfff":
+            raise
+        word = error.object[max(0, error.start - _AROUND) : error.end + _AROUND]
+        print_error(
+            f"`{word}` isn't UTF-8", "write it anew; a file or a folder of that name has to be renamed"
+        )
+        raise SystemExit(2) from None
     raise SystemExit(code)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from newsletter.app import Workspace, open_workspace
+from newsletter.cli.export_targets import refuse_own_files
 from newsletter.cli.output import counted, from_here, paint, print_json
 from newsletter.errors import UsageError
 
@@ -62,6 +63,8 @@ def evaluate_(
     depths = _depths(at)
     _refuse_contradictions(file, out, questions=questions)
     workspace = open_workspace()
+    if out is not None:
+        refuse_own_files(workspace, (out,))
     path = None if questions else _file(workspace, file)
     cases = read_cases(path) if path is not None else []
     with current_index(workspace, drafts=drafts) as index:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from newsletter.app import open_workspace
+from newsletter.cli.export_targets import refuse_own_files
 from newsletter.cli.output import counted, from_here, print_json
 from newsletter.cli.published import published_or_exit
 
@@ -37,16 +38,18 @@ def corpus(
 
     Example: newsletter export corpus --out corpus.jsonl
     """
-    from newsletter.site.corpus import Licence, corpus_path, make_corpus
+    from newsletter.site.corpus import Licence, corpus_path, make_corpus, manifest_path
     from newsletter.site.passages import passages_of
     from newsletter.store.base import utc_text
 
     workspace = open_workspace()
     settings = workspace.settings
+    path = corpus_path(out)
+    refuse_own_files(workspace, (path, manifest_path(path)))
     published = published_or_exit(workspace, drafts=False)
     made = make_corpus(
         passages_of(published, settings.publication.base_url, settings.kinds),
-        corpus_path(out.absolute()),
+        path.absolute(),
         base_url=settings.publication.base_url,
         licence=Licence(settings.site.licence, settings.site.licence_url),
         now=utc_text(workspace.clock.now()),

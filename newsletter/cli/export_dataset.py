@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from newsletter.app import open_workspace
+from newsletter.cli.export_targets import refuse_own_files
 from newsletter.cli.output import counted, print_json
 from newsletter.cli.published import DRAFTS, published_or_exit, say_what_is_left_out
 from newsletter.errors import UsageError
@@ -60,6 +61,8 @@ def dataset(
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file", hint="name a folder for --out")
     workspace = open_workspace()
+    files = [out / name for name in ("train.jsonl", "validation.jsonl", "report.json")]
+    refuse_own_files(workspace, files)
     published = published_or_exit(workspace, drafts=drafts)
     from newsletter.cli.output import json_text
     from newsletter.site.dataset import as_jsonl, make_dataset
@@ -68,13 +71,8 @@ def dataset(
     settings = workspace.settings
     made = make_dataset(published.issues, published.guides, settings.publication, settings.kinds, share)
     report = _report(made)
-    write_whole(
-        {
-            out / "train.jsonl": as_jsonl(made.train),
-            out / "validation.jsonl": as_jsonl(made.validation),
-            out / "report.json": json_text(report) + "\n",
-        }
-    )
+    texts = (as_jsonl(made.train), as_jsonl(made.validation), json_text(report) + "\n")
+    write_whole(dict(zip(files, texts, strict=True)))
     if as_json:
         print_json({"out": str(out), **report})
         return

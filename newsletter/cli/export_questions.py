@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 import typer
 
 from newsletter.app import open_workspace
+from newsletter.cli.export_targets import refuse_own_files
 from newsletter.cli.output import counted, print_json
 from newsletter.cli.published import DRAFTS, published_or_exit, say_what_is_left_out
 from newsletter.errors import UsageError
@@ -49,6 +50,7 @@ def questions(
             hint="leave out --json, or name a file for --out",
         )
     workspace = open_workspace()
+    refuse_own_files(workspace, (path for path in chosen if str(path) != "-"))
     published = published_or_exit(workspace, drafts=drafts)
     from newsletter.site.questions_export import bank, questions_of
     from newsletter.site.whole_files import write_whole

@@ -30,10 +30,11 @@ def mcp_(
         raise UsageError(
             f"the MCP server needs the package `mcp` ({error})", hint='pip install "newsletter-toolkit[mcp]"'
         ) from None
-    from newsletter.cli.archive_index import current_index
+    from newsletter.cli.archive_index import current_index, refuse_where_no_archive_is
     from newsletter.site.archive_tools import ArchiveTools
 
     workspace = open_workspace()
+    refuse_where_no_archive_is(workspace)
     settings = workspace.settings
     tools = ArchiveTools(settings.name, settings.language, lambda: current_index(workspace, drafts=drafts))
     if sys.stdin.isatty():

@@ -95,12 +95,25 @@ class Templates:
             ) from None
         except NewsletterError:
             raise
+        except UnicodeDecodeError as error:
+            raise NewsletterError(
+                f"{self._in_another_encoding() or name} isn't UTF-8: {error.reason}", hint="save it as UTF-8"
+            ) from None
         except Exception as error:
             line = self._line_of(error)
             if line is None and not isinstance(error, TemplateError):
                 raise  # not from a template: a defect of ours, to be seen as one
             said = str(error) or type(error).__name__  # a MemoryError says nothing
             raise NewsletterError(f"{line or name}: {said}", hint="mend the template there") from None
+
+    def _in_another_encoding(self) -> Path | None:
+        """The first template whose bytes are no UTF-8: the one asked for may include or extend it."""
+        for path in (path for folder in self._folders for path in sorted(folder.rglob("*.j2"))):
+            try:
+                path.read_text("utf-8")
+            except UnicodeDecodeError:
+                return path
+        return None
 
     def _line_of(self, error: Exception) -> str | None:
         """`file:line` of the innermost template line that `error` went through."""

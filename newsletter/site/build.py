@@ -182,7 +182,8 @@ def _key(inputs: SiteInputs) -> str:
     """What decides how any page looks: settings, templates, this package and what it is made with."""
     folders = [folder / "site" for folder in inputs.template_dirs]
     templates = [
-        f"{path.name}\0{path.read_text('utf-8')}"
+        # One that isn't UTF-8 is told about where it is used.
+        f"{path.name}\0{path.read_text('utf-8', 'backslashreplace')}"
         for folder in folders
         for path in sorted(folder.glob("*.j2"))
     ]

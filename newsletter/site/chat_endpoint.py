@@ -79,7 +79,7 @@ class ChatEndpoint:
 
     def __init__(self, base_url: str, model: str, key: str, patience: float = PATIENCE) -> None:
         base = base_url.rstrip("/")
-        if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", base):
+        if not _is_address(base):
             # A name with a password, or a key behind a question mark, is what some write there.
             shown = re.sub(r"[?#].*", "?…", re.sub(r"//.*@", "//…@", base_url))
             raise UsageError(
@@ -245,3 +245,14 @@ def _gathered(data: bytes) -> Any:
         # Without its last piece it may have broken off anywhere.
         finish = "stop" if any(line.strip() == b"[DONE]" for line in lines) else "length"
     return {"choices": [{"message": {"content": text}, "finish_reason": finish}]}
+
+
+def _is_address(base: str) -> bool:
+    """Whether it is the beginning of an HTTP address, without a name, a query or a fragment."""
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", base):
+        return False
+    try:
+        parts, _ = urlsplit(base), httpx.URL(base)
+        return bool(parts.hostname) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        return False

@@ -84,8 +84,8 @@ class Corpus:
 
 
 def corpus_path(out: Path) -> Path:
-    """The file that `out` means: itself, or `corpus.jsonl` in it where it is a folder."""
-    return out / "corpus.jsonl" if out.is_dir() else out
+    """The file that `out` means: itself, or `corpus.jsonl` in it where it is a folder, or would be one without an ending."""
+    return out / "corpus.jsonl" if out.is_dir() or not (out.suffix or out.exists()) else out
 
 
 def manifest_path(path: Path) -> Path:

@@ -156,7 +156,9 @@ def test_retrieval_is_measured_and_an_anchor_that_is_gone_is_found_out(home: Pat
     assert "questions.csv:3: no passage has the anchor gone#concept" in done.stderr
 
 
-@pytest.mark.parametrize("command", [("ask", "hello"), ("eval", "--questions"), ("search", "hello")])
+@pytest.mark.parametrize(
+    "command", [("ask", "hello"), ("eval", "--questions"), ("search", "hello"), ("mcp",)]
+)
 def test_a_folder_without_a_newsletter_is_no_empty_archive(
     run: Run, tmp_path: Path, command: tuple[str, ...]
 ) -> None:

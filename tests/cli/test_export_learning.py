@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from newsletter.cli.export import app
 from newsletter.errors import NewsletterError, UsageError
-from tests.running import Run
-from tests.site.conftest import issue
+from tests.running import Run, run_here
+from tests.site.conftest import issue, tree
 
 SETTINGS = """\
 name = "Notes"
@@ -142,3 +142,42 @@ def test_without_an_address_nothing_can_be_cited(home: Path, monkeypatch: pytest
     failure = CliRunner().invoke(app, ["questions", "--drafts", "--out", "q.json"]).exception
     assert isinstance(failure, UsageError)
     assert "`base_url` isn't set" in failure.message
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export corpus --out issues/001-issue.md",
+        "export questions --drafts --format json --out issues/001-issue.md",
+        "export questions --drafts --format json --out newsletter.toml",
+        "export corpus --out .env",
+        "export dataset --drafts --out .newsletter",
+        "export dataset --drafts --out templates/email",
+        "eval --questions --drafts --out issues/new.md",
+    ],
+)
+def test_nothing_is_written_over_what_the_newsletter_is_made_of(home: Path, command: str) -> None:
+    before = tree(home)
+    done = run_here(*command.split(), cwd=home)
+    assert done.returncode == 2
+    assert "is the newsletter's own, and no place for an export" in done.stderr
+    assert tree(home) == before
+
+
+def test_an_export_may_stand_among_the_issues(home: Path) -> None:
+    assert run_here("export", "questions", "--drafts", "--out", "issues/bank.json", cwd=home).returncode == 0
+    assert run_here("export", "corpus", "--out", "issues/corpus", cwd=home).returncode == 0
+    assert (home / "issues" / "corpus" / "corpus.manifest.json").is_file()
+
+
+def test_words_and_names_of_other_bytes_are_said_to_be_none(home: Path) -> None:
+    for command in (["search", "x\udcff"], ["site", "build", "--drafts", "--out", "x\udcff"]):
+        done = run_here(*command, cwd=home)
+        assert done.returncode == 2
+        assert "x<U+DCFF>" in done.stderr
+        assert "isn't UTF-8" in done.stderr
+    (home / "templates" / "site").mkdir(parents=True)
+    (home / "templates" / "site" / "issue.html.j2").write_bytes(b"caf\xe9")
+    done = run_here("site", "build", "--drafts", cwd=home)
+    assert done.returncode == 1
+    assert "templates/site/issue.html.j2 isn't UTF-8" in done.stderr

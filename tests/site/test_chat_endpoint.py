@@ -235,6 +235,8 @@ def test_a_server_on_this_machine_needs_no_key(chat: FakeChat) -> None:
         (f"https://api.example.com/v1?api-key={KEY}", KEY, "`https://api.example.com/v1?…` is no address"),
         ("file:///etc/passwd", KEY, "is no address"),
         ("api.example.com", KEY, "is no address"),
+        ("http://[::1/v1", KEY, "is no address"),
+        ("https://api.example.com:99999/v1", KEY, "is no address"),
         ("", KEY, "there is no address"),
     ],
 )
