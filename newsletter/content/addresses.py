@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from errno import EINVAL
 from pathlib import Path
+from stat import S_ISREG
 from typing import Final
 
 from newsletter.content.front_matter import slug_of_file
@@ -48,8 +50,11 @@ def head_of(path: Path) -> str:
     """The beginning of a file, long enough for its front matter.
 
     Raises:
-        OSError: it can't be read.
+        OSError: it can't be read, or is no regular file.
     """
+    # A pipe or a device would be waited for without end.
+    if not S_ISREG(path.stat().st_mode):
+        raise OSError(EINVAL, "not an ordinary file", str(path))
     with path.open("rb") as file:
         return file.read(HEAD_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
 

@@ -14,7 +14,7 @@ from newsletter.content.installation import installation
 from newsletter.errors import NewsletterError
 from newsletter.site.passage import ArchiveFiles
 
-_VERSION = 3
+_VERSION = 4
 # As long as another process may take to make the whole index.
 _PATIENCE_SECONDS = 60
 _TABLES = ("about", "files", "passages", "found", "words", "vocabulary")
@@ -104,7 +104,7 @@ def make_tables(db: sqlite3.Connection, *, english: bool) -> None:
     db.execute("CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, row)")
     db.execute("CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT)")
     db.execute(
-        "CREATE TABLE files (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER, slugs TEXT, shown INTEGER)"
+        "CREATE TABLE files (path TEXT PRIMARY KEY, changed INTEGER, size INTEGER, claims TEXT, shown INTEGER)"
     )
     db.execute(
         "CREATE TABLE passages (rowid INTEGER PRIMARY KEY, file TEXT, page TEXT, position INTEGER, id TEXT, "

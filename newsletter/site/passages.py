@@ -38,6 +38,10 @@ class Passages:
         self._base_url, self._kinds = base_url, kinds
         self._markdown = MarkdownConverter()
 
+    def page(self, page: Issue | Guide) -> tuple[Passage, ...]:
+        """The passages of either."""
+        return self.issue(page) if isinstance(page, Issue) else self.guide(page)
+
     def issue(self, issue: Issue) -> tuple[Passage, ...]:
         """The passages of an issue, in the order of the page."""
         front = issue.front

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from newsletter.content.addresses import page_address
+from newsletter.content.addresses import head_of, page_address
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,17 @@ def test_the_address_is_the_one_the_file_is_published_at(
 @pytest.mark.parametrize("name", ["012-later.md", "nul\x00byte.md", "a" * 300 + ".md"])
 def test_a_file_that_is_not_there_goes_by_its_name(tmp_path: Path, name: str) -> None:
     assert page_address(tmp_path / name).strip("/") in {"later", "nul-byte", "nulbyte", "a" * 300}
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe", "link to nothing"])
+def test_nothing_is_waited_for_where_a_file_should_be(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "004-f.md"
+    if kind == "folder":
+        path.mkdir()
+    elif kind.startswith("link"):
+        path.symlink_to(tmp_path / "other")
+    if kind.endswith("pipe"):
+        os.mkfifo(tmp_path / "other" if path.is_symlink() else path)
+    with pytest.raises(OSError, match="No such file" if kind.endswith("nothing") else "ordinary file"):
+        head_of(path)
+    assert page_address(path) == "/f/"
