@@ -13,7 +13,8 @@ from newsletter.model.issue import SectionKind
 
 # Words a minute of prose with code in it.
 _PACE = 220
-# What Markdown reads as a sign; an underscore within a word is none.
+# What Markdown reads as a sign; an underscore within a word is none. Most titles have nothing like it.
+_MAYBE_SIGN = re.compile(r"[\\`*_<\[\]]")
 _SIGN = re.compile(r"[\\`*\[\]]|<(?=[A-Za-z/!?])|(?<![^\W_])_|_(?![^\W_])")
 
 
@@ -174,4 +175,4 @@ def sealed(entry: Entry, body: Body) -> Entry:
 
 def literal(words: str) -> str:
     """Plain words as Markdown that shows them as they are (CommonMark 2.4)."""
-    return _SIGN.sub(r"\\\g<0>", words)
+    return _SIGN.sub(r"\\\g<0>", words) if _MAYBE_SIGN.search(words) else words
