@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,46 @@ def test_a_damaged_index_is_made_anew_while_searching(archive: Path) -> None:
     done = run(archive, "search", "top_k", "--drafts")
     assert done.returncode == 0, done.stderr
     assert "second/#concept" in done.stdout
+
+
+def send_first(home: Path) -> None:  # noqa: F811 - the fixture
+    """The first issue goes out."""
+    assert run(home, "subscribers", "add", "ada@example.com").returncode == 0
+    assert run(home, "send", "1", "--yes", "--expect-count", "1").returncode == 0
+
+
+@pytest.mark.parametrize("key", ["slug: first", "aliases: [first]"])
+@pytest.mark.parametrize("indexed", [True, False])
+def test_a_draft_that_claims_the_address_of_a_sent_issue_is_told_and_not_shown(
+    home: Path,  # noqa: F811 - the fixture
+    key: str,
+    indexed: bool,
+) -> None:
+    send_first(home)
+    if indexed:
+        assert "/first/#answer" in run(home, "search", "because").stdout
+    text = issue(2, "Next", extra=f"{key}\n", body="Zebrafish.").replace("status: ready", "status: draft")
+    (home / "issues" / "002-next.md").write_text(text)
+    told = {"issues/002-next.md"} if indexed else {"issues/001-first.md", "issues/002-next.md"}
+    for _ in range(2):
+        done = run(home, "search", "zebrafish")
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert {line.partition(" ")[0] for line in done.stderr.splitlines() if "check" in line} == told
+    asked = run(home, "ask", "zebrafish", "--json")
+    assert "Zebrafish" not in asked.stdout
+    assert ("/first/#answer" in run(home, "search", "because").stdout) == indexed
+
+
+@pytest.mark.parametrize("drafts", [(), ("--drafts",)])
+def test_a_pipe_among_the_issues_is_told_and_not_waited_for(
+    home: Path,  # noqa: F811 - the fixture
+    drafts: tuple[str, ...],
+) -> None:
+    send_first(home)
+    os.mkfifo(home / "issues" / "004-f.md")
+    done = run(home, "search", "because", *drafts)
+    assert done.returncode == 0, done.stderr
+    assert "/first/#answer" in done.stdout
+    assert done.stderr.count("issues/004-f.md ") == 1
+    exported = run(home, "export", "corpus", "--out", "corpus.jsonl")
+    assert exported.returncode == 0, exported.stderr

@@ -223,6 +223,34 @@ def test_what_is_published_while_the_service_runs_is_found(
     wait_for(lambda: links(archive.client.get("/search?q=quokkas").text))
 
 
+def test_a_draft_at_the_address_of_a_sent_issue_is_not_found(
+    archive: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert links(archive.client.get("/search?q=boxes+arrows").text)
+    text = (archive.home / "issues" / "001-first-light.md").read_text("utf-8")
+    path = archive.home / "issues" / "003-next.md"
+    text = text.replace("number: 1", "number: 3\nslug: first-light", 1).replace("Words.", "Zebrafish.")
+    path.write_text(text, "utf-8")
+    update, updated = SearchIndex.update, threading.Event()
+
+    def seen(index: SearchIndex, files: ArchiveFiles) -> Updated:
+        result = update(index, files)
+        updated.set()
+        return result
+
+    monkeypatch.setattr(SearchIndex, "update", seen)
+    monkeypatch.setattr(search_module, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(search_module, "_KEPT_SECONDS", 0.0)
+    try:
+        archive.client.get("/search?q=zebrafish")
+        assert updated.wait(60)
+        assert links(archive.client.get("/search?q=zebrafish").text) == []
+        found = archive.client.get("/search?q=boxes+arrows").text
+        assert links(found) == ["https://notes.example/first-light/#architecture"]
+    finally:
+        path.unlink()
+
+
 def build_site(home: Path) -> None:
     """The site of issue 1 and the guides, which here have no other issues to lead to."""
     for guide in (home / "issues" / "guides").glob("*.md"):
