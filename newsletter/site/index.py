@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from newsletter.errors import NewsletterError
-from newsletter.site.index_file import about, begun_anew, key_of, make_tables, opened, written
+from newsletter.site.index_file import (
+    about,
+    begun_anew,
+    is_of_this_form,
+    key_of,
+    make_tables,
+    opened,
+    written,
+)
 from newsletter.site.index_update import COLUMNS, Updated, bring_up_to_date, passage_of, stale_files
 from newsletter.site.passage import ArchiveFiles, Passage
 from newsletter.site.query import Query, Term, is_of_a_word, parse_query
@@ -100,9 +108,9 @@ class SearchIndex:
 
     @property
     def ready(self) -> bool:
-        """Whether there is anything to search: an update was completed."""
+        """Whether there is anything to search: an update was completed, and by the rules of today."""
         try:
-            return bool(about(self._db, "key"))
+            return is_of_this_form(about(self._db, "key"))
         except sqlite3.DatabaseError:
             return False
 

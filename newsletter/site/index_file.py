@@ -15,6 +15,7 @@ from newsletter.errors import NewsletterError
 from newsletter.site.passage import ArchiveFiles
 
 _VERSION = 4
+_FORM = f"{_VERSION} "
 # As long as another process may take to make the whole index.
 _PATIENCE_SECONDS = 60
 _TABLES = ("about", "files", "passages", "found", "words", "vocabulary")
@@ -126,5 +127,10 @@ def about(db: sqlite3.Connection, name: str) -> str:
 def key_of(files: ArchiveFiles, *, english: bool) -> str:
     """What decides what the index holds, but for the files."""
     kinds = [(kind.name, kind.heading, list(kind.model.model_fields)) for kind in files.kinds]
-    parts = [_VERSION, __version__, files.base_url, english, files.drafts, kinds, installation()]
-    return blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+    parts = [__version__, files.base_url, english, files.drafts, kinds, installation()]
+    return _FORM + blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def is_of_this_form(key: str) -> bool:
+    """Whether an index with that key was made by these rules: one of before may show what isn't published."""
+    return key.startswith(_FORM)

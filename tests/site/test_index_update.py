@@ -68,6 +68,18 @@ def test_where_nothing_was_indexed_before_neither_of_two_is_shown(newsletter: Ne
         assert len(found(index, "because")) == 3
 
 
+def test_an_index_of_other_rules_is_not_searched_before_it_is_made_anew(newsletter: Newsletter) -> None:
+    with SearchIndex(newsletter.home / "search.db", "en") as index:
+        index.update(files_of(newsletter))
+        assert index.ready
+        index._db.execute("UPDATE about SET value = substr(value, 3)")
+        index._db.execute("UPDATE found SET text = 'zebrafish'")
+        assert not index.ready
+        index.update(files_of(newsletter))
+        assert index.ready
+        assert found(index, "zebrafish") == []
+
+
 def test_an_issue_with_an_error_still_has_its_address(newsletter: Newsletter) -> None:
     broken = issue(1, "The first").replace("### Answer", "### Anser")
     newsletter.write("001-first.md", broken)

@@ -244,7 +244,7 @@ def test_a_draft_at_the_address_of_a_sent_issue_is_not_found(
     monkeypatch.setattr(search_module, "_LOOK_SECONDS", 0.0)
     monkeypatch.setattr(search_module, "_KEPT_SECONDS", 0.0)
     try:
-        wait_for(lambda: archive.client.get("/search?q=zebrafish") and updated.is_set())
+        wait_for(lambda: archive.client.get("/search?q=zebrafish").text and updated.is_set())
         assert links(archive.client.get("/search?q=zebrafish").text) == []
         found = archive.client.get("/search?q=boxes+arrows").text
         assert links(found) == ["https://notes.example/first-light/#architecture"]
