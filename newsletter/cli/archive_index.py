@@ -54,9 +54,16 @@ def current_index(workspace: Workspace, *, drafts: bool) -> Iterator[SearchIndex
             # Damage that only a look into it shows.
             index.begin_anew()
             updated = index.update(files)
-        for path in sorted({printable(finding.path) for finding in updated.findings}):
-            print(f"{path} has errors and counts as it was before: newsletter check {path}", file=sys.stderr)
+        warn_of_errors(updated)
         yield index
+
+
+def warn_of_errors(updated: Updated) -> None:
+    """Say which files aren't in the index as they are."""
+    for path in sorted({finding.path for finding in updated.findings}):
+        how = "isn't searched" if path in updated.unknown else "is searched as it was before"
+        name = printable(path)
+        print(f"{name} has errors and {how}: newsletter check {name}", file=sys.stderr)
 
 
 def bring_up_to_date(index: SearchIndex, files: ArchiveFiles) -> Updated:

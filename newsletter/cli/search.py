@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from newsletter.app import open_workspace
-from newsletter.cli.archive_index import bring_up_to_date, refuse_where_no_archive_is
+from newsletter.cli.archive_index import bring_up_to_date, refuse_where_no_archive_is, warn_of_errors
 from newsletter.cli.output import colour_wanted, counted, paint, print_json
 
 if TYPE_CHECKING:
-    from newsletter.diagnostics import Diagnostic
     from newsletter.site.index import Hit, Results
 
 app = typer.Typer()
@@ -62,7 +61,7 @@ def search(
             index.update(files)
             results = index.search(asked, limit)
         empty = not results.hits and not index.passages()
-    _warn(updated.findings)
+    warn_of_errors(updated)
     if as_json:
         print_json(_as_json(asked, results))
         return
@@ -112,13 +111,6 @@ def _close(results: Results, *, empty: bool, drafts: bool) -> None:
         print(f"{counted(results.total, 'passage')}{more}", file=sys.stderr)
     if results.instead:
         print(f"did you mean: {results.instead}", file=sys.stderr)
-
-
-def _warn(findings: tuple[Diagnostic, ...]) -> None:
-    from newsletter.cli.terminal_text import printable
-
-    for path in sorted({printable(finding.path) for finding in findings}):
-        print(f"{path} has errors and is searched as it was before: newsletter check {path}", file=sys.stderr)
 
 
 def _as_json(asked: str, results: Results) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def test_a_draft_that_claims_the_address_of_a_sent_issue_is_told_and_not_shown(
         done = run(home, "search", "zebrafish")
         assert (done.returncode, done.stdout) == (0, ""), done.stderr
         assert {line.partition(" ")[0] for line in done.stderr.splitlines() if "check" in line} == told
+        assert "002-next.md has errors and isn't searched:" in done.stderr
     asked = run(home, "ask", "zebrafish", "--json")
     assert "Zebrafish" not in asked.stdout
     assert ("/first/#answer" in run(home, "search", "because").stdout) == indexed
