@@ -169,7 +169,12 @@ def _check_links(subject: Subject, findings: Findings) -> None:
 
 
 def _is_broken(address: str) -> bool:
-    """Whether it was meant to be an address of the web and is none: `https:/a.org`, `https//a.org`, `https://https://…`."""
+    """Whether it was meant to be an address of the web and is none: `https:/a.org`, `https//a.org`, `https://https://…`, `//[a`."""
+    if "[" in address:
+        try:
+            urlsplit(address)
+        except ValueError:  # such as an unclosed bracket of an IPv6 address
+            return True
     start = address[:20].casefold()
     if not start.startswith("http"):
         return False
@@ -185,7 +190,7 @@ def _check_web_address(target: Target, findings: Findings) -> None:
         parts = urlsplit(address)
         host = (parts.hostname or "").removeprefix("www.")
     except ValueError:
-        return  # rendering has a code for it
+        return
     if _is_reserved(host):
         findings.add(
             "NL811",

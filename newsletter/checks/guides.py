@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from newsletter.checks.links import check_file
 from newsletter.checks.rule import Rule, Subject
-from newsletter.checks.targets import Target
+from newsletter.checks.site_links import report_part
+from newsletter.checks.site_pages import CAPTION_ANCHOR
 from newsletter.content.document import Findings
-from newsletter.content.front_matter import slugify
-from newsletter.content.guide import GuideResult, parse_guide_source
-from newsletter.content.guide_files import is_guide
-from newsletter.content.issue import parse_issue_source
-from newsletter.content.source import read_text
-from newsletter.content.suggest import nearest
 from newsletter.content.yaml_block import Entry
-from newsletter.errors import NewsletterError
-from newsletter.model.guide import PARTS, GuideFrontMatter
+from newsletter.model.guide import GuideFrontMatter
 
 # Each in one step, however many of them stand in a row.
 _BRACES = re.compile(r"\{\{(?:[^{}\n]*\}\}|\{*)|(?:\{%)+")
@@ -72,68 +65,18 @@ def _entries(subject: Subject) -> Mapping[str, Entry]:
 
 
 def _check_anchors(subject: Subject, findings: Findings) -> None:
-    if "#" not in subject.document.masked:
-        return
-    pages: dict[Path, Collection[str] | None] = {}
-    for target in subject.targets:
-        address, hash_, fragment = target.address.partition("#")
-        if target.image or not hash_ or not fragment or _SCHEME.match(address):
-            continue
-        anchors = _anchors_of(subject, unquote(address), pages)
-        if anchors is not None and unquote(fragment) not in anchors:
-            _report_anchor(target, fragment, anchors, findings)
-
-
-def _report_anchor(target: Target, fragment: str, anchors: Collection[str], findings: Findings) -> None:
-    near = nearest(unquote(fragment), anchors)
-    start = target.start + target.address.index("#")
-    findings.add(
-        "NL518",
-        f"the page has no part `#{fragment[:60]}`",
-        start,
-        target.end,
-        help=f"did you mean `#{near}`?" if near else f"its parts are {_some(anchors)}",
-    )
-
-
-def _some(anchors: Collection[str]) -> str:
-    fixed = [f"`#{part.anchor}`" for part in PARTS if part.anchor in anchors]
-    return ", ".join(fixed or [f"`#{anchor}`" for anchor in anchors])
-
-
-def _anchors_of(
-    subject: Subject, address: str, pages: dict[Path, Collection[str] | None]
-) -> Collection[str] | None:
-    """The anchors of a page of this newsletter; None where they can't be known."""
-    if not address:
-        return _own_anchors(subject.guide) if subject.guide else None
-    if subject.folder is None or not address.endswith(".md") or address.startswith("/"):
-        return None
-    path = subject.folder / address
-    if path not in pages:
-        pages[path] = _read_anchors(path)
-    return pages[path]
-
-
-def _own_anchors(parsed: GuideResult) -> Collection[str] | None:
+    """A link within the guide; `site_links` has those to other pages."""
     # In a guide that isn't valid, a link may lead to what is only misspelt.
-    return parsed.guide.anchors if parsed.guide is not None else None
-
-
-def _read_anchors(path: Path) -> Collection[str] | None:
-    try:
-        source = read_text(path)
-    except NewsletterError:
-        return None
-    if source.text is None:
-        return None
-    if is_guide(path, source.text):
-        return _own_anchors(parse_guide_source(source))
-    document = parse_issue_source(source).document
-    assert document is not None
-    # Whatever kinds of section a newsletter declares, the words before the colon make the anchor.
-    headings = (document.text[h.text_start : h.text_end] for h in document.headings if h.level in {2, 3})
-    return [slugify(words.partition(":")[0]) for words in headings]
+    guide = subject.guide.guide if subject.guide else None
+    if guide is None or "#" not in subject.document.masked:
+        return
+    anchors = [*guide.anchors, CAPTION_ANCHOR]
+    for target in subject.targets:
+        fragment = target.address[1:]
+        if target.image or not fragment or target.address[0] != "#":
+            continue
+        if unquote(fragment) not in anchors:
+            report_part(target, anchors, findings)
 
 
 RULES = (

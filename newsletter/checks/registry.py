@@ -8,8 +8,20 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newsletter.checks import addresses, inbox_line, layout, links, narrow, pictures, text, unlinked, words
+from newsletter.checks import (
+    addresses,
+    inbox_line,
+    layout,
+    links,
+    narrow,
+    pictures,
+    site_links,
+    text,
+    unlinked,
+    words,
+)
 from newsletter.checks.rule import Rule, Subject
+from newsletter.checks.site_pages import KnownSites
 from newsletter.content.document import Findings
 from newsletter.content.issue import ParseResult
 from newsletter.diagnostics import Diagnostic
@@ -20,6 +32,7 @@ if TYPE_CHECKING:
 RULES: tuple[Rule, ...] = (
     *text.RULES,
     *links.RULES,
+    *site_links.RULES,
     *layout.RULES,
     *inbox_line.RULES,
     *addresses.RULES,
@@ -31,7 +44,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def check_issue(
-    parsed: ParseResult, folder: Path | None = None, off: Collection[str] = ()
+    parsed: ParseResult,
+    folder: Path | None = None,
+    off: Collection[str] = (),
+    sites: KnownSites | None = None,
 ) -> list[Diagnostic]:
     """What the rules find in a parsed issue, in no order; the parser's own findings are not repeated.
 
@@ -39,10 +55,12 @@ def check_issue(
         parsed: an issue, valid or not: most rules need its text only.
         folder: what its relative paths start from; without it, files are not looked for.
         off: codes nobody wants to hear of; a rule that has no other is not run.
+        sites: what is known already of the pages that links lead to.
     """
     if parsed.document is None:
         return []
-    return _found(RULES, Subject(parsed.document, parsed.front, parsed.issue, folder), off)
+    subject = Subject(parsed.document, parsed.front, parsed.issue, folder, sites=sites or KnownSites())
+    return _found(RULES, subject, off)
 
 
 def check_guide(
@@ -50,11 +68,13 @@ def check_guide(
     folder: Path | None = None,
     off: Collection[str] = (),
     today: dt.date | None = None,
+    sites: KnownSites | None = None,
 ) -> list[Diagnostic]:
     """As `check_issue`, for a guide; without `today`, nobody asks whether its review is due."""
     if parsed.document is None:
         return []
-    return _found(_guide_rules(), Subject(parsed.document, parsed.front, None, folder, parsed, today), off)
+    subject = Subject(parsed.document, parsed.front, None, folder, parsed, today, sites or KnownSites())
+    return _found(_guide_rules(), subject, off)
 
 
 @cache

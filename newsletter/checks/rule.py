@@ -6,12 +6,13 @@ import datetime as dt
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from newsletter.checks.site_pages import KnownSites
 from newsletter.checks.targets import Target, targets_of
 from newsletter.content.document import Document, Findings
 from newsletter.model.issue import FrontMatter, Issue
@@ -36,6 +37,7 @@ class Subject:
         folder: what relative paths in the text start from; None where no file stands behind the text.
         guide: what was parsed, where the text is a guide's.
         today: the date where the author is; None where it is of no matter.
+        sites: whose pages the links of the text lead to.
     """
 
     document: Document
@@ -44,6 +46,7 @@ class Subject:
     folder: Path | None
     guide: GuideResult | None = None
     today: dt.date | None = None
+    sites: KnownSites = field(default_factory=KnownSites)
 
     @property
     def is_mailed(self) -> bool:

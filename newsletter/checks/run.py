@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from newsletter.checks.across import check_across, read_claims
 from newsletter.checks.fix import fix_text
 from newsletter.checks.registry import check_guide, check_issue
+from newsletter.checks.site_pages import KnownSites
 from newsletter.clock import SystemClock
 from newsletter.content.guide_files import is_guide
 from newsletter.content.issue import ParseResult, parse_issue, parse_issue_source
@@ -70,7 +71,7 @@ def check_file(
             f"{source.named} is a guide: a page of the site, and no issue",
             hint=f"check it with newsletter check {source.named}",
         )
-    parsed, found = _check_issue(source, path, kinds, off, errors)
+    parsed, found = _check_issue(source, path, kinds, off, errors, sites=KnownSites(kinds))
     if beside is None:
         return parsed.issue, found
     across = check_across([parsed], (read_claims(other) for other in beside))
@@ -102,7 +103,8 @@ def check_files(
     """
     validate_codes(off, errors)
     today = today or SystemClock().now().date()
-    checked = [_check(path, kinds, off, errors, today) for path in paths]
+    sites = KnownSites(kinds)
+    checked = [_check(path, kinds, off, errors, today, sites=sites) for path in paths]
     found = [diagnostic for one in checked for diagnostic in one.diagnostics]
     across = check_across([one.parsed for one in checked], (read_claims(path) for path in beside))
     return sorted([*found, *settled(across, off, errors)], key=by_place)
@@ -119,7 +121,7 @@ def check_text(
 ) -> tuple[Issue | None, list[Diagnostic]]:
     """As `check_file`, for text that need not be on disk; images are looked for in `folder`, if given."""
     parsed = parse_issue(text, path, kinds)
-    found = settled([*parsed.diagnostics, *check_issue(parsed, folder, off)], off, errors)
+    found = settled([*parsed.diagnostics, *check_issue(parsed, folder, off, KnownSites(kinds))], off, errors)
     return parsed.issue, sorted(found, key=by_place)
 
 
@@ -173,14 +175,16 @@ def _check(
     off: Collection[str],
     errors: Collection[str],
     today: dt.date,
+    *,
+    sites: KnownSites,
 ) -> Checked:
     source = read_text(path)
     if not is_guide(path, source.text or ""):
-        return Checked(path, *_check_issue(source, path, kinds, off, errors))
+        return Checked(path, *_check_issue(source, path, kinds, off, errors, sites=sites))
     from newsletter.content.guide import parse_guide_source
 
     parsed = parse_guide_source(source)
-    found = settled([*parsed.diagnostics, *check_guide(parsed, path.parent, off, today)], off, errors)
+    found = settled([*parsed.diagnostics, *check_guide(parsed, path.parent, off, today, sites)], off, errors)
     return Checked(path, parsed, sorted(found, key=by_place))
 
 
@@ -190,9 +194,11 @@ def _check_issue(
     kinds: tuple[SectionKind, ...],
     off: Collection[str],
     errors: Collection[str],
+    *,
+    sites: KnownSites,
 ) -> tuple[ParseResult, list[Diagnostic]]:
     parsed = parse_issue_source(source, kinds)
-    found = settled([*parsed.diagnostics, *check_issue(parsed, path.parent, off)], off, errors)
+    found = settled([*parsed.diagnostics, *check_issue(parsed, path.parent, off, sites)], off, errors)
     return parsed, sorted(found, key=by_place)
 
 
