@@ -20,6 +20,7 @@ from newsletter.content.suggest import listed, nearest
 _WAY_OUT = "links start from the file's own folder, such as `../002-hybrid-retrieval.md#concept`"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _REFERENCE = re.compile(r"(?P<image>!?)\[(?P<first>[^\[\]]*+)\](?:\[(?P<second>[^\[\]]*+)\])?+(?![(:])")
+_INDENTED = re.compile(r"(?: {4}| {0,3}\t)[ \t]*+(?![-*+][ \t]|\d{1,9}[.)][ \t])")
 _MOST_NAMED = 12
 
 
@@ -39,7 +40,7 @@ def _check_own_links(subject: Subject, findings: Findings) -> None:
     comments = [*_comments(subject.document.masked)]
     for target in subject.targets:
         parts = _own_address(subject, target)
-        if parts is None or _stands_in(comments, target.start):
+        if parts is None or _stands_in(comments, target.start) or _may_be_code(subject, target):
             continue
         if _is_definition(target):
             linked = _linked_labels(subject) if linked is None else linked
@@ -71,6 +72,12 @@ def _comments(masked: str) -> Iterator[tuple[int, int]]:
     while at >= 0 and (end := masked.find("-->", at + 4)) >= 0:
         yield at, end
         at = masked.find("<!--", end)
+
+
+def _may_be_code(subject: Subject, target: Target) -> bool:
+    """Whether a link stands on an indented line: code, or text of a list's item; what is an item itself is no code."""
+    text = subject.document.text
+    return _INDENTED.match(text, text.rfind("\n", 0, target.whole_start) + 1) is not None
 
 
 def _stands_in(ranges: Sequence[tuple[int, int]], offset: int) -> bool:
@@ -122,7 +129,7 @@ def _check_page(subject: Subject, link: _Link, site: SitePages, findings: Findin
     address = _address_of(subject, link.parts.path, site)
     if address is None or address == _own_page(subject) or site.is_known(address):
         return
-    file = site.file_at(address) or site.file_at(unquote(address))
+    file = site.file_at(address)
     message = f"the site has no page `{address[:80]}`"
     if file is None:
         near = nearest(f"/{address.strip('/')}/", site.addresses)

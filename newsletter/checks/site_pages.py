@@ -58,13 +58,13 @@ class SitePages:
         """Whether there is, or may be, something else than an issue or a guide at an address."""
         if address in _FILES or address.partition("/")[2].partition("/")[0] in _OF_THE_SERVICE:
             return True
-        if address.rstrip("/") == f"/{FOLDER}":
+        if address.removesuffix("/") == f"/{FOLDER}":
             return any(self._is_guide(path) for path in self._files)
         return _LISTS.fullmatch(address) is not None
 
     def file_at(self, address: str) -> Path | None:
         """The issue or guide that has, or had, its page at an address; None where no file says so."""
-        name = address.strip("/")
+        name = address[1:].removesuffix("/")
         # Mostly the file is named as its page: of a thousand, one is read.
         likely = [path for path in self._files if self._name(path) == name]
         for path in (*likely, *self._files):
