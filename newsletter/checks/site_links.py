@@ -18,6 +18,9 @@ from newsletter.content.guide_files import FOLDER
 from newsletter.content.suggest import listed, nearest
 
 _WAY_OUT = "links start from the file's own folder, such as `../002-hybrid-retrieval.md#concept`"
+_ELSEWHERE = (
+    "of a page that isn't made from your issues and guides, write the whole address, https:// and all"
+)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 _REFERENCE = re.compile(r"(?P<image>!?)\[(?P<first>[^\[\]]*+)\](?:\[(?P<second>[^\[\]]*+)\])?+(?![(:])")
 _INDENTED = re.compile(r"(?: {4}| {0,3}\t)[ \t]*+(?![-*+][ \t]|\d{1,9}[.)][ \t])")
@@ -136,7 +139,7 @@ def _check_page(subject: Subject, link: _Link, site: SitePages, findings: Findin
         if near:
             way_out = f"did you mean `{site.root}{near}`?"
         elif link.parts.path.startswith("/"):
-            way_out = _WAY_OUT
+            way_out = _ELSEWHERE
         else:
             way_out = "only issues, guides and the pictures they show are on the site: put the file on the web, and link all of its address"
         _report(link.target, message, way_out, findings)

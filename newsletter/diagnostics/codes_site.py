@@ -16,7 +16,8 @@ The link names an issue, a guide, a page or a part of one that the site doesn't 
 get "not found". The site is not replaced while it has such a link.
 
 Correct the path; links to issues and guides are written from the file's own folder, such as
-`../002-hybrid-retrieval.md#concept`.""",
+`../002-hybrid-retrieval.md#concept`. Of a page that isn't made from them, on your own website for one, write the
+whole address: `https://example.com/about/`.""",
         ),
         Code(
             "NL602",

@@ -235,6 +235,7 @@ def test_a_check_says_it_in_the_words_of_a_build_and_at_the_same_place(home: New
         built.length,
         built.severity,
     )
+    assert ("write the whole address" in (found.help or "")) == link.startswith("/")
 
 
 def test_one_letter_off_is_told_the_right_address(home: Newsletter) -> None:
