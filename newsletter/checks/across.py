@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,12 +107,31 @@ def check_across(
     return found
 
 
+def number_taken(number: int, by: str) -> str:
+    """What NL901 says."""
+    return f"issue number {number} is taken by {by}"
+
+
+def address_taken(address: str, by: str) -> str:
+    """What NL902 says."""
+    return f"the address `{address}` is taken by {by}"
+
+
+def is_there(name: str, numbers: Container[object], slugs: Container[object]) -> bool:
+    """Whether a guide's `related` may name this: the number of an issue, or the slug of an issue or a guide."""
+    return name in slugs or (_is_number(name) and int(name[:18]) in numbers)
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
 def _check_number(document: Document, number: int, numbers: dict[int, str], findings: Findings) -> None:
     first = numbers.setdefault(number, document.path)
     if first != document.path:
         findings.add(
             "NL901",
-            f"issue number {number} is taken by {first}",
+            number_taken(number, first),
             *place_of(document, "number"),
             help="give one of them another number",
         )
@@ -133,8 +152,7 @@ def _check_addresses(
         if why_not := "" if is_name else unusable(slug):
             findings.add("NL603", why_not, *_place_of(document, slug, key), help=help_)
         elif first != document.path and slug != said:
-            message = f"the address `{slug}` is taken by {first}"
-            findings.add("NL902", message, *_place_of(document, slug, key), help=help_)
+            findings.add("NL902", address_taken(slug, first), *_place_of(document, slug, key), help=help_)
             said = f"{FOLDER}/{slug}" if is_name else said
 
 
@@ -153,9 +171,9 @@ def _check_related(
 ) -> None:
     assert guide.front is not None
     for position, name in enumerate(guide.front.related):
-        is_number = name.isascii() and name.isdigit()
-        if name in slugs or (is_number and int(name[:18]) in numbers):
+        if is_there(name, numbers, slugs):
             continue
+        is_number = _is_number(name)
         near = "" if is_number else nearest(name, slugs)
         findings.add(
             "NL515",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from html import unescape
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +12,12 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from newsletter.checks.rule import Rule, Subject
 from newsletter.checks.site_pages import SitePages, whole_path
 from newsletter.checks.targets import Target
+from newsletter.content.addresses import HOW_TO_LINK
 from newsletter.content.document import Findings
 from newsletter.content.guide_files import FOLDER
+from newsletter.content.slots import stands_in
 from newsletter.content.suggest import listed, nearest
 
-_WAY_OUT = "links start from the file's own folder, such as `../002-hybrid-retrieval.md#concept`"
 _ELSEWHERE = (
     "of a page that isn't made from your issues and guides, write the whole address, https:// and all"
 )
@@ -43,7 +43,7 @@ def _check_own_links(subject: Subject, findings: Findings) -> None:
     comments = [*_comments(subject.document.masked)]
     for target in subject.targets:
         parts = _own_address(subject, target)
-        if parts is None or _stands_in(comments, target.start) or _may_be_code(subject, target):
+        if parts is None or stands_in(comments, target.start) or _may_be_code(subject, target):
             continue
         if _is_definition(target):
             linked = _linked_labels(subject) if linked is None else linked
@@ -83,11 +83,6 @@ def _may_be_code(subject: Subject, target: Target) -> bool:
     return _INDENTED.match(text, text.rfind("\n", 0, target.whole_start) + 1) is not None
 
 
-def _stands_in(ranges: Sequence[tuple[int, int]], offset: int) -> bool:
-    before = bisect_right(ranges, (offset, offset))
-    return before > 0 and offset < ranges[before - 1][1]
-
-
 def _is_definition(target: Target) -> bool:
     return not target.worded and target.text != "·"
 
@@ -123,7 +118,9 @@ def _check_link(subject: Subject, link: _Link, findings: Findings) -> None:
 def _check_file(subject: Subject, link: _Link, file: Path, findings: Findings) -> None:
     site = subject.sites.of(link.own)
     if site is not None and not site.has_file(file):
-        _report(link.target, f"there is no issue or guide `{link.target.address[:80]}`", _WAY_OUT, findings)
+        _report(
+            link.target, f"there is no issue or guide `{link.target.address[:80]}`", HOW_TO_LINK, findings
+        )
     elif link.parts.fragment:
         _check_part(link, subject.sites.anchors_of(file), findings)
 

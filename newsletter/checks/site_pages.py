@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from newsletter.content.addresses import head_of
+from newsletter.content.addresses import head_of, is_beside_pages
 from newsletter.content.front_matter import slug_of_file, slugify
 from newsletter.content.guide_files import FOLDER, guide_slug, is_guide, is_guide_name
 from newsletter.content.issue import parse_issue_source
@@ -20,9 +20,6 @@ from newsletter.model.issue import Issue, SectionKind, Subsection, markers
 # Of a guide's table, which its page names by it.
 CAPTION_ANCHOR = "comparison-caption"
 _ISSUES = "issues"
-# What only the service answers, and the files beside the pages: a build of the site takes both as they are.
-_OF_THE_SERVICE = frozenset(("api", "confirm", "join", "p", "preferences", "search", "u", "view"))
-_FILES = frozenset(("/feed.xml", "/atom.xml", "/feed.json", "/sitemap.xml", "/robots.txt", "/llms.txt"))
 # Which of these lists there are, what was sent decides.
 _LISTS = re.compile(
     r"/(?:404\.html|(?:(?:archive(?:/\d{4})?|tags(?:/[^/]+)?"
@@ -56,7 +53,7 @@ class SitePages:
 
     def is_known(self, address: str) -> bool:
         """Whether there is, or may be, something else than an issue or a guide at an address."""
-        if address in _FILES or address.partition("/")[2].partition("/")[0] in _OF_THE_SERVICE:
+        if is_beside_pages(address):
             return True
         if address.removesuffix("/") == f"/{FOLDER}":
             return any(self._is_guide(path) for path in self._files)

@@ -24,6 +24,12 @@ _TAKEN: Final = frozenset(
         *("readyz", "search", "static", "u", "view"),
     ]
 )
+# Of these, what only the service answers, and the files beside the pages.
+_OF_THE_SERVICE: Final = frozenset(("api", "confirm", "join", "p", "preferences", "search", "u", "view"))
+_FILES: Final = frozenset(
+    ("/feed.xml", "/atom.xml", "/feed.json", "/sitemap.xml", "/robots.txt", "/llms.txt")
+)
+HOW_TO_LINK: Final = "links start from the file's own folder, such as `../002-hybrid-retrieval.md#concept`"
 # What stands in the folder of every page.
 _IN_FOLDERS: Final = frozenset(("index.html", "index.md"))
 # A part of an address that is a name in the site's folder, and in no other.
@@ -59,6 +65,11 @@ def head_of(path: Path) -> str:
         return file.read(HEAD_BYTES).decode("utf-8", errors="replace").replace("\r\n", "\n")
 
 
+def is_beside_pages(address: str) -> bool:
+    """Whether an address, which begins with `/`, is the service's or that of a file beside the pages: either may be linked."""
+    return address in _FILES or address.split("/")[1] in _OF_THE_SERVICE
+
+
 def number_in(block: str) -> int | None:
     """The number that front matter gives an issue."""
     found = _NUMBER.search(block)
@@ -77,7 +88,7 @@ def slug_in(path: Path, head: str) -> str:
 def page_address(path: Path) -> str:
     """The address of a file's page from the site's root, such as `/guides/rag/`; by its name where there is no such file."""
     try:
-        head = head_of(path) if path.is_file() else ""
+        head = head_of(path)
     except (OSError, ValueError):  # a name that no file system can have
         head = ""
     folder = f"/{FOLDER}" if is_guide(path, head) else ""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 # Fields every recipient has; `subscriber.metadata.KEY` is open-ended.
@@ -69,6 +70,12 @@ def code_ranges(text: str) -> list[tuple[int, int]]:
     else:
         ranges += _code_spans(text, prose_from, len(text))
     return ranges
+
+
+def stands_in(ranges: Sequence[tuple[int, int]], offset: int) -> bool:
+    """Whether one of `ranges`, (start, end) offsets in order, has the offset in it: of `code_ranges`, for one."""
+    before = bisect_right(ranges, offset, key=itemgetter(0))
+    return before > 0 and offset < ranges[before - 1][1]
 
 
 def _fences(text: str) -> Iterator[re.Match[str]]:
@@ -138,7 +145,7 @@ def find_slots(text: str) -> list[SlotExpression]:
     code = code_ranges(text)
     found: list[SlotExpression] = []
     for match in _EXPRESSION.finditer(text):
-        if any(start <= match.start() < end for start, end in code):
+        if stands_in(code, match.start()):
             continue
         parsed = parse_expression(match["inner"])
         field, default = parsed or ("", "")

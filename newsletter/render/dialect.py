@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
-from newsletter.content.slots import code_ranges
+from newsletter.content.slots import code_ranges, stands_in
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _ITEM = re.compile(r"^( *)([-*+]|\d{1,9}[.)]) +(?=\S)")
@@ -52,7 +52,7 @@ def take_definitions(text: str) -> tuple[str, dict[str, str]]:
         pieces: list[str] = []
         position = 0
         for match in pattern.finditer(text):
-            if any(start <= match.start() < end for start, end in code):
+            if stands_in(code, match.start()):
                 continue
             # Python-Markdown wants four spaces before a footnote's further paragraphs.
             definition = re.sub(r"(?m)^(?: {2,}|\t)", "    ", match[0].strip())

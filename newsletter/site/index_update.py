@@ -324,8 +324,9 @@ def _unreadable(display: str, why: str) -> Diagnostic:
 
 
 def _contradiction(display: str, claim: _Claim, other: str) -> Diagnostic:
+    from newsletter.checks.across import address_taken, number_taken
     from newsletter.diagnostics import Diagnostic, Severity
 
     if isinstance(claim, int):
-        return Diagnostic("NL901", Severity.ERROR, f"issue number {claim} is taken by {other}", display)
-    return Diagnostic("NL902", Severity.ERROR, f"the address `{claim}` is taken by {other}", display)
+        return Diagnostic("NL901", Severity.ERROR, number_taken(claim, other), display)
+    return Diagnostic("NL902", Severity.ERROR, address_taken(claim, other), display)

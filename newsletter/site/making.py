@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from newsletter.content.slots import code_ranges
+from newsletter.content.slots import code_ranges, stands_in
 from newsletter.content.source import by_place
 from newsletter.diagnostics import Severity
 from newsletter.render.look import look
@@ -261,8 +261,7 @@ class _Making:
                 return match[0]
             code = code_ranges(markdown) if code is None else code
             # Code shows what is written.
-            shown = any(start <= match.start() < end for start, end in code)
-            return match[0] if shown else f"{match[1]}{self._origin}{target}"
+            return match[0] if stands_in(code, match.start()) else f"{match[1]}{self._origin}{target}"
 
         publication = self._inputs.publication.name
         name = (

@@ -7,15 +7,12 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from urllib.parse import unquote
 
+from newsletter.content.addresses import HOW_TO_LINK, is_beside_pages
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_site import SITE
 from newsletter.site.entry import Entry, Link
 from newsletter.site.page import Page
 from newsletter.site.sources import Sources
-
-# What only the service answers, at the same address.
-_OF_THE_SERVICE = frozenset(("api", "confirm", "join", "p", "preferences", "search", "u", "view"))
-_FILES = frozenset(("/feed.xml", "/atom.xml", "/feed.json", "/sitemap.xml", "/robots.txt", "/llms.txt"))
 
 
 class PageLinks:
@@ -67,7 +64,7 @@ class PageLinks:
             # What is asked for is the service's matter; a page of the site is the same whatever is asked.
             address = target.removeprefix(self._root).partition("?")[0]
             at = self._known.get(address) or self._known.get(address + "/")
-            if at is None and (address in _FILES or address.split("/")[1] in _OF_THE_SERVICE):
+            if at is None and is_beside_pages(address):
                 return target + fragment
             if at is None:
                 self._report("NL601", entry, link, f"the site has no page `{address}`")
@@ -93,8 +90,6 @@ class PageLinks:
                 link.line,
                 link.column,
                 len(link.written),
-                help="its words are shown without a link until then"
-                if code == "NL602"
-                else "links start from the file's own folder, such as `../002-hybrid-retrieval.md#concept`",
+                help="its words are shown without a link until then" if code == "NL602" else HOW_TO_LINK,
             )
         )

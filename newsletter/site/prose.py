@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from markupsafe import Markup, escape
 
-from newsletter.content.slots import code_ranges
+from newsletter.content.slots import code_ranges, stands_in
 from newsletter.diagnostics import Diagnostic
 from newsletter.diagnostics.codes_rendered import RENDERED_CODES
 from newsletter.errors import NewsletterError
@@ -168,7 +168,7 @@ class WebConverter:
 
         def address(match: re.Match[str]) -> str:
             # Code shows what is written.
-            if any(start <= match.start() < end for start, end in code):
+            if stands_in(code, match.start()):
                 return match[0]
             picture = self.place.pictures.find(match[2])
             return match[1] + (

@@ -67,12 +67,13 @@ def question_lists(
     }
     for level in levels:
         by_topic = _choices("Topic", ((one, (level, one)) for one in topics), found)
+        in_it = {address for _, address, _ in by_topic.choices}
         for topic in topics:
             if (level, topic) in found:
                 current = _address(level, topic)
                 shown = by_topic
                 # What is chosen is shown as chosen, however seldom it is.
-                if all(address != current for _, address, _ in by_topic.choices):
+                if current not in in_it:
                     shown = Choices("Topic", (*by_topic.choices, (topic, current, "")))
                 filters = [(by_level[topic], current), (shown, current)]
                 yield QuestionList(level, topic, found[level, topic], filters)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from newsletter.checks.across import Claims, check_across, claims_in
+from newsletter.checks.across import Claims, check_across, claims_in, is_there
 from newsletter.content.addresses import HEAD_BYTES
 from newsletter.content.guide_files import FOLDER
 from newsletter.content.issue import ParseResult, parse_issue_source
@@ -257,9 +257,9 @@ def _contradicted(found: Sequence[_Found]) -> set[str]:
             if first.claims.path != one.claims.path and not (first.is_read or one.is_read):
                 result |= {first.claims.path, one.claims.path}
     for one in found:
-        for name in one.before.related if one.before is not None else ():
-            if name not in taken and not (name.isdecimal() and int(name[:18]) in taken):
-                result.add(one.claims.path)
+        related = one.before.related if one.before is not None else ()
+        if not all(is_there(name, taken, taken) for name in related):
+            result.add(one.claims.path)
     return result
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from newsletter.checks.run import check_file, check_files, check_guide_text, check_text
+from newsletter.content import addresses
 from newsletter.content.guide_files import guide_files
-from newsletter.site import page_links
 from tests.site.conftest import Newsletter, issue
 
 GUIDE = (Path(__file__).parent.parent / "cases" / "NL501" / "good.md").read_text("utf-8")
@@ -66,8 +66,8 @@ OF_EITHER = {
     "/questions/mid/rag/": True,
     "/questions/topic/rag/": True,
     "/questions/easy/": False,
-    **{f"/{name}": True for name in sorted(page_links._OF_THE_SERVICE)},
-    **dict.fromkeys(sorted(page_links._FILES), True),
+    **{f"/{name}": True for name in sorted(addresses._OF_THE_SERVICE)},
+    **dict.fromkeys(sorted(addresses._FILES), True),
     "/view/first/abc": True,
     "/join?from=here": True,
     "/u2/": False,
